@@ -1,0 +1,1 @@
+//! A GPU execution engine for Ethereum transactions.

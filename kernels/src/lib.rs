@@ -1,0 +1,1 @@
+//! The device code of warpevm in CUDA C++, its data layouts, and its build for the CPU.

@@ -1,0 +1,1 @@
+//! The device code of warpevm in WGSL.

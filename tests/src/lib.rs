@@ -1,0 +1,1 @@
+//! Tests that hold every backend against revm and the official test data.
