@@ -1,0 +1,208 @@
+//! What goes in and what comes out, in revm and alloy types.
+
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use revm::context::{BlockEnv, TxEnv};
+use serde::Serialize;
+use std::collections::BTreeMap;
+pub use warpevm_compiler::Spec;
+pub use warpevm_kernels::abi::{End, Need};
+
+/// A transaction as revm takes it.
+pub type Transaction = TxEnv;
+
+/// Everything around the transactions: spec, chain and block environment.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The protocol version.
+    pub spec: Spec,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The block environment, as revm takes it.
+    pub block: BlockEnv,
+    /// What is checked before a transaction runs.
+    pub checks: Checks,
+}
+
+/// Which validity rules apply. All on for a block; a simulation may switch some off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// The nonce must equal the sender's.
+    pub nonce: bool,
+    /// The balance must cover value and fees; off: fees are not charged either.
+    pub balance: bool,
+    /// The sender must have no code (EIP-3607).
+    pub sender_code: bool,
+    /// The gas limit must fit the block's.
+    pub block_gas_limit: bool,
+    /// The fee must cover the base fee (EIP-1559).
+    pub base_fee: bool,
+}
+
+impl Default for Checks {
+    fn default() -> Checks {
+        Checks {
+            nonce: true,
+            balance: true,
+            sender_code: true,
+            block_gas_limit: true,
+            base_fee: true,
+        }
+    }
+}
+
+/// How an executed transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum TxStatus {
+    /// Receipt status 1.
+    Success,
+    /// REVERT: gas that was left is returned.
+    Revert,
+    /// Exceptional halt: all gas is used.
+    Halt,
+}
+
+/// The result of a transaction that was valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How it ended.
+    pub status: TxStatus,
+    /// The precise end. Halt reasons are those of the lowered program: a frame whose gas does not
+    /// cover a whole gas section reports `OutOfGas` even where a stack error would come first.
+    pub end: End,
+    /// Gas used, refund taken off, floor applied: what the receipt adds up.
+    pub gas_used: u64,
+    /// The refund that was taken off (EIP-3529 cap applied).
+    pub gas_refunded: u64,
+    /// Return or revert data; the deployed code of a creation.
+    pub output: Bytes,
+    /// The new contract of a creation transaction.
+    pub created: Option<Address>,
+    /// Logs in order; empty unless `Success`.
+    pub logs: Vec<Log>,
+    /// Every account that changed, sorted by address.
+    pub changes: Vec<AccountChange>,
+}
+
+/// An account as it is after a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// Balance in wei.
+    pub balance: U256,
+    /// Nonce.
+    pub nonce: u64,
+    /// keccak256 of the code.
+    pub code_hash: B256,
+}
+
+/// One account's change. Unchanged accounts and slots do not appear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountChange {
+    /// Whose.
+    pub address: Address,
+    /// The account afterwards; `None`: it does not exist (any more).
+    pub info: Option<AccountInfo>,
+    /// New code, where `info.code_hash` changed to a code that the transaction made.
+    pub code: Option<Bytes>,
+    /// The account's earlier storage is void (created or destroyed); `storage` is all there is.
+    pub wiped: bool,
+    /// Changed slots: key and new value, sorted by key.
+    pub storage: Vec<(U256, U256)>,
+}
+
+/// Why a transaction is not valid (it changes nothing).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Rejected {
+    #[error("nonce {tx} is lower than the account's nonce {state}")]
+    NonceTooLow { tx: u64, state: u64 },
+    #[error("nonce {tx} is higher than the account's nonce {state}")]
+    NonceTooHigh { tx: u64, state: u64 },
+    #[error("the sender's nonce is at its maximum (EIP-2681)")]
+    NonceMax,
+    #[error("balance {balance} does not cover value and fees of {cost}")]
+    Balance { cost: U256, balance: U256 },
+    #[error("value and fees exceed 256 bits")]
+    CostOverflow,
+    #[error("the sender has code (EIP-3607)")]
+    SenderCode,
+    #[error("gas limit {limit} is below the intrinsic gas {intrinsic}")]
+    IntrinsicGas { limit: u64, intrinsic: u64 },
+    #[error("gas limit {limit} is below the floor {floor} (EIP-7623)")]
+    FloorGas { limit: u64, floor: u64 },
+    #[error("gas limit {limit} exceeds {max}: {why}")]
+    GasLimit { limit: u64, max: u64, why: &'static str },
+    #[error("fee cap {max_fee} is below the base fee {base_fee}")]
+    BaseFee { max_fee: u128, base_fee: u64 },
+    #[error("priority fee {priority} exceeds the fee cap {max_fee}")]
+    PriorityFee { priority: u128, max_fee: u128 },
+    #[error("blob fee cap {max_fee} is below the blob base fee {base_fee}")]
+    BlobFee { max_fee: u128, base_fee: u128 },
+    #[error("{0} (EIP-4844)")]
+    Blobs(&'static str),
+    #[error("chain id {tx} is not {chain}")]
+    ChainId { tx: u64, chain: u64 },
+    #[error("init code of {len} bytes exceeds {max} (EIP-3860)")]
+    InitCodeSize { len: usize, max: usize },
+    #[error("{0} (EIP-7702)")]
+    Authorizations(&'static str),
+    #[error("transaction type {0} does not exist in this spec")]
+    Type(u8),
+}
+
+/// A backend: a device, or revm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The kernel sources compiled for the CPU.
+    Cpu,
+    /// Sequential revm, the reference.
+    Revm,
+}
+
+/// Why a transaction, or a part of it, ran elsewhere than on the device asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fallback {
+    /// A precompile that the device does not have ran on the host; the rest ran on the device.
+    HostPrecompile,
+    /// No memory class holds what it needs: revm ran it.
+    MemoryClass,
+    /// The validator found a difference and the revm result was returned (production mode).
+    Mismatch,
+}
+
+/// The outcome of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it did, or why it is not valid.
+    pub result: Result<Executed, Rejected>,
+    /// `None`: it ran wholly on the device asked for.
+    pub fallback: Option<Fallback>,
+}
+
+/// Counts of what happened, part of every result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Transactions, rejected ones included.
+    pub transactions: u64,
+    /// Gas used by all.
+    pub gas_used: u64,
+    /// Transactions that ran wholly on the device asked for.
+    pub resident_transactions: u64,
+    /// Gas used by these.
+    pub resident_gas: u64,
+    /// Reason to count.
+    pub fallbacks: BTreeMap<Fallback, u64>,
+    /// Need (lower-case name, such as `account`) to count of suspensions.
+    pub suspensions: BTreeMap<&'static str, u64>,
+    /// Speculation rounds (1 for `simulate`).
+    pub rounds: u64,
+    /// Transactions executed again because a value they read had changed.
+    pub replays: u64,
+    /// Stage to seconds: `encode`, `compile`, `execute`, `page-in`, `validate-reads`, `commit`, ...
+    pub seconds: BTreeMap<&'static str, f64>,
+    /// Bytes of device memory per instance of the smallest memory class used.
+    pub bytes_per_instance: u64,
+    /// Instances that needed a larger memory class, by its bytes.
+    pub larger_classes: BTreeMap<u64, u64>,
+}
