@@ -54,8 +54,7 @@ struct KeccakState {
         WE_KECCAK_ROW(a, e, 4, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2); \
     } while (0)
 
-// keccak-f[1600].
-WE_DEV WE_NOINLINE void keccak_f(KeccakState& s) {
+WE_DEV WE_INLINE void keccak_f_rounds(KeccakState& s) {
     u64 a[25], e[25];
     WE_UNROLL
     for (u32 i = 0; i < 25; i++) a[i] = s.lane[i];
@@ -68,6 +67,30 @@ WE_DEV WE_NOINLINE void keccak_f(KeccakState& s) {
     for (u32 i = 0; i < 25; i++) s.lane[i] = a[i];
 }
 
+#if !WE_CUDA && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// Vectorisers only lose time on a single state (GCC 12 with AVX-512: 490 ns instead of 280), and
+// the and-not of BMI saves 15% over the baseline instruction set.
+#define WE_KECCAK_TUNE __attribute__((optimize("no-tree-vectorize")))
+#if !defined(__BMI2__)
+#define WE_KECCAK_BMI 1
+__attribute__((target("bmi,bmi2"))) WE_KECCAK_TUNE WE_NOINLINE void keccak_f_bmi(KeccakState& s) {
+    keccak_f_rounds(s);
+}
+#endif
+#else
+#define WE_KECCAK_TUNE
+#endif
+
+// keccak-f[1600].
+WE_KECCAK_TUNE WE_DEV WE_NOINLINE void keccak_f(KeccakState& s) {
+#ifdef WE_KECCAK_BMI
+    if (__builtin_cpu_supports("bmi2")) return keccak_f_bmi(s);
+#endif
+    keccak_f_rounds(s);
+}
+
+#undef WE_KECCAK_TUNE
+#undef WE_KECCAK_BMI
 #undef WE_KECCAK_ROUND
 #undef WE_KECCAK_ROW
 #undef WE_KECCAK_ROT
