@@ -118,9 +118,13 @@ impl Rng {
                 }
                 U256::from_limbs(limbs)
             }
-            7 => (U256::from(1) << 255usize).wrapping_sub(U256::from(self.below(3)))
-                + U256::from(1),
-            8 => U256::from(32 * self.below(9)).wrapping_sub(U256::from(1)) + U256::from(self.below(3)),
+            7 => {
+                (U256::from(1) << 255usize).wrapping_sub(U256::from(self.below(3))) + U256::from(1)
+            }
+            8 => {
+                U256::from(32 * self.below(9)).wrapping_sub(U256::from(1))
+                    + U256::from(self.below(3))
+            }
             9 | 10 => self.uniform() >> self.below(256),
             _ => self.uniform(),
         }
@@ -245,9 +249,7 @@ const WORD_OPS: &[(&str, Reference)] = &[
     ("bit_length", |a, _, _| U256::from(a.bit_len())),
     ("is_negative", |a, _, _| flag(a.bit(255))),
     ("keccak256_1", |a, _, _| hash_word(&a.to_be_bytes::<32>())),
-    ("keccak256_2", |a, b, _| {
-        hash_word(&[a.to_be_bytes::<32>(), b.to_be_bytes::<32>()].concat())
-    }),
+    ("keccak256_2", |a, b, _| hash_word(&[a.to_be_bytes::<32>(), b.to_be_bytes::<32>()].concat())),
 ];
 
 fn wide_product(a: U256, b: U256) -> (U256, U256) {
