@@ -1,5 +1,8 @@
 //! A GPU execution engine for Ethereum transactions.
 
+pub mod header;
+pub mod input;
+pub mod reference;
 pub mod types;
 
 pub use types::*;
