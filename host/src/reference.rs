@@ -133,6 +133,11 @@ impl<DB: DatabaseRef> Sequential<DB> {
         outcome_of(self.evm.transact(tx.clone()).map(|r| (r.result, r.state)), self.spec)
     }
 
+    /// Keeps what a transaction touched.
+    pub fn commit(&mut self, touched: EvmState) {
+        self.evm.commit(touched);
+    }
+
     /// Makes a system call and keeps what it changed. Returns its output.
     pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
         let result = self.evm.system_call(to, data);
