@@ -1,0 +1,352 @@
+//! A block with its pre-state: `block.json` (as `eth_getBlockByNumber` returns it, with full
+//! transactions), `pre_state.json`, `codes.json`, `block_hashes.json`.
+
+use super::json::{self, HexBytes, Int, Int64, Int128, Quantity, UniqueMap};
+use super::state::{MemoryAccount, MemoryState};
+use super::{InputError, forks};
+use crate::types::{Checks, Env, Transaction};
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
+use alloy_primitives::map::HashMap;
+use alloy_primitives::{Address, B256, Bloom, Bytes, TxKind, U256, keccak256};
+use revm::context::BlockEnv;
+use revm::context_interface::either::Either;
+use revm::state::AccountInfo;
+use serde::Deserialize;
+use warpevm_compiler::Spec;
+
+/// A block, ready to execute and to check.
+#[derive(Clone, Debug)]
+pub struct BlockInput {
+    /// Where it came from, for messages.
+    pub place: String,
+    /// Number.
+    pub number: u64,
+    /// Spec and block environment.
+    pub env: Env,
+    /// The transactions in order.
+    pub transactions: Vec<Transaction>,
+    /// Their hashes.
+    pub hashes: Vec<B256>,
+    /// The state before the block.
+    pub state: MemoryState,
+    /// What the header says about the result.
+    pub header: Header,
+    /// Withdrawals (EIP-4895), from Shanghai on.
+    pub withdrawals: Vec<Withdrawal>,
+    /// Hashes of the ommers. Their headers are not in the input, so rewards are not computed.
+    pub ommers: Vec<B256>,
+}
+
+/// Header fields that results are checked against, or that system calls need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the header's own names")]
+pub struct Header {
+    pub hash: B256,
+    pub parent_hash: B256,
+    pub state_root: B256,
+    pub receipts_root: B256,
+    pub logs_bloom: Bloom,
+    pub gas_used: u64,
+    pub blob_gas_used: Option<u64>,
+    pub parent_beacon_block_root: Option<B256>,
+    pub requests_hash: Option<B256>,
+}
+
+/// A withdrawal (EIP-4895).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Who gets it.
+    pub address: Address,
+    /// How much, in units of 10^9 wei.
+    pub amount_gwei: u64,
+}
+
+impl Withdrawal {
+    /// The amount in wei.
+    pub fn wei(&self) -> U256 {
+        U256::from(self.amount_gwei) * U256::from(1_000_000_000u64)
+    }
+}
+
+/// The bytes of a block's files and how messages call them.
+pub(crate) struct BlockFiles<'a> {
+    /// The block's folder, as messages write it.
+    pub place: String,
+    pub block: &'a [u8],
+    pub pre_state: &'a [u8],
+    pub codes: &'a [u8],
+    /// Where the hashes came from is said when they were parsed.
+    pub block_hashes: &'a HashMap<u64, B256>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a block as eth_getBlockByNumber returns it")]
+struct RpcBlock {
+    hash: B256,
+    parent_hash: B256,
+    miner: Address,
+    state_root: B256,
+    receipts_root: B256,
+    logs_bloom: Bloom,
+    difficulty: Quantity,
+    number: Int64,
+    gas_limit: Int64,
+    gas_used: Int64,
+    timestamp: Int64,
+    mix_hash: Option<B256>,
+    base_fee_per_gas: Option<Int64>,
+    blob_gas_used: Option<Int64>,
+    excess_blob_gas: Option<Int64>,
+    parent_beacon_block_root: Option<B256>,
+    requests_hash: Option<B256>,
+    #[serde(default)]
+    uncles: Vec<B256>,
+    #[serde(default)]
+    withdrawals: Vec<RpcWithdrawal>,
+    transactions: Vec<RpcTransaction>,
+}
+
+#[derive(Deserialize)]
+struct RpcWithdrawal {
+    address: Address,
+    amount: Int64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a full transaction, not its hash")]
+struct RpcTransaction {
+    hash: B256,
+    nonce: Int64,
+    from: Address,
+    to: Option<Address>,
+    value: Quantity,
+    gas: Int64,
+    input: HexBytes,
+    #[serde(rename = "type")]
+    ty: Option<Int<u8>>,
+    chain_id: Option<Int64>,
+    gas_price: Option<Int128>,
+    max_fee_per_gas: Option<Int128>,
+    max_priority_fee_per_gas: Option<Int128>,
+    max_fee_per_blob_gas: Option<Int128>,
+    #[serde(default)]
+    access_list: Vec<RpcAccess>,
+    #[serde(default)]
+    blob_versioned_hashes: Vec<B256>,
+    #[serde(default)]
+    authorization_list: Vec<RpcAuthorization>,
+}
+
+/// One entry of an access list (EIP-2930).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RpcAccess {
+    address: Address,
+    storage_keys: Vec<B256>,
+}
+
+pub(crate) fn access_list(list: Vec<RpcAccess>) -> AccessList {
+    let item = |a: RpcAccess| AccessListItem { address: a.address, storage_keys: a.storage_keys };
+    AccessList(list.into_iter().map(item).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcAuthorization {
+    chain_id: Quantity,
+    address: Address,
+    nonce: Int64,
+    #[serde(alias = "v")]
+    y_parity: Int<u8>,
+    r: Quantity,
+    s: Quantity,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PreAccount {
+    balance: Quantity,
+    nonce: Int64,
+    #[serde(rename = "code_hash", alias = "codeHash")]
+    code_hash: Option<B256>,
+    #[serde(default)]
+    storage: UniqueMap<Quantity, Quantity>,
+}
+
+/// Parses `block_hashes.json`: decimal block number to hash.
+pub(crate) fn parse_block_hashes(
+    file: &str,
+    bytes: &[u8],
+) -> Result<HashMap<u64, B256>, InputError> {
+    let UniqueMap(entries) = json::parse::<UniqueMap<u64, B256>>(file, bytes)?;
+    Ok(entries.into_iter().collect())
+}
+
+impl BlockInput {
+    pub(crate) fn parse(files: &BlockFiles<'_>) -> Result<BlockInput, InputError> {
+        let block_file = format!("{}/block.json", files.place);
+        let block: RpcBlock = json::parse(&block_file, files.block)?;
+        let env = block_env(&block_file, &block)?;
+        let mut state = parse_state(files)?;
+        state.block_hashes = files.block_hashes.clone();
+        if let Some(parent) = block.number.0.checked_sub(1) {
+            state.block_hashes.insert(parent, block.parent_hash);
+        }
+        let mut transactions = Vec::with_capacity(block.transactions.len());
+        let mut hashes = Vec::with_capacity(block.transactions.len());
+        for (index, tx) in block.transactions.into_iter().enumerate() {
+            if !state.accounts.contains_key(&tx.from) {
+                return Err(InputError::MissingSender {
+                    file: block_file,
+                    transaction: index,
+                    sender: tx.from,
+                });
+            }
+            hashes.push(tx.hash);
+            transactions.push(transaction(tx).map_err(|message| InputError::Transaction {
+                file: block_file.clone(),
+                transaction: index,
+                message,
+            })?);
+        }
+        let withdrawal =
+            |w: RpcWithdrawal| Withdrawal { address: w.address, amount_gwei: w.amount.0 };
+        Ok(BlockInput {
+            place: files.place.clone(),
+            number: block.number.0,
+            env,
+            transactions,
+            hashes,
+            state,
+            header: Header {
+                hash: block.hash,
+                parent_hash: block.parent_hash,
+                state_root: block.state_root,
+                receipts_root: block.receipts_root,
+                logs_bloom: block.logs_bloom,
+                gas_used: block.gas_used.0,
+                blob_gas_used: block.blob_gas_used.map(|g| g.0),
+                parent_beacon_block_root: block.parent_beacon_block_root,
+                requests_hash: block.requests_hash,
+            },
+            withdrawals: block.withdrawals.into_iter().map(withdrawal).collect(),
+            ommers: block.uncles,
+        })
+    }
+}
+
+fn block_env(file: &str, block: &RpcBlock) -> Result<Env, InputError> {
+    let (number, timestamp) = (block.number.0, block.timestamp.0);
+    let spec = forks::mainnet_spec(number, timestamp);
+    let needs = |from: Spec, field: &'static str, there: bool| {
+        if spec < from || there {
+            return Ok(());
+        }
+        Err(InputError::MissingField { file: file.to_owned(), field, spec })
+    };
+    needs(Spec::London, "baseFeePerGas", block.base_fee_per_gas.is_some())?;
+    needs(Spec::Merge, "mixHash", block.mix_hash.is_some())?;
+    needs(Spec::Cancun, "excessBlobGas", block.excess_blob_gas.is_some())?;
+    needs(Spec::Cancun, "parentBeaconBlockRoot", block.parent_beacon_block_root.is_some())?;
+    let blob = match block.excess_blob_gas {
+        Some(Int(excess)) if spec >= Spec::Cancun => {
+            let fee = forks::blob_fee(excess, forks::mainnet_blob_fraction(spec, timestamp));
+            let error = || InputError::BlobFee { file: file.to_owned(), excess };
+            Some(fee.ok_or_else(error)?)
+        }
+        _ => None,
+    };
+    Ok(Env {
+        spec,
+        chain_id: 1,
+        block: BlockEnv {
+            number: U256::from(number),
+            beneficiary: block.miner,
+            timestamp: U256::from(timestamp),
+            gas_limit: block.gas_limit.0,
+            basefee: block.base_fee_per_gas.map_or(0, |fee| fee.0),
+            difficulty: block.difficulty.0,
+            prevrandao: block.mix_hash.filter(|_| spec >= Spec::Merge),
+            blob_excess_gas_and_price: blob,
+            ..BlockEnv::default()
+        },
+        checks: Checks::default(),
+    })
+}
+
+fn transaction(tx: RpcTransaction) -> Result<Transaction, String> {
+    let ty = tx.ty.map_or(0, |ty| ty.0);
+    let missing = |field: &str| format!("type {ty} needs {field}");
+    let dynamic = ty >= 2;
+    let price = if dynamic { tx.max_fee_per_gas } else { tx.gas_price };
+    let price_name = if dynamic { "maxFeePerGas" } else { "gasPrice" };
+    if ty > 4 {
+        return Err(format!("type {ty} is not known"));
+    }
+    if dynamic && tx.max_priority_fee_per_gas.is_none() {
+        return Err(missing("maxPriorityFeePerGas"));
+    }
+    if ty == 3 && tx.max_fee_per_blob_gas.is_none() {
+        return Err(missing("maxFeePerBlobGas"));
+    }
+    if ty > 0 && tx.chain_id.is_none() {
+        return Err(missing("chainId"));
+    }
+    if ty > 2 && tx.to.is_none() {
+        return Err(missing("to"));
+    }
+    Ok(Transaction {
+        tx_type: ty,
+        caller: tx.from,
+        gas_limit: tx.gas.0,
+        gas_price: price.ok_or_else(|| missing(price_name))?.0,
+        kind: tx.to.map_or(TxKind::Create, TxKind::Call),
+        value: tx.value.0,
+        data: tx.input.0,
+        nonce: tx.nonce.0,
+        chain_id: tx.chain_id.map(|id| id.0),
+        access_list: access_list(tx.access_list),
+        gas_priority_fee: tx.max_priority_fee_per_gas.map(|fee| fee.0).filter(|_| dynamic),
+        blob_hashes: tx.blob_versioned_hashes,
+        max_fee_per_blob_gas: tx.max_fee_per_blob_gas.map_or(0, |fee| fee.0),
+        authorization_list: tx.authorization_list.into_iter().map(authorization).collect(),
+    })
+}
+
+fn authorization(
+    a: RpcAuthorization,
+) -> Either<SignedAuthorization, revm::context_interface::transaction::RecoveredAuthorization> {
+    let inner = Authorization { chain_id: a.chain_id.0, address: a.address, nonce: a.nonce.0 };
+    Either::Left(SignedAuthorization::new_unchecked(inner, a.y_parity.0, a.r.0, a.s.0))
+}
+
+fn parse_state(files: &BlockFiles<'_>) -> Result<MemoryState, InputError> {
+    let codes_file = format!("{}/codes.json", files.place);
+    let pre_file = format!("{}/pre_state.json", files.place);
+    let UniqueMap(codes) = json::parse::<UniqueMap<B256, HexBytes>>(&codes_file, files.codes)?;
+    let mut state = MemoryState::default();
+    for (listed, HexBytes(bytes)) in codes {
+        let (actual, _) = state.add_code(bytes);
+        if actual != listed {
+            return Err(InputError::CodeHash { file: codes_file, listed, actual });
+        }
+    }
+    let empty = state.add_code(Bytes::new());
+    debug_assert_eq!(empty.0, keccak256([]));
+    let UniqueMap(accounts) =
+        json::parse::<UniqueMap<Address, PreAccount>>(&pre_file, files.pre_state)?;
+    state.accounts.reserve(accounts.len());
+    for (address, account) in accounts {
+        let hash = account.code_hash.unwrap_or(empty.0);
+        let code = state.codes.get(&hash).cloned().ok_or_else(|| InputError::MissingCode {
+            file: pre_file.clone(),
+            address,
+            hash,
+        })?;
+        let info = AccountInfo::new(account.balance.0, account.nonce.0, hash, code);
+        let storage = account.storage.0.into_iter().map(|(k, v)| (k.0, v.0)).collect();
+        state.accounts.insert(address, MemoryAccount { info, storage });
+    }
+    Ok(state)
+}

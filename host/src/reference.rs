@@ -1,0 +1,465 @@
+//! Sequential revm: the reference that results are compared with, and the baseline for speed.
+
+use crate::input::{BlockInput, Header};
+use crate::types::{AccountChange, AccountInfo, End, Env, Executed, Outcome, Rejected};
+use crate::types::{Transaction, TxStatus};
+use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
+use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
+use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
+use revm::context::result::{Output, SuccessReason};
+use revm::context::{CfgEnv, Context};
+use revm::database::{AccountState, CacheDB};
+use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
+use revm::handler::{MainnetContext, MainnetEvm};
+use revm::primitives::hardfork::SpecId;
+use revm::state::{Account, EvmState};
+use revm::{Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, SystemCallEvm};
+use warpevm_compiler::Spec;
+
+/// Blobs of one transaction from Cancun on (EIP-4844).
+const BLOBS_MAX_CANCUN: u64 = 6;
+/// Blobs of one transaction from Prague on (EIP-7691).
+const BLOBS_MAX_PRAGUE: u64 = 9;
+/// Blobs of one transaction from Osaka on (EIP-7594).
+const BLOBS_MAX_OSAKA: u64 = 6;
+
+/// revm could not run the input: not a transaction that is invalid, but a fault around it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReferenceError {
+    /// The state could not be read.
+    #[error("state: {0}")]
+    Database(String),
+    /// The block environment lacks something that the spec needs.
+    #[error("block environment: {0}")]
+    Env(String),
+}
+
+/// revm's name of a spec. revm has no Constantinople, whose SSTORE gas (EIP-1283) never was active
+/// on mainnet: it is taken for Petersburg, so gas of SSTORE cannot be validated there.
+pub fn spec_id(spec: Spec) -> SpecId {
+    match spec {
+        Spec::Frontier => SpecId::FRONTIER,
+        Spec::Homestead => SpecId::HOMESTEAD,
+        Spec::Tangerine => SpecId::TANGERINE,
+        Spec::SpuriousDragon => SpecId::SPURIOUS_DRAGON,
+        Spec::Byzantium => SpecId::BYZANTIUM,
+        Spec::Constantinople | Spec::Petersburg => SpecId::PETERSBURG,
+        Spec::Istanbul => SpecId::ISTANBUL,
+        Spec::Berlin => SpecId::BERLIN,
+        Spec::London => SpecId::LONDON,
+        Spec::Merge => SpecId::MERGE,
+        Spec::Shanghai => SpecId::SHANGHAI,
+        Spec::Cancun => SpecId::CANCUN,
+        Spec::Prague => SpecId::PRAGUE,
+        Spec::Osaka => SpecId::OSAKA,
+    }
+}
+
+fn config(env: &Env) -> CfgEnv {
+    let mut cfg = CfgEnv::new_with_spec(spec_id(env.spec)).with_chain_id(env.chain_id);
+    cfg.disable_nonce_check = !env.checks.nonce;
+    cfg.disable_balance_check = !env.checks.balance;
+    cfg.disable_fee_charge = !env.checks.balance;
+    cfg.disable_eip3607 = !env.checks.sender_code;
+    cfg.disable_block_gas_limit = !env.checks.block_gas_limit;
+    cfg.disable_base_fee = !env.checks.base_fee;
+    cfg.max_blobs_per_tx = match env.spec {
+        Spec::Osaka => Some(BLOBS_MAX_OSAKA),
+        Spec::Prague => Some(BLOBS_MAX_PRAGUE),
+        _ => Some(BLOBS_MAX_CANCUN),
+    };
+    cfg
+}
+
+fn evm<DB: Database>(env: &Env, db: DB) -> MainnetEvm<MainnetContext<DB>> {
+    let context: MainnetContext<_> = Context::mainnet().with_db(db);
+    context.with_cfg(config(env)).with_block(env.block.clone()).build_mainnet()
+}
+
+/// The system calls before a block's transactions: whom, with which data.
+pub fn system_calls_before(spec: Spec, header: &Header) -> Vec<(Address, Bytes)> {
+    let mut calls = Vec::new();
+    if let (true, Some(root)) = (spec >= Spec::Cancun, header.parent_beacon_block_root) {
+        calls.push((eip4788::BEACON_ROOTS_ADDRESS, root.into()));
+    }
+    if spec >= Spec::Prague {
+        calls.push((eip2935::HISTORY_STORAGE_ADDRESS, header.parent_hash.into()));
+    }
+    calls
+}
+
+/// The system calls after a block's transactions and withdrawals, which return requests.
+pub fn system_calls_after(spec: Spec) -> &'static [Address] {
+    const CALLS: [Address; 2] = [
+        eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+        eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+    ];
+    if spec >= Spec::Prague { &CALLS } else { &[] }
+}
+
+/// revm on a state that grows with each transaction.
+pub struct Sequential<DB: DatabaseRef> {
+    evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
+    spec: Spec,
+}
+
+impl<DB: DatabaseRef> Sequential<DB> {
+    /// Starts on `db`, which stays as it is.
+    pub fn new(env: &Env, db: DB) -> Sequential<DB> {
+        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec }
+    }
+
+    /// The state as it is now.
+    pub fn state(&self) -> &CacheDB<DB> {
+        &self.evm.ctx.journaled_state.database
+    }
+
+    fn state_mut(&mut self) -> &mut CacheDB<DB> {
+        &mut self.evm.ctx.journaled_state.database
+    }
+
+    /// Executes a transaction and keeps what it changed.
+    pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
+        let (outcome, touched) = self.transact_once(tx)?;
+        self.evm.commit(touched);
+        Ok(outcome)
+    }
+
+    /// Executes a transaction and keeps nothing: returns also all that it touched.
+    pub fn transact_once(
+        &mut self,
+        tx: &Transaction,
+    ) -> Result<(Outcome, EvmState), ReferenceError> {
+        outcome_of(self.evm.transact(tx.clone()).map(|r| (r.result, r.state)), self.spec)
+    }
+
+    /// Keeps what a transaction touched.
+    pub fn commit(&mut self, touched: EvmState) {
+        self.evm.commit(touched);
+    }
+
+    /// Makes a system call and keeps what it changed. Returns its output.
+    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
+        let result = self.evm.system_call(to, data);
+        let (outcome, touched) = outcome_of(result.map(|r| (r.result, r.state)), self.spec)?;
+        self.evm.commit(touched);
+        Ok(outcome.result.map(|executed| executed.output).unwrap_or_default())
+    }
+
+    /// Adds to a balance.
+    pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), ReferenceError> {
+        if amount.is_zero() && self.spec >= Spec::SpuriousDragon {
+            return Ok(());
+        }
+        let account = self.state_mut().load_account(address).map_err(database)?;
+        account.info.balance = account.info.balance.saturating_add(amount);
+        if account.account_state == AccountState::NotExisting {
+            account.account_state = AccountState::Touched;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a transaction changed that was executed elsewhere.
+    pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), ReferenceError> {
+        let cache = self.state_mut();
+        for change in changes {
+            if let Some(code) = &change.code {
+                let code = crate::input::state::bytecode(code.clone());
+                cache.cache.contracts.insert(code.hash_slow(), code);
+            }
+            let account = cache.load_account(change.address).map_err(database)?;
+            if change.wiped {
+                account.storage.clear();
+                account.account_state = AccountState::StorageCleared;
+            }
+            match &change.info {
+                Some(info) => {
+                    account.info.balance = info.balance;
+                    account.info.nonce = info.nonce;
+                    account.info.code_hash = info.code_hash;
+                    account.info.code = None;
+                    if account.account_state == AccountState::NotExisting {
+                        account.account_state = AccountState::Touched;
+                    }
+                }
+                None => {
+                    account.info = Default::default();
+                    account.account_state = AccountState::NotExisting;
+                }
+            }
+            account.storage.extend(change.storage.iter().copied());
+        }
+        Ok(())
+    }
+
+    /// What comes before a block's transactions: system calls.
+    pub fn begin(&mut self, block: &BlockInput) -> Result<(), ReferenceError> {
+        for (to, data) in system_calls_before(self.spec, &block.header) {
+            self.system_call(to, data)?;
+        }
+        Ok(())
+    }
+
+    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are left
+    /// out, since a block's ommers are not in the input. Returns the outputs of the system calls.
+    pub fn end(&mut self, block: &BlockInput) -> Result<Vec<Bytes>, ReferenceError> {
+        for withdrawal in &block.withdrawals {
+            self.credit(withdrawal.address, withdrawal.wei())?;
+        }
+        let calls = system_calls_after(self.spec).iter();
+        calls.map(|to| self.system_call(*to, Bytes::new())).collect()
+    }
+}
+
+/// Executes transactions in order, each on what the earlier ones left. Blocks want
+/// [`execute_block`], which adds the system calls.
+pub fn execute_sequential<DB: DatabaseRef>(
+    env: &Env,
+    transactions: &[Transaction],
+    db: DB,
+) -> Result<Vec<Outcome>, ReferenceError> {
+    let mut revm = Sequential::new(env, db);
+    transactions.iter().map(|tx| revm.transact(tx)).collect()
+}
+
+/// Executes a block: system calls, transactions, withdrawals, system calls.
+pub fn execute_block(block: &BlockInput) -> Result<Vec<Outcome>, ReferenceError> {
+    let mut revm = Sequential::new(&block.env, &block.state);
+    revm.begin(block)?;
+    let outcomes = block.transactions.iter().map(|tx| revm.transact(tx)).collect();
+    revm.end(block)?;
+    outcomes
+}
+
+/// Executes each transaction on `db` itself.
+pub fn simulate_sequential<DB: DatabaseRef>(
+    env: &Env,
+    transactions: &[Transaction],
+    db: DB,
+) -> Result<Vec<Outcome>, ReferenceError> {
+    let mut evm = evm(env, WrapDatabaseRef(db));
+    let run = |tx: &Transaction| {
+        let result = evm.transact(tx.clone()).map(|r| (r.result, r.state));
+        outcome_of(result, env.spec).map(|(outcome, _)| outcome)
+    };
+    transactions.iter().map(run).collect()
+}
+
+/// What [`simulate_bare`] adds up, so that nothing is optimised away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BareTotals {
+    /// Gas used by all.
+    pub gas_used: u64,
+    /// Accounts that were touched.
+    pub touched: u64,
+    /// Transactions that were not valid.
+    pub rejected: u64,
+}
+
+/// The baseline for speed: revm's `transact` on each transaction and nothing else. One EVM for all,
+/// codes analysed before, no result in our types.
+pub fn simulate_bare<DB: DatabaseRef>(
+    env: &Env,
+    transactions: Vec<Transaction>,
+    db: DB,
+) -> Result<BareTotals, ReferenceError> {
+    let mut evm = evm(env, WrapDatabaseRef(db));
+    let mut totals = BareTotals::default();
+    for tx in transactions {
+        match evm.transact(tx) {
+            Ok(result) => {
+                totals.gas_used += result.result.tx_gas_used();
+                totals.touched += result.state.len() as u64;
+            }
+            Err(EVMError::Transaction(_)) => totals.rejected += 1,
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Ok(totals)
+}
+
+type Transacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;
+
+fn outcome_of<E: std::fmt::Display>(
+    result: Transacted<E>,
+    spec: Spec,
+) -> Result<(Outcome, EvmState), ReferenceError> {
+    match result {
+        Ok((result, touched)) => {
+            let result = Ok(executed(result, &touched, spec));
+            Ok((Outcome { result, fallback: None }, touched))
+        }
+        Err(EVMError::Transaction(invalid)) => {
+            let result = Err(rejected(&invalid));
+            Ok((Outcome { result, fallback: None }, EvmState::default()))
+        }
+        Err(error) => Err(fault(error)),
+    }
+}
+
+fn database(error: impl std::fmt::Display) -> ReferenceError {
+    ReferenceError::Database(error.to_string())
+}
+
+fn fault<E: std::fmt::Display>(error: EVMError<E>) -> ReferenceError {
+    match error {
+        EVMError::Database(error) => database(error),
+        EVMError::Header(error) => ReferenceError::Env(error.to_string()),
+        other => ReferenceError::Env(other.to_string()),
+    }
+}
+
+fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed {
+    let gas = *result.gas();
+    let (status, end, logs, output, created) = match result {
+        ExecutionResult::Success { reason, logs, output, .. } => {
+            let end = match reason {
+                SuccessReason::Stop => End::Stop,
+                SuccessReason::Return => End::Return,
+                SuccessReason::SelfDestruct => End::SelfDestruct,
+            };
+            let (output, created) = match output {
+                Output::Call(output) => (output, None),
+                Output::Create(output, created) => (output, created),
+            };
+            (TxStatus::Success, end, logs, output, created)
+        }
+        ExecutionResult::Revert { output, .. } => {
+            (TxStatus::Revert, End::Revert, Vec::new(), output, None)
+        }
+        ExecutionResult::Halt { reason, .. } => {
+            (TxStatus::Halt, end_of(&reason), Vec::new(), Bytes::new(), None)
+        }
+    };
+    Executed {
+        status,
+        end,
+        gas_used: gas.tx_gas_used(),
+        gas_refunded: gas.final_refunded(),
+        output,
+        created,
+        logs,
+        changes: changes(touched, spec),
+    }
+}
+
+fn end_of(reason: &HaltReason) -> End {
+    match reason {
+        HaltReason::OutOfGas(_) => End::OutOfGas,
+        HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode | HaltReason::NotActivated => {
+            End::InvalidOpcode
+        }
+        HaltReason::InvalidJump => End::BadJump,
+        HaltReason::StackUnderflow | HaltReason::StackOverflow => End::Stack,
+        HaltReason::OutOfOffset => End::ReturnDataBounds,
+        HaltReason::CreateCollision => End::CreateCollision,
+        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) => End::Precompile,
+        HaltReason::NonceOverflow => End::NonceOverflow,
+        HaltReason::CreateContractSizeLimit => End::CodeSize,
+        HaltReason::CreateContractStartingWithEF => End::CodeFirstByte,
+        HaltReason::CreateInitCodeSizeLimit => End::InitCodeSize,
+        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
+            End::StaticViolation
+        }
+        HaltReason::OverflowPayment | HaltReason::OutOfFunds => End::Balance,
+        HaltReason::CallTooDeep => End::Depth,
+    }
+}
+
+fn rejected(invalid: &InvalidTransaction) -> Rejected {
+    use InvalidTransaction as I;
+    let authorizations = "the authorization list is empty or not allowed here";
+    match invalid {
+        I::PriorityFeeGreaterThanMaxFee => Rejected::PriorityFee { priority: 0, max_fee: 0 },
+        I::GasPriceLessThanBasefee => Rejected::BaseFee { max_fee: 0, base_fee: 0 },
+        I::CallerGasLimitMoreThanBlock => {
+            Rejected::GasLimit { limit: 0, max: 0, why: "the block's gas limit" }
+        }
+        I::TxGasLimitGreaterThanCap { gas_limit, cap } => {
+            Rejected::GasLimit { limit: *gas_limit, max: *cap, why: "the cap of EIP-7825" }
+        }
+        I::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            Rejected::IntrinsicGas { limit: *gas_limit, intrinsic: *initial_gas }
+        }
+        I::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
+            Rejected::FloorGas { limit: *gas_limit, floor: *gas_floor }
+        }
+        I::RejectCallerWithCode => Rejected::SenderCode,
+        I::LackOfFundForMaxFee { fee, balance } => {
+            Rejected::Balance { cost: **fee, balance: **balance }
+        }
+        I::OverflowPaymentInTransaction => Rejected::CostOverflow,
+        I::NonceOverflowInTransaction => Rejected::NonceMax,
+        I::NonceTooHigh { tx, state } => Rejected::NonceTooHigh { tx: *tx, state: *state },
+        I::NonceTooLow { tx, state } => Rejected::NonceTooLow { tx: *tx, state: *state },
+        I::CreateInitCodeSizeLimit => Rejected::InitCodeSize { len: 0, max: 0 },
+        I::InvalidChainId | I::MissingChainId => Rejected::ChainId { tx: 0, chain: 0 },
+        I::BlobGasPriceGreaterThanMax { block_blob_gas_price, tx_max_fee_per_blob_gas } => {
+            let (max_fee, base_fee) = (*tx_max_fee_per_blob_gas, *block_blob_gas_price);
+            Rejected::BlobFee { max_fee, base_fee }
+        }
+        I::EmptyBlobs => Rejected::Blobs("there is no blob"),
+        I::BlobCreateTransaction => Rejected::Blobs("a creation cannot carry blobs"),
+        I::TooManyBlobs { .. } => Rejected::Blobs("there are too many blobs"),
+        I::BlobVersionNotSupported => Rejected::Blobs("a blob's version is not 1"),
+        I::EmptyAuthorizationList | I::AuthorizationListInvalidFields => {
+            Rejected::Authorizations(authorizations)
+        }
+        I::AccessListNotSupported | I::Eip2930NotSupported => Rejected::Type(1),
+        I::Eip1559NotSupported => Rejected::Type(2),
+        I::MaxFeePerBlobGasNotSupported
+        | I::BlobVersionedHashesNotSupported
+        | I::Eip4844NotSupported => Rejected::Type(3),
+        I::AuthorizationListNotSupported | I::Eip7702NotSupported => Rejected::Type(4),
+        I::Eip7873NotSupported | I::Eip7873MissingTarget | I::Str(_) => Rejected::Type(u8::MAX),
+    }
+}
+
+/// What a transaction changed, of all that it touched.
+fn changes(touched: &EvmState, spec: Spec) -> Vec<AccountChange> {
+    let mut changes: Vec<AccountChange> = touched
+        .iter()
+        .filter(|(_, account)| account.is_touched())
+        .filter_map(|(address, account)| change(*address, account, spec))
+        .collect();
+    changes.sort_unstable_by_key(|change| change.address);
+    changes
+}
+
+fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChange> {
+    let there = |info: &revm::state::AccountInfo, exists: bool| {
+        // From Spurious Dragon on an empty account is none (EIP-161).
+        let exists = exists && (spec < Spec::SpuriousDragon || !info.is_empty());
+        exists.then(|| AccountInfo {
+            balance: info.balance,
+            nonce: info.nonce,
+            code_hash: info.code_hash(),
+        })
+    };
+    let before = there(&account.original_info(), !account.is_loaded_as_not_existing());
+    let destroyed = account.is_selfdestructed();
+    let after = there(&account.info, !destroyed);
+    let wiped = (destroyed || account.is_created()) && (before.is_some() || after.is_some());
+    let mut storage: Vec<(U256, U256)> = Vec::new();
+    if !destroyed {
+        let slots = account.storage.iter().filter(|(_, slot)| match wiped {
+            true => !slot.present_value.is_zero(),
+            false => slot.is_changed(),
+        });
+        storage.extend(slots.map(|(key, slot)| (*key, slot.present_value)));
+        storage.sort_unstable();
+    }
+    if before == after && !wiped && storage.is_empty() {
+        return None;
+    }
+    let code_before = before.as_ref().map_or(KECCAK256_EMPTY, |info| info.code_hash);
+    let code_after = after.as_ref().map_or(KECCAK256_EMPTY, |info| info.code_hash);
+    let code = account.info.code.as_ref().filter(|_| code_after != code_before);
+    Some(AccountChange {
+        address,
+        info: after,
+        code: code.map(|code| code.original_bytes()).filter(|code| !code.is_empty()),
+        wiped,
+        storage,
+    })
+}

@@ -1,0 +1,281 @@
+//! Compares results with revm's on the same input, and makes a reproducer of every difference.
+
+use crate::input::BlockInput;
+use crate::reference::{ReferenceError, Sequential};
+use crate::state_test::StateTest;
+use crate::types::{AccountChange, Env, Executed, Outcome, Transaction};
+use alloy_primitives::{Address, U256};
+use rayon::prelude::*;
+use revm::database_interface::DatabaseRef;
+use revm::state::EvmState;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Debug};
+use std::mem::discriminant;
+
+/// One of so many transactions is checked by [`Validate::Sample`].
+pub const SAMPLE_ONE_IN: u64 = 16;
+/// Calls that one worker validates at a time: enough to pay for the EVM that it sets up.
+const CALLS_PER_TASK: usize = 256;
+
+/// How much is compared with revm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validate {
+    /// Nothing.
+    Off,
+    /// One transaction in sixteen, always the same ones. In a block each runs on the state that the
+    /// results of its predecessors give.
+    Sample,
+    /// Every transaction; in a block on revm's own state.
+    #[default]
+    Full,
+}
+
+impl Validate {
+    fn checks(self, transaction: usize) -> bool {
+        match self {
+            Validate::Off => false,
+            Validate::Full => true,
+            Validate::Sample => mix(transaction as u64).is_multiple_of(SAMPLE_ONE_IN),
+        }
+    }
+}
+
+/// Spreads indices evenly (splitmix64), so that a period in the input does not hide from a sample.
+fn mix(index: u64) -> u64 {
+    let mut x = index.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// One difference from revm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// Index of the transaction.
+    pub transaction: usize,
+    /// What differs.
+    pub what: String,
+    /// What revm says.
+    pub expected: String,
+    /// What was computed.
+    pub got: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { transaction, what, expected, got } = self;
+        write!(f, "transaction {transaction}: {what}: revm has {expected}, got {got}")
+    }
+}
+
+/// A transaction whose result differs.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// Index of the transaction.
+    pub transaction: usize,
+    /// Its differences.
+    pub mismatches: Vec<Mismatch>,
+    /// revm's result.
+    pub expected: Outcome,
+    /// The transaction as a state test.
+    pub reproducer: StateTest,
+}
+
+/// What a validation found.
+#[derive(Clone, Debug, Default)]
+pub struct Validation {
+    /// Transactions that were compared.
+    pub checked: u64,
+    /// Those that differ, in order.
+    pub wrong: Vec<Wrong>,
+}
+
+impl Validation {
+    /// Differences of all transactions.
+    pub fn mismatches(&self) -> impl Iterator<Item = &Mismatch> {
+        self.wrong.iter().flat_map(|wrong| &wrong.mismatches)
+    }
+}
+
+/// Validates the results of a block.
+pub fn validate_block(
+    block: &BlockInput,
+    outcomes: &[Outcome],
+    mode: Validate,
+) -> Result<Validation, ReferenceError> {
+    let mut validation = Validation::default();
+    if mode == Validate::Off {
+        return Ok(validation);
+    }
+    let mut revm = Sequential::new(&block.env, &block.state);
+    revm.begin(block)?;
+    for (index, (tx, got)) in block.transactions.iter().zip(outcomes).enumerate() {
+        if mode.checks(index) {
+            let (touched, wrong) = check(&mut revm, &block.env, index, tx, got)?;
+            validation.checked += 1;
+            validation.wrong.extend(wrong);
+            revm.commit(touched);
+        } else if let Ok(executed) = &got.result {
+            revm.apply(&executed.changes)?;
+        }
+    }
+    Ok(validation)
+}
+
+/// Validates the results of calls that each ran on `db` itself.
+pub fn validate_calls<DB: DatabaseRef + Sync>(
+    env: &Env,
+    calls: &[Transaction],
+    outcomes: &[Outcome],
+    db: &DB,
+    mode: Validate,
+) -> Result<Validation, ReferenceError> {
+    if mode == Validate::Off {
+        return Ok(Validation::default());
+    }
+    let tasks = calls.par_chunks(CALLS_PER_TASK).zip(outcomes.par_chunks(CALLS_PER_TASK));
+    let parts = tasks.enumerate().map(|(task, (calls, outcomes))| {
+        let mut validation = Validation::default();
+        let mut revm = Sequential::new(env, db);
+        for (offset, (call, got)) in calls.iter().zip(outcomes).enumerate() {
+            let index = task * CALLS_PER_TASK + offset;
+            if mode.checks(index) {
+                let (_, wrong) = check(&mut revm, env, index, call, got)?;
+                validation.checked += 1;
+                validation.wrong.extend(wrong);
+            }
+        }
+        Ok(validation)
+    });
+    let mut all = Validation::default();
+    for part in parts.collect::<Result<Vec<_>, ReferenceError>>()? {
+        all.checked += part.checked;
+        all.wrong.extend(part.wrong);
+    }
+    Ok(all)
+}
+
+/// Runs one transaction on revm's state, without keeping its changes, and compares.
+fn check<DB: DatabaseRef>(
+    revm: &mut Sequential<DB>,
+    env: &Env,
+    index: usize,
+    tx: &Transaction,
+    got: &Outcome,
+) -> Result<(EvmState, Option<Wrong>), ReferenceError> {
+    let (expected, touched) = revm.transact_once(tx)?;
+    let mismatches = compare(index, &expected, got);
+    if mismatches.is_empty() {
+        return Ok((touched, None));
+    }
+    let also = got.result.as_ref().map_or(&[][..], |executed| &executed.changes);
+    let comment = mismatches.iter().map(Mismatch::to_string).collect::<Vec<_>>().join("; ");
+    let reproducer = StateTest::new(env, tx, revm.state(), &touched, also, comment)?;
+    Ok((touched, Some(Wrong { transaction: index, mismatches, expected, reproducer })))
+}
+
+/// All differences between two results of a transaction, in a fixed order.
+pub fn compare(transaction: usize, expected: &Outcome, got: &Outcome) -> Vec<Mismatch> {
+    let mut differences = Differences { transaction, found: Vec::new() };
+    match (&expected.result, &got.result) {
+        (Ok(expected), Ok(got)) => differences.executed(expected, got),
+        (Err(expected), Err(got)) => {
+            // The class counts: where several reasons hold, numbers in the message may differ.
+            if discriminant(expected) != discriminant(got) {
+                differences.add("rejection", expected.to_string(), got.to_string());
+            }
+        }
+        (Ok(expected), Err(got)) => {
+            let expected = format!("valid, {:?}", expected.status);
+            differences.add("validity", expected, format!("rejected: {got}"));
+        }
+        (Err(expected), Ok(got)) => {
+            let got = format!("valid, {:?}", got.status);
+            differences.add("validity", format!("rejected: {expected}"), got);
+        }
+    }
+    differences.found
+}
+
+struct Differences {
+    transaction: usize,
+    found: Vec<Mismatch>,
+}
+
+impl Differences {
+    fn add(&mut self, what: impl Into<String>, expected: String, got: String) {
+        let transaction = self.transaction;
+        self.found.push(Mismatch { transaction, what: what.into(), expected, got });
+    }
+
+    fn field<T: PartialEq + Debug>(&mut self, what: impl Into<String>, expected: &T, got: &T) {
+        if expected != got {
+            self.add(what, format!("{expected:?}"), format!("{got:?}"));
+        }
+    }
+
+    fn executed(&mut self, expected: &Executed, got: &Executed) {
+        self.field("status", &expected.status, &got.status);
+        self.field("gas used", &expected.gas_used, &got.gas_used);
+        self.field("gas refunded", &expected.gas_refunded, &got.gas_refunded);
+        self.field("output", &expected.output, &got.output);
+        self.field("created", &expected.created, &got.created);
+        self.field("number of logs", &expected.logs.len(), &got.logs.len());
+        for (index, (expected, got)) in expected.logs.iter().zip(&got.logs).enumerate() {
+            self.field(format!("log {index}"), expected, got);
+        }
+        self.changes(&expected.changes, &got.changes);
+    }
+
+    fn changes(&mut self, expected: &[AccountChange], got: &[AccountChange]) {
+        let by_address = |changes| -> BTreeMap<Address, &AccountChange> {
+            let changes: &[AccountChange] = changes;
+            changes.iter().map(|change| (change.address, change)).collect()
+        };
+        if got.len() != by_address(got).len() {
+            self.add("changes", "each account once".into(), "an account twice".into());
+        }
+        let (expected, got) = (by_address(expected), by_address(got));
+        for address in expected.keys().chain(got.keys()).collect::<BTreeSet<_>>() {
+            match (expected.get(address), got.get(address)) {
+                (Some(expected), Some(got)) => self.account(expected, got),
+                (expected, got) => {
+                    let text = |change: Option<&&AccountChange>| match change {
+                        Some(change) => format!("{change:?}"),
+                        None => "no change".to_owned(),
+                    };
+                    self.add(format!("account {address}"), text(expected), text(got));
+                }
+            }
+        }
+    }
+
+    fn account(&mut self, expected: &AccountChange, got: &AccountChange) {
+        let address = expected.address;
+        self.field(format!("account {address}"), &expected.info, &got.info);
+        self.field(format!("code of {address}"), &expected.code, &got.code);
+        self.field(format!("storage void of {address}"), &expected.wiped, &got.wiped);
+        let slots = |change: &AccountChange| -> BTreeMap<U256, U256> {
+            change.storage.iter().copied().collect()
+        };
+        let (expected, got) = (slots(expected), slots(got));
+        for key in expected.keys().chain(got.keys()).collect::<BTreeSet<_>>() {
+            let what = format!("storage {key:#x} of {address}");
+            self.field(what, &expected.get(key), &got.get(key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_takes_one_in_sixteen() {
+        let taken = (0..16_000).filter(|i| Validate::Sample.checks(*i)).count();
+        assert!((900..1100).contains(&taken), "{taken}");
+        assert!((0..100).all(|i| Validate::Full.checks(i) && !Validate::Off.checks(i)));
+    }
+}

@@ -1,0 +1,116 @@
+// Batch entry points for the tests of the op library (tests/op.rs). Built twice by build.rs: with
+// the limbs of the CPU (OP_TEST_SUFFIX _limbs64) and with those of the device (WE_LIMBS32, suffix
+// _limbs32, and the namespace renamed so that both fit into one program). Not part of any product
+// binary: nothing but the tests refers to these symbols.
+#include "op/blake2f.cuh"
+#include "op/keccak.cuh"
+#include "op/ripemd160.cuh"
+#include "op/sha256.cuh"
+#include "op/u256.cuh"
+
+#define OP_TEST_JOIN2(a, b) a##b
+#define OP_TEST_JOIN(a, b) OP_TEST_JOIN2(a, b)
+#define OP_TEST(name) OP_TEST_JOIN(name, OP_TEST_SUFFIX)
+
+using namespace warpevm;
+
+namespace {
+
+template <class F>
+void each(u32 n, u256* out, F f) {
+    for (u32 i = 0; i < n; i++) out[i] = f(i);
+}
+
+u256 through_bytes(const u256& a, u32 misalignment) {
+    u8 bytes[40];
+    to_be_bytes(a, bytes + misalignment);
+    return from_be_bytes(bytes + misalignment);
+}
+
+u256 first_bytes(const u256& a) {
+    u8 bytes[32];
+    to_be_bytes(a, bytes);
+    u64 r = 0;
+    for (u32 i = 0; i < 8; i++) r = (r << 8) | bytes[i];
+    return from_u64(r);
+}
+
+}  // namespace
+
+// out[i] = op(a[i], b[i], c[i]). The numbers are those of WORD_OPS in tests/op.rs.
+// Returns false for an unknown op.
+extern "C" bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256* b, const u256* c,
+                                       u256* out) {
+#define OP_TEST_CASE(number, expression) \
+    case number: \
+        each(n, out, [=](u32 i) { return expression; }); \
+        return true
+    switch (op) {
+        OP_TEST_CASE(0, add(a[i], b[i]));
+        OP_TEST_CASE(1, sub(a[i], b[i]));
+        OP_TEST_CASE(2, mul(a[i], b[i]));
+        OP_TEST_CASE(3, div(a[i], b[i]));
+        OP_TEST_CASE(4, sdiv(a[i], b[i]));
+        OP_TEST_CASE(5, mod(a[i], b[i]));
+        OP_TEST_CASE(6, smod(a[i], b[i]));
+        OP_TEST_CASE(7, addmod(a[i], b[i], c[i]));
+        OP_TEST_CASE(8, mulmod(a[i], b[i], c[i]));
+        OP_TEST_CASE(9, exp(a[i], b[i]));
+        OP_TEST_CASE(10, signextend(a[i], b[i]));
+        OP_TEST_CASE(11, from_bool(lt(a[i], b[i])));
+        OP_TEST_CASE(12, from_bool(gt(a[i], b[i])));
+        OP_TEST_CASE(13, from_bool(slt(a[i], b[i])));
+        OP_TEST_CASE(14, from_bool(sgt(a[i], b[i])));
+        OP_TEST_CASE(15, from_bool(eq(a[i], b[i])));
+        OP_TEST_CASE(16, from_bool(is_zero(a[i])));
+        OP_TEST_CASE(17, bit_and(a[i], b[i]));
+        OP_TEST_CASE(18, bit_or(a[i], b[i]));
+        OP_TEST_CASE(19, bit_xor(a[i], b[i]));
+        OP_TEST_CASE(20, bit_not(a[i]));
+        OP_TEST_CASE(21, byte_at(a[i], b[i]));
+        OP_TEST_CASE(22, shl(a[i], b[i]));
+        OP_TEST_CASE(23, shr(a[i], b[i]));
+        OP_TEST_CASE(24, sar(a[i], b[i]));
+        OP_TEST_CASE(25, from_u64(clz(a[i])));
+        OP_TEST_CASE(26, shl_k(b[i], low_u32(a[i]) & 255));
+        OP_TEST_CASE(27, shr_k(b[i], low_u32(a[i]) & 255));
+        OP_TEST_CASE(28, sar_k(b[i], low_u32(a[i]) & 255));
+        OP_TEST_CASE(29, from_u64(low_u64(a[i])));
+        OP_TEST_CASE(30, from_bool(fits_u64(a[i])));
+        OP_TEST_CASE(31, from_bool(fits_u32(a[i])));
+        OP_TEST_CASE(32, bswap(a[i]));
+        OP_TEST_CASE(33, through_bytes(a[i], i % 8));
+        OP_TEST_CASE(34, first_bytes(a[i]));
+        OP_TEST_CASE(35, high_half(mul_full(a[i], b[i])));
+        OP_TEST_CASE(36, low_half(mul_full(a[i], b[i])));
+        OP_TEST_CASE(37, from_u64x4(u64_at(a[i], 3), u64_at(b[i], 2), u64_at(c[i], 1),
+                                    u64_at(a[i], 0)));
+        OP_TEST_CASE(38, neg(a[i]));
+        OP_TEST_CASE(39, from_u64(bit_length(a[i])));
+        OP_TEST_CASE(40, from_bool(is_negative(a[i])));
+        OP_TEST_CASE(41, keccak256_1(a[i]));
+        OP_TEST_CASE(42, keccak256_2(a[i], b[i]));
+        default: return false;
+    }
+#undef OP_TEST_CASE
+}
+
+// Hash 0 is keccak256, 1 sha256, 2 ripemd160.
+extern "C" bool OP_TEST(op_test_hash)(u32 hash, const u8* data, u32 len, u256* out) {
+    ByteSource src{data};
+    switch (hash) {
+        case 0: *out = keccak256(src, len); return true;
+        case 1: *out = sha256(src, len); return true;
+        case 2: *out = ripemd160(src, len); return true;
+        default: return false;
+    }
+}
+
+// `input` has blake2f_input_bytes.
+extern "C" bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
+    u256 words[2];
+    if (!blake2f(ByteSource{input}, words)) return false;
+    out[0] = words[0];
+    out[1] = words[1];
+    return true;
+}

@@ -1,0 +1,186 @@
+//! The validator finds what is wrong, and its reproducers are state tests that revm passes.
+
+use revm::context::{CfgEnv, Context};
+use revm::database::InMemoryDB;
+use revm::primitives::hardfork::SpecId;
+use revm::state::{AccountInfo, Bytecode};
+use revm::{ExecuteCommitEvm, MainBuilder, MainContext};
+use revm_statetest_types::TestSuite;
+use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
+use warpevm::reference;
+use warpevm::validate::{self, Validate};
+use warpevm::{Outcome, Rejected, TxStatus};
+
+fn source() -> BlockSource {
+    let fixtures = std::env::var_os("WARPEVM_FIXTURES").unwrap_or("/work/shared/fixtures".into());
+    let archive = std::path::Path::new(&fixtures).join("mainnet/mainnet-dev.tar.zst");
+    match input::open(&archive).expect("the archive opens") {
+        Input::Blocks(source) => source,
+        Input::Batch(_) => panic!("an archive is no batch"),
+    }
+}
+
+fn block(number: u64) -> BlockInput {
+    let mut found = None;
+    source()
+        .visit(Selection::Number(number), |block| {
+            found = Some(block);
+            Ok::<_, InputError>(())
+        })
+        .expect("the block reads");
+    found.expect("the block is there")
+}
+
+/// Runs a state test with revm, reading it with revm's own types: the logs' hash and the state root
+/// must be those of the test.
+fn passes(test: &serde_json::Value) {
+    let text = test.to_string();
+    let TestSuite(units) = serde_json::from_str(&text).expect("a state test");
+    for (name, unit) in units {
+        for (spec, tests) in &unit.post {
+            let mut cfg = CfgEnv::new_with_spec(spec.to_spec_id());
+            let block = unit.block_env(&mut cfg);
+            for test in tests {
+                let mut db = InMemoryDB::default();
+                for (address, account) in &unit.pre {
+                    let code = Bytecode::new_raw(account.code.clone());
+                    let hash = code.hash_slow();
+                    let info = AccountInfo::new(account.balance, account.nonce, hash, code);
+                    db.insert_account_info(*address, info);
+                    for (key, value) in &account.storage {
+                        db.insert_account_storage(*address, *key, *value).expect("in memory");
+                    }
+                }
+                let tx = test.tx_env(&unit).expect("a transaction");
+                let mut evm = Context::mainnet()
+                    .with_db(db)
+                    .with_cfg(cfg.clone())
+                    .with_block(block.clone())
+                    .build_mainnet();
+                let result = evm.transact_commit(tx);
+                assert_eq!(result.is_err(), test.expect_exception.is_some(), "{name}: {result:?}");
+                let logs = result.map(|r| r.into_logs()).unwrap_or_default();
+                assert_eq!(logs_hash(&logs), test.logs, "{name}: logs");
+                let db = &evm.ctx.journaled_state.database;
+                assert_eq!(root(db, spec.to_spec_id()), test.hash, "{name}: state root");
+            }
+        }
+    }
+}
+
+fn logs_hash(logs: &[alloy_primitives::Log]) -> alloy_primitives::B256 {
+    alloy_primitives::keccak256(alloy_rlp::encode(logs.to_vec()))
+}
+
+fn root(db: &InMemoryDB, spec: SpecId) -> alloy_primitives::B256 {
+    use alloy_trie::{TrieAccount, root};
+    let there = db.cache.accounts.iter().filter(|(_, account)| {
+        let empty = spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) && account.info.is_empty();
+        account.info().is_some() && !empty
+    });
+    root::state_root_unhashed(there.map(|(address, account)| {
+        let slots = account.storage.iter().filter(|(_, value)| !value.is_zero());
+        let account = TrieAccount {
+            nonce: account.info.nonce,
+            balance: account.info.balance,
+            storage_root: root::storage_root_unhashed(slots.map(|(k, v)| ((*k).into(), *v))),
+            code_hash: account.info.code_hash,
+            ..Default::default()
+        };
+        (*address, account)
+    }))
+}
+
+fn executed(outcome: &mut Outcome) -> &mut warpevm::Executed {
+    outcome.result.as_mut().expect("a valid transaction")
+}
+
+#[test]
+fn the_reference_validates_itself_on_every_block() {
+    source()
+        .visit(Selection::All, |block| {
+            let outcomes = reference::execute_block(&block).expect("revm runs");
+            for mode in [Validate::Full, Validate::Sample] {
+                let validation = validate::validate_block(&block, &outcomes, mode).expect("runs");
+                let found: Vec<_> = validation.mismatches().collect();
+                assert!(found.is_empty(), "block {} {mode:?}: {found:?}", block.number);
+                if mode == Validate::Full {
+                    assert_eq!(validation.checked, outcomes.len() as u64);
+                }
+            }
+            Ok::<_, InputError>(())
+        })
+        .expect("every block reads");
+}
+
+#[test]
+fn every_altered_field_is_found() {
+    let block = block(17_666_333);
+    let good = reference::execute_block(&block).expect("revm runs");
+    let rich = good.iter().position(|outcome| {
+        let executed = outcome.result.as_ref().expect("valid");
+        !executed.logs.is_empty() && executed.changes.iter().any(|c| c.storage.len() > 1)
+    });
+    let rich = rich.expect("a transaction with logs and storage");
+    type Alter = fn(&mut Outcome);
+    let alterations: [(&str, Alter); 11] = [
+        ("status", |o| executed(o).status = TxStatus::Halt),
+        ("gas used", |o| executed(o).gas_used += 1),
+        ("gas refunded", |o| executed(o).gas_refunded += 1),
+        ("output", |o| executed(o).output = vec![1, 2, 3].into()),
+        ("created", |o| executed(o).created = Some([9; 20].into())),
+        ("number of logs", |o| drop(executed(o).logs.pop())),
+        ("log 0", |o| executed(o).logs[0].address = [9; 20].into()),
+        ("account 0x", |o| executed(o).changes[0].info = None),
+        ("account 0x", |o| drop(executed(o).changes.pop())),
+        ("storage 0x", |o| {
+            let mut changes = executed(o).changes.iter_mut();
+            changes.find(|c| c.storage.len() > 1).expect("storage").storage.pop();
+        }),
+        ("validity", |o| o.result = Err(Rejected::SenderCode)),
+    ];
+    for (what, alter) in alterations {
+        let mut outcomes = good.clone();
+        alter(&mut outcomes[rich]);
+        let validation =
+            validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
+        let found: Vec<_> = validation.mismatches().collect();
+        assert_eq!(validation.wrong.len(), 1, "{what}: {found:?}");
+        assert_eq!(validation.wrong[0].transaction, rich);
+        assert!(found.iter().any(|m| m.what.starts_with(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn reproducers_are_state_tests_that_revm_passes() {
+    // A transaction type, a spec or a way to end each: every transaction of these blocks.
+    for number in [116_525, 2_674_998, 6_196_166, 12_300_570, 17_666_333, 19_932_703] {
+        let block = block(number);
+        let mut outcomes = reference::execute_block(&block).expect("revm runs");
+        for outcome in &mut outcomes {
+            executed(outcome).gas_used += 1;
+        }
+        let validation =
+            validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
+        assert_eq!(validation.wrong.len(), outcomes.len());
+        for wrong in &validation.wrong {
+            let name = format!("block {number} transaction {}", wrong.transaction);
+            passes(&wrong.reproducer.to_json(&name).expect("revm runs the test"));
+        }
+    }
+}
+
+#[test]
+fn a_rejected_transaction_becomes_a_test_with_an_exception() {
+    let mut block = block(17_666_333);
+    block.transactions[0].nonce += 1;
+    let outcomes = reference::execute_block(&block).expect("revm runs");
+    assert!(matches!(outcomes[0].result, Err(Rejected::NonceTooHigh { .. })));
+    let mut altered = outcomes.clone();
+    altered[0].result = Err(Rejected::SenderCode);
+    let validation = validate::validate_block(&block, &altered, Validate::Full).expect("revm runs");
+    assert_eq!(validation.mismatches().next().expect("one").what, "rejection");
+    let test = validation.wrong[0].reproducer.to_json("rejected").expect("revm runs the test");
+    assert!(test["rejected"]["post"]["Shanghai"][0]["expectException"].is_string(), "{test}");
+    passes(&test);
+}
