@@ -79,6 +79,9 @@ const CLASSES: [Capacities; 5] = [
     },
 ];
 
+/// Regions start at multiples of this: kernels move frame slots in units of 16 bytes.
+const REGION_ALIGN_BYTES: u64 = 16;
+
 /// Number of classes.
 pub const CLASS_COUNT: usize = CLASSES.len();
 
@@ -90,7 +93,7 @@ fn index_len(entries: u32) -> u32 {
 fn place(c: &Capacities) -> Layout {
     let mut at = size_of::<Instance>() as u64;
     let mut take = |count: u32, entry_bytes: usize| {
-        let start = at.next_multiple_of(8);
+        let start = at.next_multiple_of(REGION_ALIGN_BYTES);
         at = start + u64::from(count) * entry_bytes as u64;
         start as u32
     };
@@ -126,30 +129,29 @@ pub fn classes() -> [Layout; CLASS_COUNT] {
     CLASSES.each_ref().map(place)
 }
 
-/// Bytes that a class has for a region.
-pub fn region_bytes(layout: &Layout, region: Region) -> u64 {
-    let (count, entry_bytes) = match region {
-        Region::Frames => (layout.frames_cap, size_of::<Frame>()),
-        Region::Slots => (layout.slots_cap, 32),
-        Region::Memory => (layout.memory_cap, 1),
-        Region::Return => (layout.return_cap, 1),
-        Region::Accounts => (layout.accounts_cap, size_of::<OverlayAccount>()),
-        Region::Storage => (layout.storage_cap, size_of::<OverlaySlot>()),
-        Region::Journal => (layout.journal_cap, size_of::<Journal>()),
-        Region::Logs => (layout.logs_cap, 1),
-    };
-    u64::from(count) * entry_bytes as u64
+/// Entries (bytes for memory, return data and logs) that a class has for a region.
+pub fn capacity(layout: &Layout, region: Region) -> u32 {
+    match region {
+        Region::Frames => layout.frames_cap,
+        Region::Slots => layout.slots_cap,
+        Region::Memory => layout.memory_cap,
+        Region::Return => layout.return_cap,
+        Region::Accounts => layout.accounts_cap,
+        Region::Storage => layout.storage_cap,
+        Region::Journal => layout.journal_cap,
+        Region::Logs => layout.logs_cap,
+    }
 }
 
-/// The smallest class above `class` in which `region` has `bytes`. Classes only grow, so what fitted
+/// The smallest class above `class` in which `region` has `entries`. Classes only grow, so what fitted
 /// before fits there too.
 pub fn next_class(
     layouts: &[Layout; CLASS_COUNT],
     class: usize,
     region: Region,
-    bytes: u64,
+    entries: u32,
 ) -> Option<usize> {
-    (class + 1..CLASS_COUNT).find(|&next| region_bytes(&layouts[next], region) >= bytes)
+    (class + 1..CLASS_COUNT).find(|&next| capacity(&layouts[next], region) >= entries)
 }
 
 #[cfg(test)]
@@ -182,7 +184,7 @@ mod tests {
         let layouts = classes();
         for pair in layouts.windows(2) {
             for region in REGIONS {
-                assert!(region_bytes(&pair[0], region) <= region_bytes(&pair[1], region));
+                assert!(capacity(&pair[0], region) <= capacity(&pair[1], region));
             }
         }
     }
@@ -190,26 +192,26 @@ mod tests {
     #[test]
     fn regions_do_not_overlap_and_are_aligned() {
         for l in classes() {
-            let index = |cap: u32| u64::from(cap) * 4;
+            let span = |offset: u32, cap: u32, entry: usize| {
+                (u64::from(offset), u64::from(cap) * entry as u64)
+            };
             let mut spans = vec![
                 (0, size_of::<Instance>() as u64),
-                (l.frames_off, region_bytes(&l, Region::Frames)),
-                (l.slots_off, region_bytes(&l, Region::Slots)),
-                (l.memory_off, region_bytes(&l, Region::Memory)),
-                (l.return_off, region_bytes(&l, Region::Return)),
-                (l.accounts_off, region_bytes(&l, Region::Accounts)),
-                (l.account_index_off, index(l.account_index_cap)),
-                (l.storage_off, region_bytes(&l, Region::Storage)),
-                (l.storage_index_off, index(l.storage_index_cap)),
-                (l.journal_off, region_bytes(&l, Region::Journal)),
-                (l.logs_off, region_bytes(&l, Region::Logs)),
+                span(l.frames_off, l.frames_cap, size_of::<Frame>()),
+                span(l.slots_off, l.slots_cap, 32),
+                span(l.memory_off, l.memory_cap, 1),
+                span(l.return_off, l.return_cap, 1),
+                span(l.accounts_off, l.accounts_cap, size_of::<OverlayAccount>()),
+                span(l.account_index_off, l.account_index_cap, 4),
+                span(l.storage_off, l.storage_cap, size_of::<OverlaySlot>()),
+                span(l.storage_index_off, l.storage_index_cap, 4),
+                span(l.journal_off, l.journal_cap, size_of::<Journal>()),
+                span(l.logs_off, l.logs_cap, 1),
             ];
             spans.sort_unstable();
-            for pair in spans.windows(2) {
-                assert!(u64::from(pair[0].0) + pair[0].1 <= u64::from(pair[1].0));
-            }
-            assert!(spans.iter().all(|(offset, _)| offset % 8 == 0));
-            let end = spans.last().map(|(offset, len)| u64::from(*offset) + len);
+            assert!(spans.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
+            assert!(spans.iter().all(|(offset, _)| offset % REGION_ALIGN_BYTES == 0));
+            let end = spans.last().map(|(offset, len)| offset + len);
             assert!(end <= Some(l.bytes) && l.bytes % 64 == 0);
             assert!(l.account_index_cap.is_power_of_two() && l.storage_index_cap.is_power_of_two());
         }
@@ -221,7 +223,7 @@ mod tests {
         assert_eq!(next_class(&layouts, 0, Region::Memory, 3000), Some(1));
         assert_eq!(next_class(&layouts, 0, Region::Memory, 1 << 20), Some(3));
         assert_eq!(next_class(&layouts, 1, Region::Logs, 100), Some(2));
-        assert_eq!(next_class(&layouts, 0, Region::Memory, 1 << 32), None);
+        assert_eq!(next_class(&layouts, 0, Region::Memory, u32::MAX), None);
         assert_eq!(next_class(&layouts, 4, Region::Frames, 1), None);
     }
 }

@@ -3,7 +3,7 @@
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_compiler::Spec;
 
-use crate::spec::spec_id;
+use crate::reference::spec_id;
 
 /// What a precompile did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 pub mod codes;
 pub mod table;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alloy_primitives::{Address, B256, U256};
@@ -27,6 +28,8 @@ pub type StorageProbe = Box<dyn Fn(Address) -> bool + Send + Sync>;
 pub struct State<DB> {
     db: DB,
     table: RwLock<Table>,
+    /// Threads that wait to grow the table: others let it go soon.
+    waiting: AtomicUsize,
     codes: Codes,
     storage_probe: Option<StorageProbe>,
 }
@@ -44,7 +47,8 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     /// A state with a known seed, for tests that want every run alike.
     pub fn with_seed(db: DB, seed: u64) -> Result<State<DB>, Error> {
         let table = RwLock::new(Table::new(seed)?);
-        Ok(State { db, table, codes: Codes::new(), storage_probe: None })
+        let codes = Codes::new();
+        Ok(State { db, table, waiting: AtomicUsize::new(0), codes, storage_probe: None })
     }
 
     /// Installs a function that tells whether an account has storage.
@@ -66,6 +70,19 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     /// The table, to change; waits until nothing runs.
     pub(crate) fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another thread waits to grow the table.
+    pub(crate) fn growth_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes room. The caller holds no lock on the table.
+    pub(crate) fn grow(&self, full: Full) -> Result<(), Error> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let mut table = self.table_mut();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        table.grow(full)
     }
 
     /// The codes.
@@ -141,7 +158,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
             let result = page(&self.table());
             match result {
                 Ok(index) => return Ok(index),
-                Err(Ok(full)) => self.table_mut().grow(full)?,
+                Err(Ok(full)) => self.grow(full)?,
                 Err(Err(error)) => return Err(error),
             }
         }
@@ -288,7 +305,9 @@ impl<DB: DatabaseRef + Sync> State<DB> {
                 nonce: now.nonce,
                 code_hash: code.as_ref().map(|code| code.hash).unwrap_or_default(),
             }),
-            code: code.filter(|_| now.code != before.code).map(|code| code.code()),
+            code: code
+                .filter(|_| now.code != before.code && now.code != CODE_EMPTY)
+                .map(|code| code.code()),
             wiped,
             storage,
         })
