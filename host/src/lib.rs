@@ -1,5 +1,6 @@
 //! A GPU execution engine for Ethereum transactions.
 
+pub mod conformance;
 pub mod header;
 pub mod input;
 pub mod reference;
