@@ -1,7 +1,8 @@
 //! Writes the example block and the example batch (`host/examples/`).
 //!
 //! Everything follows from a fixed seed and the compiled contracts, so that the output is the same
-//! on every machine. With `--check` nothing is written: the program fails where a file would change.
+//! on every machine. With `--check` nothing is written: the program fails where a file would
+//! change.
 
 mod abi;
 mod batch;
