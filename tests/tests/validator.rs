@@ -176,10 +176,8 @@ fn reproducers_are_state_tests_that_revm_passes() {
 
 #[test]
 fn a_rejected_transaction_becomes_a_test_with_an_exception() {
-    let archive = warpevm_tests::fixture!(
-        "a_rejected_transaction_becomes_a_test_with_an_exception",
-        ARCHIVE
-    );
+    let archive =
+        warpevm_tests::fixture!("a_rejected_transaction_becomes_a_test_with_an_exception", ARCHIVE);
     let mut block = block(&archive, 17_666_333);
     block.transactions[0].nonce += 1;
     let outcomes = reference::execute_block(&block).expect("revm runs");

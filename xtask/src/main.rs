@@ -7,7 +7,7 @@ mod test;
 use anyhow::{Result, ensure};
 use clap::{Args, Parser};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about)]
@@ -36,17 +36,21 @@ struct TestArgs {
     quick: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask has a parent");
     match Task::parse() {
-        Task::Test(args) => test::run(root, args.strict, args.quick),
-        Task::Generate { check } => generate::run(root, check),
+        Task::Test(args) => {
+            if !test::run(root, args.strict, args.quick)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Task::Generate { check } => generate::run(root, check)?,
         Task::Example { check } => {
             let status = example(root, check).status()?;
             ensure!(status.success(), "generate-example failed");
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Cargo as it was called, in the root of the workspace.
