@@ -1,9 +1,78 @@
 //! Lowers EVM bytecode into dependency-annotated graphs and on into register programs.
 //!
-//! The crate knows no device and does no I/O.
+//! The crate knows no device and does no I/O. A byte string goes through these forms:
+//!
+//! 1. [`cfg`]: basic blocks (bbs);
+//! 2. [`flow`]: extended bbs and the edges between them, jumps resolved; [`facts`] and
+//!    [`liveness`] over them;
+//! 3. [`graph`]: per extended bb an SSA dependency graph, optimised while it is built;
+//! 4. [`program`]: the lowered ops that a device runs.
 
+mod build;
+pub mod cfg;
+mod dce;
+pub mod facts;
+pub mod flow;
+mod fold;
+pub mod graph;
+mod hash;
+pub mod limits;
+pub mod liveness;
+mod lower;
+mod memory;
+mod moves;
+pub mod opcode;
+mod options;
 pub mod program;
 pub mod spec;
+mod storage;
+pub mod value;
+pub mod verify;
 
+pub use options::Options;
 pub use program::{Op, OpKind, Operand, Program};
 pub use spec::Spec;
+
+use build::{Builder, Input};
+use cfg::Cfg;
+
+/// Compiles `code` for `spec` with every pass.
+pub fn compile(code: &[u8], spec: Spec) -> Program {
+    compile_with(code, spec, &Options::ALL)
+}
+
+/// Compiles `code` for `spec` with the passes that `options` names.
+pub fn compile_with(code: &[u8], spec: Spec, options: &Options) -> Program {
+    let table = opcode::table_of(spec);
+    let cfg = Cfg::new(code, table);
+    let flow = flow::resolve(code, &cfg, table, options);
+    let order = facts::reverse_postorder(&flow);
+    let facts = match options.facts {
+        true => facts::facts(&flow, &order),
+        false => vec![facts::Facts::NONE; flow.ebbs.len()],
+    };
+    let live_out = match options.liveness {
+        true => liveness::live_out(&flow, &order),
+        false => vec![liveness::ALL_DEPTHS; flow.ebbs.len()],
+    };
+    let input = Input { code, spec, table, cfg: &cfg, flow: &flow, facts: &facts };
+    let mut builder = Builder::new(input, *options);
+    let mut lowering = lower::Lowering::new(flow.ebbs.len());
+    let layout = lower::layout(&flow);
+    for (i, id) in layout.iter().enumerate() {
+        let next = layout.get(i + 1).copied();
+        builder.frugal = false;
+        builder.build(*id);
+        if !lowering.ebb(&mut builder, *id, live_out[id.index()], next) {
+            builder.frugal = true;
+            builder.build(*id);
+            let fits = lowering.ebb(&mut builder, *id, live_out[id.index()], next);
+            assert!(fits, "the frugal form always fits");
+        }
+    }
+    let program = lowering.finish(&builder);
+    if cfg!(debug_assertions) {
+        verify::verify(&program).expect("the compiler made a program that breaks its contract");
+    }
+    program
+}

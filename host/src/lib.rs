@@ -1,11 +1,28 @@
 //! A GPU execution engine for Ethereum transactions.
 
+pub mod backend;
+pub mod buffer;
+pub mod code_cache;
 pub mod conformance;
+pub mod decode;
+pub mod encode;
+pub mod engine;
+pub mod error;
 pub mod header;
 pub mod input;
+pub mod instance;
+pub mod layout;
+pub mod limits;
+pub mod precompiles;
 pub mod reference;
+pub mod report;
+pub mod session;
+pub mod state;
 pub mod state_test;
 pub mod types;
 pub mod validate;
 
+pub use engine::{Batch, BlockResult, Config, Engine};
+pub use error::Error;
+pub use state::State;
 pub use types::*;

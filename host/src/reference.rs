@@ -245,6 +245,18 @@ pub fn simulate_sequential<DB: DatabaseRef>(
     transactions.iter().map(run).collect()
 }
 
+/// Makes a system call on `db`, which stays as it is.
+pub fn system_call_once<DB: DatabaseRef>(
+    env: &Env,
+    db: DB,
+    to: Address,
+    data: Bytes,
+) -> Result<Executed, ReferenceError> {
+    let result = evm(env, WrapDatabaseRef(db)).system_call(to, data);
+    let (outcome, _) = outcome_of(result.map(|r| (r.result, r.state)), env.spec)?;
+    outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
+}
+
 /// What [`simulate_bare`] adds up, so that nothing is optimised away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BareTotals {

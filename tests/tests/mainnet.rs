@@ -1,18 +1,13 @@
 //! Real mainnet blocks: what revm makes of them must equal their headers. This holds the reader,
 //! the reference and the header checks together; whatever warpevm computes is compared with them.
 
+mod common;
+
+use common::{MAINNET, source};
 use std::path::Path;
-use warpevm::input::{self, BlockSource, Input, InputError, Selection};
+use warpevm::input::{InputError, Selection};
 use warpevm::{header, reference};
-
-const ARCHIVE: &str = "mainnet/mainnet-dev.tar.zst";
-
-fn source(archive: &Path) -> BlockSource {
-    match input::open(archive).expect("the archive opens") {
-        Input::Blocks(source) => source,
-        Input::Batch(_) => panic!("an archive is no batch"),
-    }
-}
+use warpevm_tests::fixture;
 
 /// The blocks of the index: number, spec, transactions, gas.
 fn index(archive: &Path) -> Vec<(u64, String, u64, u64)> {
@@ -32,7 +27,7 @@ fn index(archive: &Path) -> Vec<(u64, String, u64, u64)> {
 
 #[test]
 fn revm_agrees_with_every_header() {
-    let archive = warpevm_tests::fixture!("revm_agrees_with_every_header", ARCHIVE);
+    let archive = fixture!("revm_agrees_with_every_header", MAINNET);
     let index = index(&archive);
     let mut seen = Vec::new();
     let count = source(&archive)
@@ -62,7 +57,7 @@ fn revm_agrees_with_every_header() {
 
 #[test]
 fn a_wrong_result_fails_the_header_checks() {
-    let archive = warpevm_tests::fixture!("a_wrong_result_fails_the_header_checks", ARCHIVE);
+    let archive = fixture!("a_wrong_result_fails_the_header_checks", MAINNET);
     let mut blocks = 0;
     source(&archive)
         .visit(Selection::Number(17_666_333), |block| {

@@ -1,0 +1,55 @@
+//! Every limit of the compiler, with its unit last in the name and the reason for its value.
+
+/// The EVM's own limit on the stack.
+pub const STACK_HEIGHT_MAX: u32 = 1024;
+
+/// Constant memory offsets and ends up to here use the unchecked ops. Memory of this size costs
+/// 8.6e12 gas, far beyond any block; larger constants go to the checked ops, which run out of gas.
+pub const MEM_CONST_BYTES_MAX: u64 = 1 << 31;
+
+/// The largest constant length of a `KeccakK`, whose length is 16 bits wide.
+pub const KECCAK_CONST_BYTES_MAX: u64 = u16::MAX as u64;
+
+/// Slots that a bb may use above `sp` before it is built again without common subexpressions and
+/// forwarding, which only lengthen live ranges. Without them live values stand on the EVM stack,
+/// so that the stack limit bounds them.
+pub const BB_SLOTS_MAX: u32 = 192;
+
+/// Bytes of code that one extended bb may hold before the next jump is left as a jump: larger ones
+/// gain nothing and make the tables of a bb outgrow the L1 cache.
+pub const EBB_CODE_BYTES_MAX: u32 = 4096;
+
+/// Bytes of a bb that may be copied into a second extended bb. The gain of a copy (a jump, a
+/// `Bb`, some moves) does not grow with its length, its cost does.
+pub const DUPLICATE_BB_BYTES_MAX: u32 = 256;
+
+/// Bytes of code that may be copied into extended bbs beyond the first copy of each bb: this many
+/// for each byte of the code, plus [`DUPLICATE_BASE_BYTES`].
+pub const DUPLICATE_PER_CODE_BYTE: u32 = 2;
+
+/// See [`DUPLICATE_PER_CODE_BYTE`]; lets small contracts be specialised throughout.
+pub const DUPLICATE_BASE_BYTES: u32 = 16384;
+
+/// Contexts in which one bb may start an extended bb. Beyond it calls share the general copy:
+/// recursion would otherwise spend the whole budget for copies.
+pub const CONTEXTS_PER_BB_MAX: u16 = 24;
+
+/// Stack depth up to which a context remembers return addresses.
+pub const CONTEXT_DEPTH_MAX: usize = 62;
+
+/// Return addresses that a context remembers, nearest first.
+pub const CONTEXT_ITEMS_MAX: usize = 12;
+
+/// Stack depth up to which constants are followed from bb to bb.
+pub const FACT_DEPTH_MAX: usize = 16;
+
+/// Rounds over all extended bbs that a fixpoint may take before its result is given up for the
+/// safe one. In reverse postorder reducible code needs its loop nesting plus two.
+pub const FIXPOINT_ROUNDS_MAX: u32 = 8;
+
+/// Words of EVM memory whose content is followed within a bb; the oldest is forgotten first.
+/// Each memory op looks at all of them, so this bounds the work per op.
+pub const KNOWN_MEMORY_WORDS_MAX: usize = 24;
+
+/// Storage keys whose value is followed within a bb, as above.
+pub const KNOWN_STORAGE_KEYS_MAX: usize = 24;

@@ -1,0 +1,3 @@
+//! Devices: what runs instances.
+
+pub mod cpu;

@@ -1,0 +1,124 @@
+//! Zeroed memory that the kernels address directly, committed by the system page by page on first use.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use bytemuck::Pod;
+
+/// Alignment of every buffer: a cache line.
+const ALIGN_BYTES: usize = 64;
+
+/// Bytes that do not move while the buffer lives.
+#[derive(Debug)]
+pub struct Buffer {
+    ptr: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the buffer owns its bytes; shared access goes through methods that state their rules.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; `&Buffer` gives out shared slices and raw pointers only.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A zeroed buffer, or `None` when the system has no address space left.
+    pub fn zeroed(bytes: usize) -> Option<Buffer> {
+        let layout = Layout::from_size_align(bytes.max(1), ALIGN_BYTES).ok()?;
+        // SAFETY: the layout has a size above zero.
+        let ptr = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Buffer { ptr, layout })
+    }
+
+    /// Where it starts.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// The bytes. No kernel may be writing to them.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: allocated with this size and initialised by `alloc_zeroed`; kernels and host take
+        // turns on instance memory, the only buffers that are viewed as slices.
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.layout.size()) }
+    }
+
+    /// The bytes, to write.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and `&mut self` excludes other views.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.layout.size()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with the same layout.
+        unsafe { dealloc(self.ptr.as_ptr(), self.layout) }
+    }
+}
+
+/// A dense array of device structs. Kernels read entries that have been published; an entry is written
+/// before it is published, or when nothing runs.
+#[derive(Debug)]
+pub struct Column<T> {
+    buffer: Buffer,
+    capacity: u32,
+    entry: PhantomData<T>,
+}
+
+impl<T: Pod> Column<T> {
+    /// A zeroed array of `capacity` entries.
+    pub fn zeroed(capacity: u32) -> Option<Column<T>> {
+        let buffer = Buffer::zeroed(size_of::<T>().checked_mul(capacity as usize)?)?;
+        Some(Column { buffer, capacity, entry: PhantomData })
+    }
+
+    /// Entries it has room for.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Where the kernels find it.
+    pub fn address(&self) -> u64 {
+        self.buffer.as_ptr() as u64
+    }
+
+    fn entry_ptr(&self, index: u32) -> *mut T {
+        assert!(index < self.capacity, "entry {index} of {}", self.capacity);
+        // SAFETY: within the allocation.
+        unsafe { self.buffer.as_ptr().cast::<T>().add(index as usize) }
+    }
+
+    /// A copy of entry `index`, which must have been published to this thread.
+    pub fn get(&self, index: u32) -> T {
+        // SAFETY: aligned (64) and initialised (zeroed); published entries are not written while
+        // anything but the holder of `&mut` could read them.
+        unsafe { self.entry_ptr(index).read() }
+    }
+
+    /// Entry `index`, for the owner alone.
+    pub fn get_mut(&mut self, index: u32) -> &mut T {
+        // SAFETY: as in `get`; `&mut self` excludes every other access.
+        unsafe { &mut *self.entry_ptr(index) }
+    }
+
+    /// Writes entry `index`.
+    ///
+    /// # Safety
+    /// No thread reads or writes the entry at the same time: it has not been published yet.
+    pub unsafe fn write(&self, index: u32, value: T) {
+        // SAFETY: aligned and within the allocation; exclusive by the caller's promise.
+        unsafe { self.entry_ptr(index).write(value) }
+    }
+
+    /// A larger copy of the first `len` entries.
+    pub fn grown(&self, capacity: u32, len: u32) -> Option<Column<T>> {
+        assert!(len <= self.capacity && capacity >= self.capacity);
+        let column = Column::<T>::zeroed(capacity)?;
+        // SAFETY: both hold at least `len` entries and do not overlap.
+        unsafe {
+            let to = column.buffer.as_ptr().cast::<T>();
+            to.copy_from_nonoverlapping(self.buffer.as_ptr().cast::<T>(), len as usize);
+        }
+        Some(column)
+    }
+}

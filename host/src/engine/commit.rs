@@ -1,0 +1,205 @@
+//! Reads of a transaction against the committed state, and its writes into it.
+
+use alloy_primitives::U256;
+use revm::DatabaseRef;
+use warpevm_kernels::abi::{
+    ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_READ_BALANCE,
+    ACCOUNT_READ_EMPTY, ACCOUNT_READ_INFO, ACCOUNT_WIPED, CODE_EMPTY, NONE, OverlayAccount,
+    OverlaySlot, SLOT_TRANSIENT, TableAccount, Word,
+};
+
+use crate::decode::{CodeView, Overlay, Recipient, credited};
+use crate::error::Error;
+use crate::session::Session;
+use crate::state::codes::TEMP_BASE;
+use crate::state::table::{Table, exists, is_empty};
+use crate::types::Spec;
+
+/// What a transaction that ran ahead read and wrote; its codes have lasting ids.
+#[derive(Clone, Debug)]
+pub struct Footprint {
+    accounts: Vec<OverlayAccount>,
+    /// The accounts as the table had them.
+    before: Vec<TableAccount>,
+    slots: Vec<OverlaySlot>,
+    recipient: Option<Recipient>,
+}
+
+/// The account was there before the change of one that did not observe it, for balance deltas.
+fn delta(after: &Word, before: &Word, now: &Word) -> Word {
+    let gain = U256::from_limbs(*after).wrapping_sub(U256::from_limbs(*before));
+    U256::from_limbs(*now).wrapping_add(gain).into_limbs()
+}
+
+impl Footprint {
+    /// Copies what `overlay` holds; `table` is as it was when the transaction ran.
+    pub fn of<DB: DatabaseRef + Sync>(
+        overlay: &Overlay<'_>,
+        table: &Table,
+        session: &Session<'_, DB>,
+        codes: CodeView<'_>,
+    ) -> Result<Footprint, Error> {
+        let mut accounts = overlay.accounts.to_vec();
+        for account in &mut accounts {
+            account.code = lasting(session, codes, account.code)?;
+        }
+        let before = accounts.iter().map(|account| table.account(account.base)).collect();
+        let lasting = |slot: &&OverlaySlot| slot.flags & SLOT_TRANSIENT == 0;
+        let slots = overlay.slots.iter().filter(lasting).copied().collect();
+        Ok(Footprint { accounts, before, slots, recipient: overlay.recipient })
+    }
+
+    /// Every value that the transaction observed is what the table has now.
+    pub fn holds(&self, table: &Table) -> bool {
+        let accounts = self.accounts.iter().zip(&self.before);
+        let accounts_hold = accounts
+            .clone()
+            .all(|(account, before)| account_holds(account, before, &table.account(account.base)));
+        accounts_hold && self.slots.iter().all(|slot| self.slot_holds(slot, table))
+    }
+
+    fn slot_holds(&self, slot: &OverlaySlot, table: &Table) -> bool {
+        let Some(account) = self.accounts.get(slot.account as usize) else {
+            return false;
+        };
+        // The storage of a contract that the transaction made starts empty whatever was there.
+        if account.flags & ACCOUNT_CREATED != 0 {
+            return true;
+        }
+        let at = match slot.base {
+            NONE => table.find_slot(account.base, &slot.key),
+            base => Some(base),
+        };
+        match at {
+            Some(at) => table.slot(at).value == slot.original,
+            None => slot.original == [0; 4],
+        }
+    }
+
+    /// Puts what the transaction did not observe onto the table as it is now: credits add up.
+    pub fn rebase(&mut self, table: &Table) {
+        for (account, before) in self.accounts.iter_mut().zip(&self.before) {
+            let now = table.account(account.base);
+            if account.flags & ACCOUNT_READ_BALANCE == 0 {
+                account.balance = delta(&account.balance, &before.balance, &now.balance);
+            }
+            if account.flags & ACCOUNT_READ_INFO == 0 && untouched_info(account, before) {
+                account.nonce = now.nonce;
+                account.code = now.code;
+            }
+            // Neither made nor deleted by this transaction: as others left it.
+            if (account.flags & ACCOUNT_EXISTS != 0) == exists(before) && !exists(before) {
+                account.flags = (account.flags & !ACCOUNT_EXISTS) | (now.flags & ACCOUNT_EXISTS);
+            }
+        }
+    }
+
+    /// As an overlay.
+    pub fn overlay(&self) -> Overlay<'_> {
+        Overlay { accounts: &self.accounts, slots: &self.slots, recipient: self.recipient }
+    }
+}
+
+fn untouched_info(account: &OverlayAccount, before: &TableAccount) -> bool {
+    account.nonce == before.nonce && account.code == before.code
+}
+
+fn account_holds(account: &OverlayAccount, before: &TableAccount, now: &TableAccount) -> bool {
+    if now == before {
+        return true;
+    }
+    let flags = account.flags;
+    let read = |flag: u32| flags & flag != 0;
+    let remade = read(ACCOUNT_CREATED | ACCOUNT_DESTROYED);
+    let deleted = exists(before) && !read(ACCOUNT_EXISTS);
+    if remade || deleted {
+        return false;
+    }
+    if read(ACCOUNT_READ_BALANCE) && now.balance != before.balance {
+        return false;
+    }
+    let info = read(ACCOUNT_READ_INFO) || !untouched_info(account, before);
+    let state_flags = ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE;
+    if info
+        && (now.nonce != before.nonce
+            || now.code != before.code
+            || (now.flags ^ before.flags) & state_flags != 0)
+    {
+        return false;
+    }
+    !read(ACCOUNT_READ_EMPTY)
+        || (is_empty(now) == is_empty(before) && exists(now) == exists(before))
+}
+
+/// The lasting id of a code.
+fn lasting<DB: DatabaseRef + Sync>(
+    session: &Session<'_, DB>,
+    codes: CodeView<'_>,
+    id: u32,
+) -> Result<u32, Error> {
+    if id < TEMP_BASE {
+        return Ok(id);
+    }
+    let code = codes.get(id).ok_or_else(|| Error::Device(format!("no code {id}")))?;
+    session.state.codes().intern(code)
+}
+
+/// Writes what `overlay` changes into the table.
+pub fn commit<DB: DatabaseRef + Sync>(
+    overlay: &Overlay<'_>,
+    table: &mut Table,
+    session: &Session<'_, DB>,
+    codes: CodeView<'_>,
+) -> Result<(), Error> {
+    for account in overlay.accounts {
+        let code = lasting(session, codes, account.code)?;
+        commit_account(account, code, table);
+    }
+    for slot in overlay.slots {
+        if slot.flags & SLOT_TRANSIENT != 0 || slot.value == slot.original {
+            continue;
+        }
+        let account = overlay.accounts.get(slot.account as usize);
+        let account = account.ok_or_else(|| Error::Device("a slot of no account".to_owned()))?;
+        if account.flags & ACCOUNT_EXISTS == 0 || account.flags & ACCOUNT_DESTROYED != 0 {
+            continue;
+        }
+        match slot.base {
+            NONE => table.set_slot(account.base, slot.key, slot.value)?,
+            base => table.set_slot_at(base, slot.value),
+        }
+    }
+    if let Some(recipient) = &overlay.recipient {
+        pay(recipient, table, session.spec());
+    }
+    Ok(())
+}
+
+fn commit_account(account: &OverlayAccount, code: u32, table: &mut Table) {
+    let before = table.account(account.base);
+    let destroyed = account.flags & ACCOUNT_DESTROYED != 0;
+    let there = !destroyed && account.flags & ACCOUNT_EXISTS != 0;
+    if account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
+        // Also where the account was not there before and is not now: nothing of it is left.
+        table.wipe(account.base);
+    }
+    let now = match there {
+        true => (account.balance, account.nonce, code, ACCOUNT_EXISTS),
+        false => ([0; 4], 0, CODE_EMPTY, 0),
+    };
+    let was = (before.balance, before.nonce, before.code, before.flags & ACCOUNT_EXISTS);
+    if now == was {
+        return;
+    }
+    let entry = table.account_mut(account.base);
+    (entry.balance, entry.nonce, entry.code) = (now.0, now.1, now.2);
+    entry.flags = (entry.flags & !ACCOUNT_EXISTS) | now.3;
+}
+
+fn pay(recipient: &Recipient, table: &mut Table, spec: Spec) {
+    let before = table.account(recipient.account);
+    let after = credited(&before, &recipient.credit, spec);
+    if after != before {
+        *table.account_mut(recipient.account) = after;
+    }
+}

@@ -1,0 +1,137 @@
+//! The engine: threads, workers and compiled programs, for any number of states.
+
+mod commit;
+mod execute;
+mod simulate;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use revm::DatabaseRef;
+use warpevm_kernels::abi::Layout;
+
+use crate::backend::cpu::Worker;
+use crate::code_cache::CodeCache;
+use crate::error::Error;
+use crate::layout::{CLASS_COUNT, classes};
+use crate::limits::STEP_BUDGET_COUNT;
+use crate::report::Counts;
+use crate::session::Session;
+use crate::state::State;
+use crate::types::{Backend, Env, Outcome, Report};
+
+pub use execute::BlockResult;
+
+/// How an engine works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What runs the transactions.
+    pub backend: Backend,
+    /// Threads; 0: one per hardware thread.
+    pub threads: usize,
+    /// Memory class that calls of `simulate` start in; class 0 is the smallest.
+    pub simulate_class: usize,
+    /// Memory class that transactions of `execute` start in. A block's transactions differ, so that
+    /// restarts would cost more than the larger class.
+    pub execute_class: usize,
+    /// Basic blocks that an instance enters before it suspends.
+    pub step_budget: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            backend: Backend::Cpu,
+            threads: 0,
+            simulate_class: 0,
+            execute_class: 1,
+            step_budget: STEP_BUDGET_COUNT,
+        }
+    }
+}
+
+/// What `simulate` returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// One outcome per call, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// What happened.
+    pub report: Report,
+}
+
+/// Executes transactions.
+pub struct Engine {
+    config: Config,
+    layouts: Arc<[Layout; CLASS_COUNT]>,
+    cache: CodeCache,
+    /// Workers at rest; they keep their memory.
+    workers: Mutex<Vec<Box<Worker>>>,
+    largest: Mutex<()>,
+    pool: OnceLock<ThreadPool>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// An engine. Threads start when they are first needed.
+    pub fn new(config: Config) -> Result<Engine, Error> {
+        Ok(Engine {
+            config,
+            layouts: Arc::new(classes()),
+            cache: CodeCache::default(),
+            workers: Mutex::default(),
+            largest: Mutex::default(),
+            pool: OnceLock::new(),
+        })
+    }
+
+    /// How it works.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Threads that it uses.
+    pub fn threads(&self) -> usize {
+        match self.config.threads {
+            0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
+            count => count,
+        }
+    }
+
+    fn pool(&self) -> Result<&ThreadPool, Error> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let name = |i| format!("warpevm-{i}");
+        let pool = ThreadPoolBuilder::new().num_threads(self.threads()).thread_name(name).build()?;
+        Ok(self.pool.get_or_init(|| pool))
+    }
+
+    fn session<'s, DB: DatabaseRef + Sync>(
+        &'s self,
+        env: &'s Env,
+        state: &'s State<DB>,
+    ) -> Result<Session<'s, DB>, Error> {
+        Session::new(env, state, &self.cache, &self.largest, self.config.step_budget)
+    }
+
+    /// A worker at rest or a new one.
+    fn worker(&self) -> Result<Box<Worker>, Error> {
+        match lock(&self.workers).pop() {
+            Some(worker) => Ok(worker),
+            None => Worker::new(self.layouts.clone()).map(Box::new),
+        }
+    }
+
+    /// Puts a worker to rest and takes over what it counted.
+    fn rest(&self, mut worker: Box<Worker>, counts: &Mutex<Counts>) {
+        lock(counts).add(&std::mem::take(&mut worker.counts));
+        lock(&self.workers).push(worker);
+    }
+
+    fn report(&self, counts: Mutex<Counts>) -> Report {
+        counts.into_inner().unwrap_or_else(PoisonError::into_inner).report(&self.layouts)
+    }
+}

@@ -1,0 +1,95 @@
+//! `simulate`: independent calls, each on the same snapshot.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use rayon::prelude::*;
+use revm::DatabaseRef;
+
+use super::{Batch, Engine};
+use crate::error::Error;
+use crate::limits::CHUNK_TRANSACTIONS_COUNT;
+use crate::reference;
+use crate::report::Counts;
+use crate::session::{Hold, Session};
+use crate::state::State;
+use crate::types::{Backend, Env, Outcome, Rejected, Transaction};
+
+/// What stands in the list before a call has run.
+const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
+
+impl Engine {
+    /// Runs every call on `state` as it is, as if it were alone. The state keeps no change; what was read
+    /// from the database stays in its table.
+    pub fn simulate<DB: DatabaseRef + Sync>(
+        &self,
+        env: &Env,
+        calls: &[Transaction],
+        state: &State<DB>,
+    ) -> Result<Batch, Error> {
+        let start = Instant::now();
+        let counts = Mutex::new(Counts::default());
+        let outcomes = match self.config.backend {
+            Backend::Revm => self.simulate_with_revm(env, calls, state, &counts)?,
+            Backend::Cpu => self.simulate_on_cpu(env, calls, state, &counts)?,
+        };
+        let mut report = self.report(counts);
+        report.rounds = 1;
+        report.seconds.insert("execute", start.elapsed().as_secs_f64());
+        Ok(Batch { outcomes, report })
+    }
+
+    fn simulate_with_revm<DB: DatabaseRef + Sync>(
+        &self,
+        env: &Env,
+        calls: &[Transaction],
+        state: &State<DB>,
+        counts: &Mutex<Counts>,
+    ) -> Result<Vec<Outcome>, Error> {
+        let outcomes = reference::simulate_sequential(env, calls, state)
+            .map_err(|error| Error::Revm(error.to_string()))?;
+        let mut counts = super::lock(counts);
+        outcomes.iter().for_each(|outcome| counts.outcome(outcome));
+        Ok(outcomes)
+    }
+
+    fn simulate_on_cpu<DB: DatabaseRef + Sync>(
+        &self,
+        env: &Env,
+        calls: &[Transaction],
+        state: &State<DB>,
+        counts: &Mutex<Counts>,
+    ) -> Result<Vec<Outcome>, Error> {
+        let session = self.session(env, state)?;
+        let mut outcomes = vec![PENDING; calls.len()];
+        if self.threads() == 1 || calls.len() <= CHUNK_TRANSACTIONS_COUNT {
+            self.simulate_chunk(&session, calls, &mut outcomes, counts)?;
+            return Ok(outcomes);
+        }
+        let chunks = calls.par_chunks(CHUNK_TRANSACTIONS_COUNT);
+        let chunks = chunks.zip(outcomes.par_chunks_mut(CHUNK_TRANSACTIONS_COUNT));
+        self.pool()?.install(|| {
+            chunks.try_for_each(|(calls, out)| self.simulate_chunk(&session, calls, out, counts))
+        })?;
+        Ok(outcomes)
+    }
+
+    fn simulate_chunk<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        calls: &[Transaction],
+        outcomes: &mut [Outcome],
+        counts: &Mutex<Counts>,
+    ) -> Result<(), Error> {
+        let mut worker = self.worker()?;
+        let mut hold = Hold::new(session.state);
+        let class = self.config.simulate_class;
+        let run = calls.iter().zip(outcomes).try_for_each(|(call, outcome)| {
+            *outcome = worker.simulate(session, &mut hold, call, class)?;
+            hold.breathe();
+            Ok(())
+        });
+        self.rest(worker, counts);
+        run
+    }
+}

@@ -1,0 +1,50 @@
+//! Every limit of the host engine, with the reason for its value.
+
+/// Accounts that a fresh state table holds before it grows. A state test touches a handful; the
+/// table doubles, so that large batches pay a few rehashes only.
+pub const ACCOUNTS_START_COUNT: u32 = 1 << 10;
+/// Slots that a fresh state table holds before it grows.
+pub const SLOTS_START_COUNT: u32 = 1 << 11;
+/// Accounts, and slots, that a state table holds at most: entry + 1 and the mask must fit 32 bits,
+/// and the hash index is twice as long.
+pub const TABLE_ENTRIES_COUNT_MAX: u32 = 1 << 30;
+
+/// Codes that stay with a `State`: mainnet has about 1.5 million distinct ones, of which a replay
+/// sees a fraction. The array never moves, so its address space is reserved once (96 MiB, untouched
+/// pages cost nothing).
+pub const CODES_COUNT_MAX: u32 = 1 << 20;
+/// Codes that one transaction makes or brings (init codes, deployed codes, EIP-7702 designators). CREATE
+/// costs 32,000 gas and takes two, so this covers 65 million gas of nothing else.
+pub const CODES_PER_TX_COUNT_MAX: u32 = 4096;
+/// Workers of all engines that run on one `State` at a time; each has its own range of code ids.
+pub const WORKERS_COUNT_MAX: u32 = 512;
+/// Zero bytes that follow the bytes of a code: PUSH32 at the end reads past it.
+pub const CODE_PADDING_BYTES: usize = 32;
+/// Bytes of compiled programs that a code cache keeps before it drops those used least recently.
+/// A program is about 10 times its code, so this holds some thousand full-size contracts.
+pub const CODE_CACHE_BYTES_MAX: usize = 1 << 30;
+
+/// Zero bytes that follow the data of a transaction, so that a kernel may load whole words.
+pub const DATA_PADDING_BYTES: usize = 64;
+/// Bytes of calldata, access list and authorizations of one transaction: device offsets are 32 bits.
+pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
+
+/// Transactions that a worker takes at once in `simulate`: long enough that taking costs nothing,
+/// short enough that a growing table waits for no more than a millisecond.
+pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
+/// Transactions that a worker takes at once in the speculation of `execute`: a block has a few hundred.
+pub const SPECULATION_CHUNK_COUNT: usize = 4;
+/// Blocks smaller than this are executed in order at once: waking threads costs more.
+pub const SPECULATION_TRANSACTIONS_COUNT_MIN: usize = 8;
+/// Basic blocks that an instance enters before it suspends, so that a growing table and an error
+/// elsewhere stop it within about a millisecond.
+pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
+
+/// Entries of a worker's memory of which class sufficed for a (callee, selector); direct-mapped.
+pub const CLASS_HINTS_COUNT: usize = 1 << 12;
+/// Instances of a class above this many bytes are returned to the system after each use: their pages
+/// would stay committed otherwise.
+pub const INSTANCE_KEPT_BYTES_MAX: u64 = 32 << 20;
+
+/// Gas of a system call (EIP-4788 and others).
+pub const SYSTEM_CALL_GAS: u64 = 30_000_000;

@@ -1,0 +1,109 @@
+//! Counting what happened.
+
+use std::time::Duration;
+
+use warpevm_kernels::abi::Layout;
+
+use crate::layout::CLASS_COUNT;
+use crate::types::{Outcome, Report};
+
+/// Names of the needs, in the order of their numbers.
+const NEEDS: [&str; 10] = [
+    "nothing",
+    "account",
+    "slot",
+    "code",
+    "init-code",
+    "deploy",
+    "block-hash",
+    "precompile",
+    "class",
+    "steps",
+];
+
+/// What one worker counts; summed up for a [`Report`].
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    transactions: u64,
+    gas_used: u64,
+    resident_transactions: u64,
+    resident_gas: u64,
+    fallbacks: std::collections::BTreeMap<crate::types::Fallback, u64>,
+    /// By [`warpevm_kernels::abi::Need`].
+    pub suspensions: [u64; NEEDS.len()],
+    /// Instances that ended in each memory class.
+    pub classes: [u64; CLASS_COUNT],
+    /// Time spent compiling.
+    pub compile: Duration,
+    /// Time spent reading the database.
+    pub page_in: Duration,
+    /// Time spent in precompiles on the host.
+    pub host_precompiles: Duration,
+    /// Time spent in revm.
+    pub fallback: Duration,
+}
+
+impl Counts {
+    /// Counts a transaction.
+    pub fn outcome(&mut self, outcome: &Outcome) {
+        let gas = outcome.result.as_ref().map(|executed| executed.gas_used).unwrap_or_default();
+        self.transactions += 1;
+        self.gas_used += gas;
+        match outcome.fallback {
+            None => {
+                self.resident_transactions += 1;
+                self.resident_gas += gas;
+            }
+            Some(reason) => *self.fallbacks.entry(reason).or_default() += 1,
+        }
+    }
+
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Counts) {
+        self.transactions += other.transactions;
+        self.gas_used += other.gas_used;
+        self.resident_transactions += other.resident_transactions;
+        self.resident_gas += other.resident_gas;
+        for (reason, count) in &other.fallbacks {
+            *self.fallbacks.entry(*reason).or_default() += count;
+        }
+        for (sum, count) in self.suspensions.iter_mut().zip(other.suspensions) {
+            *sum += count;
+        }
+        for (sum, count) in self.classes.iter_mut().zip(other.classes) {
+            *sum += count;
+        }
+        self.compile += other.compile;
+        self.page_in += other.page_in;
+        self.host_precompiles += other.host_precompiles;
+        self.fallback += other.fallback;
+    }
+
+    /// The report. Times of stages that run on several threads are summed over these.
+    pub fn report(&self, layouts: &[Layout; CLASS_COUNT]) -> Report {
+        let mut report = Report {
+            transactions: self.transactions,
+            gas_used: self.gas_used,
+            resident_transactions: self.resident_transactions,
+            resident_gas: self.resident_gas,
+            fallbacks: self.fallbacks.clone(),
+            ..Default::default()
+        };
+        let needs = NEEDS.into_iter().zip(self.suspensions);
+        report.suspensions.extend(needs.filter(|(_, count)| *count > 0));
+        let used = || (0..CLASS_COUNT).filter(|&class| self.classes[class] > 0);
+        let smallest = used().next();
+        report.bytes_per_instance = smallest.map_or(0, |class| layouts[class].bytes);
+        let larger = used().filter(|&class| Some(class) != smallest);
+        report.larger_classes = larger.map(|c| (layouts[c].bytes, self.classes[c])).collect();
+        let stages = [
+            ("compile", self.compile),
+            ("page-in", self.page_in),
+            ("host-precompiles", self.host_precompiles),
+            ("fallback", self.fallback),
+        ];
+        let spent = stages.into_iter().filter(|(_, time)| !time.is_zero());
+        report.seconds.extend(spent.map(|(stage, time)| (stage, time.as_secs_f64())));
+        report
+    }
+}

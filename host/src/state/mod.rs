@@ -1,0 +1,359 @@
+//! The state that transactions run on: a database behind, the device's table before it.
+
+pub mod codes;
+pub mod table;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use alloy_primitives::{Address, B256, U256};
+use revm::bytecode::Bytecode;
+use revm::{DatabaseRef, state::AccountInfo as RevmAccount};
+use warpevm_kernels::abi::{
+    ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, CODE_EMPTY, TableAccount, Word,
+};
+
+use crate::error::Error;
+use crate::types::{AccountChange, AccountInfo};
+use codes::{CodeBytes, Codes};
+use table::{Full, Table, exists};
+
+/// Tells whether an account has storage that is not empty (EIP-7610); databases don't.
+pub type StorageProbe = Box<dyn Fn(Address) -> bool + Send + Sync>;
+
+/// A state: what the database has, and what transactions changed since.
+///
+/// It knows no spec, so one state can be used across a fork. As a [`DatabaseRef`] it gives the state
+/// as it is now, so revm can run on it as well.
+pub struct State<DB> {
+    db: DB,
+    table: RwLock<Table>,
+    /// Threads that wait to grow the table: others let it go soon.
+    waiting: AtomicUsize,
+    codes: Codes,
+    storage_probe: Option<StorageProbe>,
+}
+
+fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
+    Error::Database(Box::new(error))
+}
+
+impl<DB: DatabaseRef + Sync> State<DB> {
+    /// A state on a database. Keys hash with a random seed, so that nobody can prepare collisions.
+    pub fn new(db: DB) -> Result<State<DB>, Error> {
+        Self::with_seed(db, u64::from_le_bytes(*B256::random().first_chunk().unwrap_or(&[1; 8])))
+    }
+
+    /// A state with a known seed, for tests that want every run alike.
+    pub fn with_seed(db: DB, seed: u64) -> Result<State<DB>, Error> {
+        let table = RwLock::new(Table::new(seed)?);
+        let codes = Codes::new();
+        Ok(State { db, table, waiting: AtomicUsize::new(0), codes, storage_probe: None })
+    }
+
+    /// Installs a function that tells whether an account has storage.
+    pub fn with_storage_probe(mut self, probe: StorageProbe) -> State<DB> {
+        self.storage_probe = Some(probe);
+        self
+    }
+
+    /// The database behind.
+    pub fn database(&self) -> &DB {
+        &self.db
+    }
+
+    /// The table, for launches.
+    pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table, to change; waits until nothing runs.
+    pub(crate) fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another thread waits to grow the table.
+    pub(crate) fn growth_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes room. The caller holds no lock on the table.
+    pub(crate) fn grow(&self, full: Full) -> Result<(), Error> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let mut table = self.table_mut();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        table.grow(full)
+    }
+
+    /// The codes.
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
+    /// What the database has for an account.
+    fn fetch_account(&self, addr: &Addr) -> Result<TableAccount, Error> {
+        let address = Address::from(*addr);
+        let mut account = TableAccount { addr: *addr, ..Default::default() };
+        if let Some(info) = self.db.basic_ref(address).map_err(database)? {
+            account.flags = ACCOUNT_EXISTS;
+            account.balance = info.balance.into_limbs();
+            account.nonce = info.nonce;
+            account.code = self.intern(&info)?;
+        }
+        if self.storage_probe.as_ref().is_some_and(|probe| probe(address)) {
+            account.flags |= ACCOUNT_HAS_STORAGE;
+        }
+        Ok(account)
+    }
+
+    fn intern(&self, info: &RevmAccount) -> Result<u32, Error> {
+        if let Some(id) = self.codes.find(info.code_hash) {
+            return Ok(id);
+        }
+        let code = match &info.code {
+            Some(code) if !code.is_empty() => code.original_bytes(),
+            _ => self.db.code_by_hash_ref(info.code_hash).map_err(database)?.original_bytes(),
+        };
+        self.codes.intern(CodeBytes::with_hash(&code, info.code_hash))
+    }
+
+    /// Puts an account into the table, asking the database first. `Err(Ok(full))`: no room.
+    pub(crate) fn page_account(
+        &self,
+        table: &Table,
+        addr: &Addr,
+    ) -> Result<u32, Result<Full, Error>> {
+        if let Some(found) = table.find_account(addr) {
+            return Ok(found);
+        }
+        table.insert_account(self.fetch_account(addr).map_err(Err)?).map_err(Ok)
+    }
+
+    /// Puts a slot into the table. `Err(Ok(full))`: no room.
+    pub(crate) fn page_slot(
+        &self,
+        table: &Table,
+        addr: &Addr,
+        key: &Word,
+    ) -> Result<u32, Result<Full, Error>> {
+        let account = self.page_account(table, addr)?;
+        if let Some(found) = table.find_slot(account, key) {
+            return Ok(found);
+        }
+        let wiped = table.account(account).flags & ACCOUNT_WIPED != 0;
+        let value = if wiped { U256::ZERO } else { self.fetch_slot(addr, key).map_err(Err)? };
+        table.insert_slot(account, *key, value.into_limbs()).map_err(Ok)
+    }
+
+    fn fetch_slot(&self, addr: &Addr, key: &Word) -> Result<U256, Error> {
+        self.db.storage_ref(Address::from(*addr), U256::from_limbs(*key)).map_err(database)
+    }
+
+    /// Runs `page` until the table has room; holds no lock in between.
+    fn paged(
+        &self,
+        page: impl Fn(&Table) -> Result<u32, Result<Full, Error>>,
+    ) -> Result<u32, Error> {
+        loop {
+            let result = page(&self.table());
+            match result {
+                Ok(index) => return Ok(index),
+                Err(Ok(full)) => self.grow(full)?,
+                Err(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The account's place in the table.
+    pub(crate) fn account_index(&self, addr: &Addr) -> Result<u32, Error> {
+        self.paged(|table| self.page_account(table, addr))
+    }
+
+    /// The hash of an ancestor block.
+    pub(crate) fn block_hash(&self, number: u64) -> Result<B256, Error> {
+        self.db.block_hash_ref(number).map_err(database)
+    }
+
+    /// Adds to a balance: withdrawals (EIP-4895) and block rewards. Nothing happens for zero, except
+    /// that before EIP-161 a reward of zero would create the account: see [`State::touch`].
+    pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), Error> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        let index = self.account_index(&address.into_array())?;
+        let mut table = self.table_mut();
+        let account = table.account_mut(index);
+        let balance = U256::from_limbs(account.balance).saturating_add(amount);
+        account.balance = balance.into_limbs();
+        account.flags |= ACCOUNT_EXISTS;
+        Ok(())
+    }
+
+    /// Makes an account exist, empty if it did not (block rewards before EIP-161).
+    pub fn touch(&mut self, address: Address) -> Result<(), Error> {
+        let index = self.account_index(&address.into_array())?;
+        self.table_mut().account_mut(index).flags |= ACCOUNT_EXISTS;
+        Ok(())
+    }
+
+    /// Takes a change over as it is: what it lists is what the account is now.
+    pub(crate) fn apply(&self, change: &AccountChange) -> Result<(), Error> {
+        let addr = change.address.into_array();
+        let index = self.account_index(&addr)?;
+        let code = match (&change.info, &change.code) {
+            (None, _) => CODE_EMPTY,
+            (Some(info), Some(code)) => {
+                self.codes.intern(CodeBytes::with_hash(code, info.code_hash))?
+            }
+            (Some(info), None) => self
+                .codes
+                .find(info.code_hash)
+                .ok_or_else(|| Error::Device(format!("code {} is unknown", info.code_hash)))?,
+        };
+        // Values before must be known to the table before they change.
+        for (key, _) in &change.storage {
+            self.paged(|table| self.page_slot(table, &addr, key.as_limbs()))?;
+        }
+        let mut table = self.table_mut();
+        if change.wiped || change.info.is_none() {
+            table.wipe(index);
+        }
+        let account = table.account_mut(index);
+        let kept = account.flags & (ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE);
+        account.flags = if account.flags & ACCOUNT_WIPED != 0 { ACCOUNT_WIPED } else { kept };
+        account.code = code;
+        account.balance = [0; 4];
+        account.nonce = 0;
+        if let Some(info) = &change.info {
+            account.flags |= ACCOUNT_EXISTS;
+            account.balance = info.balance.into_limbs();
+            account.nonce = info.nonce;
+        }
+        for (key, value) in &change.storage {
+            table.set_slot(index, key.into_limbs(), value.into_limbs())?;
+        }
+        Ok(())
+    }
+
+    /// Everything that changed since the database, sorted by address.
+    pub fn changes(&self) -> Vec<AccountChange> {
+        let table = self.table();
+        let mut slots = table.changed_slots();
+        slots.retain(|(index, before)| table.slot(*index).value != *before);
+        let mut changed: Vec<u32> =
+            slots.iter().map(|(index, _)| table.slot(*index).account).collect();
+        let mut origins = table.changed_accounts();
+        origins.sort_unstable_by_key(|(index, _)| *index);
+        changed.extend(origins.iter().map(|(index, _)| *index));
+        changed.sort_unstable();
+        changed.dedup();
+        let mut by_account: Vec<(u32, U256, U256)> = slots
+            .iter()
+            .map(|(index, _)| table.slot(*index))
+            .map(|s| (s.account, U256::from_limbs(s.key), U256::from_limbs(s.value)))
+            .collect();
+        by_account.sort_unstable();
+        let mut changes: Vec<AccountChange> = changed
+            .into_iter()
+            .filter_map(|index| {
+                let at = origins.binary_search_by_key(&index, |(index, _)| *index);
+                let before = at.ok().map(|at| origins[at].1);
+                self.change_of(&table, index, before, &by_account)
+            })
+            .collect();
+        changes.sort_unstable_by_key(|change| change.address);
+        changes
+    }
+
+    fn change_of(
+        &self,
+        table: &Table,
+        index: u32,
+        before: Option<TableAccount>,
+        slots: &[(u32, U256, U256)],
+    ) -> Option<AccountChange> {
+        let now = table.account(index);
+        let before = before.unwrap_or(now);
+        let wiped = now.flags & ACCOUNT_WIPED != 0;
+        let mut storage: Vec<(U256, U256)> = if wiped {
+            let slots = table.slots_of(index).into_iter();
+            slots.map(|s| (U256::from_limbs(s.key), U256::from_limbs(s.value))).collect()
+        } else {
+            let from = slots.partition_point(|(account, ..)| *account < index);
+            let own = slots[from..].iter().take_while(|(account, ..)| *account == index);
+            own.map(|(_, key, value)| (*key, *value)).collect()
+        };
+        if wiped {
+            storage.retain(|(_, value)| !value.is_zero());
+            storage.sort_unstable();
+        }
+        if !exists(&now) && !exists(&before) {
+            return None;
+        }
+        let same = now.balance == before.balance
+            && now.nonce == before.nonce
+            && now.code == before.code
+            && exists(&now) == exists(&before);
+        if same && storage.is_empty() && !wiped {
+            return None;
+        }
+        let code = self.codes.get(now.code);
+        Some(AccountChange {
+            address: Address::from(now.addr),
+            info: exists(&now).then(|| AccountInfo {
+                balance: U256::from_limbs(now.balance),
+                nonce: now.nonce,
+                code_hash: code.as_ref().map(|code| code.hash).unwrap_or_default(),
+            }),
+            code: code
+                .filter(|_| now.code != before.code && now.code != CODE_EMPTY)
+                .map(|code| code.code()),
+            wiped,
+            storage,
+        })
+    }
+}
+
+impl<DB: DatabaseRef + Sync> DatabaseRef for State<DB> {
+    type Error = StateError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, StateError> {
+        let index = self.account_index(&address.into_array())?;
+        let account = self.table().account(index);
+        if !exists(&account) {
+            return Ok(None);
+        }
+        let code = self.codes.get(account.code);
+        Ok(Some(RevmAccount {
+            balance: U256::from_limbs(account.balance),
+            nonce: account.nonce,
+            code_hash: code.as_ref().map(|code| code.hash).unwrap_or_default(),
+            code: code.map(|code| Bytecode::new_raw(code.code())),
+            ..Default::default()
+        }))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateError> {
+        match self.codes.find(code_hash).and_then(|id| self.codes.get(id)) {
+            Some(code) => Ok(Bytecode::new_raw(code.code())),
+            None => Ok(self.db.code_by_hash_ref(code_hash).map_err(database)?),
+        }
+    }
+
+    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, StateError> {
+        let addr = address.into_array();
+        let slot = self.paged(|table| self.page_slot(table, &addr, index.as_limbs()))?;
+        Ok(U256::from_limbs(self.table().slot(slot).value))
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
+        Ok(self.block_hash(number)?)
+    }
+}
+
+/// An error of a [`State`] read as a revm database.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StateError(#[from] pub Error);
+
+impl revm::database_interface::DBErrorMarker for StateError {}

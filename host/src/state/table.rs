@@ -1,0 +1,429 @@
+//! The state table: accounts and slots of the snapshot as the kernels see them.
+//!
+//! Dense arrays with an open-addressing hash index each (linear probing, entry index + 1, 0 is free,
+//! load factor at most 1/2). Kernels read while the host adds entries: the host writes an entry's body,
+//! then stores its index with release order, and a kernel loads it with acquire order. Everything else
+//! (growth, changes of values) needs `&mut`, that is, no launch.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use warpevm_kernels::abi::{
+    ACCOUNT_EXISTS, ACCOUNT_WIPED, Addr, NONE, TableAccount, TableSlot, Word,
+};
+
+use crate::buffer::Column;
+use crate::error::Error;
+use crate::limits::{ACCOUNTS_START_COUNT, SLOTS_START_COUNT, TABLE_ENTRIES_COUNT_MAX};
+
+/// The hash step of table and overlays: a folded 64-bit product. Kernels compute the same.
+pub fn mix(a: u64, b: u64) -> u64 {
+    let p = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
+    (p as u64) ^ ((p >> 64) as u64)
+}
+
+/// The hash of an account.
+pub fn account_hash(seed: u64, addr: &Addr) -> u64 {
+    let x0 = u64::from_le_bytes(addr[0..8].try_into().unwrap_or_default());
+    let x1 = u64::from_le_bytes(addr[8..16].try_into().unwrap_or_default());
+    let x2 = u32::from_le_bytes(addr[16..20].try_into().unwrap_or_default());
+    mix(mix(x0 ^ seed, x1), u64::from(x2) ^ seed)
+}
+
+/// The hash of slot `key` of the account at table index `account`.
+pub fn slot_hash(seed: u64, key: &Word, account: u32) -> u64 {
+    mix(mix(key[0] ^ seed, key[1]), mix(key[2] ^ seed, key[3] ^ u64::from(account)))
+}
+
+/// The table has no room: grow it while nothing runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Accounts.
+    Accounts,
+    /// Slots.
+    Slots,
+}
+
+/// A hash index: entry + 1, 0 is free.
+#[derive(Debug)]
+struct Index(Box<[AtomicU32]>);
+
+impl Index {
+    fn new(entries: u32) -> Index {
+        Index((0..entries as usize * 2).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    fn mask(&self) -> u32 {
+        self.0.len() as u32 - 1
+    }
+
+    /// The entry for which `is` holds, or the free place where it belongs.
+    fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Result<u32, u32> {
+        let mask = self.mask();
+        let mut at = hash as u32 & mask;
+        // The load factor is at most 1/2, so there is a free place.
+        loop {
+            match self.0[at as usize].load(Ordering::Acquire) {
+                0 => return Err(at),
+                found if is(found - 1) => return Ok(found - 1),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    fn publish(&self, at: u32, entry: u32) {
+        self.0[at as usize].store(entry + 1, Ordering::Release);
+    }
+
+    fn insert_new(&self, hash: u64, entry: u32) {
+        if let Err(at) = self.find(hash, |_| false) {
+            self.publish(at, entry);
+        }
+    }
+}
+
+/// What only the host needs to know of the entries.
+#[derive(Debug, Default)]
+struct Side {
+    /// Per account: its newest slot, or `NONE`.
+    first_slot: Vec<u32>,
+    /// Per slot: the account's next older slot, or `NONE`.
+    next_slot: Vec<u32>,
+    /// Accounts that changed since the database, each with what the database has.
+    origins: Vec<(u32, TableAccount)>,
+    /// Slots that changed since the database.
+    slot_origins: Vec<(u32, Word)>,
+    /// Per account and slot: it is in the list.
+    account_dirty: Vec<bool>,
+    slot_dirty: Vec<bool>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Table {
+    seed: u64,
+    accounts: Column<TableAccount>,
+    account_index: Index,
+    account_len: AtomicU32,
+    slots: Column<TableSlot>,
+    slot_index: Index,
+    slot_len: AtomicU32,
+    /// Its lock is also the right to add entries.
+    side: Mutex<Side>,
+}
+
+const NO_MEMORY: Error = Error::Limit("no memory for the state table");
+
+impl Table {
+    /// An empty table.
+    pub fn new(seed: u64) -> Result<Table, Error> {
+        Ok(Table {
+            seed,
+            accounts: Column::zeroed(ACCOUNTS_START_COUNT).ok_or(NO_MEMORY)?,
+            account_index: Index::new(ACCOUNTS_START_COUNT),
+            account_len: AtomicU32::new(0),
+            slots: Column::zeroed(SLOTS_START_COUNT).ok_or(NO_MEMORY)?,
+            slot_index: Index::new(SLOTS_START_COUNT),
+            slot_len: AtomicU32::new(0),
+            side: Mutex::new(Side::default()),
+        })
+    }
+
+    /// The seed of its hashes.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Accounts in the table.
+    pub fn account_count(&self) -> u32 {
+        self.account_len.load(Ordering::Acquire)
+    }
+
+    /// Slots in the table.
+    pub fn slot_count(&self) -> u32 {
+        self.slot_len.load(Ordering::Acquire)
+    }
+
+    /// Fills the table fields of a launch. They hold until the table grows.
+    pub fn describe(&self, launch: &mut warpevm_kernels::abi::Launch) {
+        launch.accounts = self.accounts.address();
+        launch.account_index = self.account_index.0.as_ptr() as u64;
+        launch.account_mask = self.account_index.mask();
+        launch.slots = self.slots.address();
+        launch.slot_index = self.slot_index.0.as_ptr() as u64;
+        launch.slot_mask = self.slot_index.mask();
+        launch.hash_seed = self.seed;
+    }
+
+    /// The account's index.
+    pub fn find_account(&self, addr: &Addr) -> Option<u32> {
+        let hash = account_hash(self.seed, addr);
+        self.account_index.find(hash, |i| self.accounts.get(i).addr == *addr).ok()
+    }
+
+    /// The slot's index.
+    pub fn find_slot(&self, account: u32, key: &Word) -> Option<u32> {
+        self.find_slot_place(account, key).ok()
+    }
+
+    fn find_slot_place(&self, account: u32, key: &Word) -> Result<u32, u32> {
+        self.slot_index.find(slot_hash(self.seed, key, account), |i| {
+            let slot = self.slots.get(i);
+            slot.account == account && slot.key == *key
+        })
+    }
+
+    /// The account at `index`.
+    pub fn account(&self, index: u32) -> TableAccount {
+        self.accounts.get(index)
+    }
+
+    /// The slot at `index`.
+    pub fn slot(&self, index: u32) -> TableSlot {
+        self.slots.get(index)
+    }
+
+    fn side(&self) -> MutexGuard<'_, Side> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn side_mut(&mut self) -> &mut Side {
+        self.side.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an account as the database has it, unless it is there.
+    pub fn insert_account(&self, account: TableAccount) -> Result<u32, Full> {
+        let mut side = self.side();
+        let hash = account_hash(self.seed, &account.addr);
+        let is = |i| self.accounts.get(i).addr == account.addr;
+        let at = match self.account_index.find(hash, is) {
+            Ok(found) => return Ok(found),
+            Err(at) => at,
+        };
+        let entry = self.account_len.load(Ordering::Relaxed);
+        if entry >= self.accounts.capacity() {
+            return Err(Full::Accounts);
+        }
+        // SAFETY: beyond the published entries, and the lock excludes other writers.
+        unsafe { self.accounts.write(entry, account) };
+        side.first_slot.push(NONE);
+        side.account_dirty.push(false);
+        self.account_len.store(entry + 1, Ordering::Release);
+        self.account_index.publish(at, entry);
+        Ok(entry)
+    }
+
+    /// Adds a slot as the database has it, unless it is there.
+    pub fn insert_slot(&self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
+        let mut side = self.side();
+        let at = match self.find_slot_place(account, &key) {
+            Ok(found) => return Ok(found),
+            Err(at) => at,
+        };
+        let entry = self.slot_len.load(Ordering::Relaxed);
+        if entry >= self.slots.capacity() {
+            return Err(Full::Slots);
+        }
+        // SAFETY: beyond the published entries, and the lock excludes other writers.
+        unsafe { self.slots.write(entry, TableSlot { key, value, account, reserved: 0 }) };
+        let older = std::mem::replace(&mut side.first_slot[account as usize], entry);
+        side.next_slot.push(older);
+        side.slot_dirty.push(false);
+        self.slot_len.store(entry + 1, Ordering::Release);
+        self.slot_index.publish(at, entry);
+        Ok(entry)
+    }
+
+    /// Doubles what is full, unless another thread has done so.
+    pub fn grow(&mut self, full: Full) -> Result<(), Error> {
+        let too_many = Error::Limit("entries of the state table");
+        match full {
+            Full::Accounts if self.account_count() == self.accounts.capacity() => {
+                let len = self.account_count();
+                let capacity = self.accounts.capacity() * 2;
+                if capacity > TABLE_ENTRIES_COUNT_MAX {
+                    return Err(too_many);
+                }
+                self.accounts = self.accounts.grown(capacity, len).ok_or(NO_MEMORY)?;
+                self.account_index = Index::new(capacity);
+                for i in 0..len {
+                    let hash = account_hash(self.seed, &self.accounts.get(i).addr);
+                    self.account_index.insert_new(hash, i);
+                }
+            }
+            Full::Slots if self.slot_count() == self.slots.capacity() => {
+                let len = self.slot_count();
+                let capacity = self.slots.capacity() * 2;
+                if capacity > TABLE_ENTRIES_COUNT_MAX {
+                    return Err(too_many);
+                }
+                self.slots = self.slots.grown(capacity, len).ok_or(NO_MEMORY)?;
+                self.slot_index = Index::new(capacity);
+                for i in 0..len {
+                    let slot = self.slots.get(i);
+                    let hash = slot_hash(self.seed, &slot.key, slot.account);
+                    self.slot_index.insert_new(hash, i);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An account, to change; what the database has is remembered.
+    pub fn account_mut(&mut self, index: u32) -> &mut TableAccount {
+        let before = self.accounts.get(index);
+        let side = self.side_mut();
+        if !std::mem::replace(&mut side.account_dirty[index as usize], true) {
+            side.origins.push((index, before));
+        }
+        self.accounts.get_mut(index)
+    }
+
+    /// Sets the slot at `index`.
+    pub fn set_slot_at(&mut self, index: u32, value: Word) {
+        let before = self.slots.get(index).value;
+        if before == value {
+            return;
+        }
+        let side = self.side_mut();
+        if !std::mem::replace(&mut side.slot_dirty[index as usize], true) {
+            side.slot_origins.push((index, before));
+        }
+        self.slots.get_mut(index).value = value;
+    }
+
+    /// Sets a slot whose value before is zero where the table does not hold it.
+    pub fn set_slot(&mut self, account: u32, key: Word, value: Word) -> Result<(), Error> {
+        let index = loop {
+            match self.insert_slot(account, key, [0; 4]) {
+                Ok(index) => break index,
+                Err(full) => self.grow(full)?,
+            }
+        };
+        self.set_slot_at(index, value);
+        Ok(())
+    }
+
+    /// Voids the storage of an account: known slots become zero, unknown ones are zero by the flag.
+    pub fn wipe(&mut self, account: u32) {
+        self.account_mut(account).flags |= ACCOUNT_WIPED;
+        let mut at = self.side_mut().first_slot[account as usize];
+        while at != NONE {
+            self.set_slot_at(at, [0; 4]);
+            at = self.side_mut().next_slot[at as usize];
+        }
+    }
+
+    /// Every account that changed since the database, with what the database has.
+    pub fn changed_accounts(&self) -> Vec<(u32, TableAccount)> {
+        self.side().origins.clone()
+    }
+
+    /// Every slot that changed since the database, with what the database has.
+    pub fn changed_slots(&self) -> Vec<(u32, Word)> {
+        self.side().slot_origins.clone()
+    }
+
+    /// The slots of an account that the table holds.
+    pub fn slots_of(&self, account: u32) -> Vec<TableSlot> {
+        let side = self.side();
+        let mut slots = Vec::new();
+        let mut at = side.first_slot[account as usize];
+        while at != NONE {
+            slots.push(self.slots.get(at));
+            at = side.next_slot[at as usize];
+        }
+        slots
+    }
+}
+
+/// An account is empty (EIP-161): no balance, nonce or code.
+pub fn is_empty(account: &TableAccount) -> bool {
+    account.balance == [0; 4]
+        && account.nonce == 0
+        && account.code == warpevm_kernels::abi::CODE_EMPTY
+}
+
+/// The account exists in the state.
+pub fn exists(account: &TableAccount) -> bool {
+    account.flags & ACCOUNT_EXISTS != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(n: u32) -> TableAccount {
+        let mut addr = [0u8; 20];
+        addr[..4].copy_from_slice(&n.to_be_bytes());
+        TableAccount { addr, nonce: u64::from(n), flags: ACCOUNT_EXISTS, ..Default::default() }
+    }
+
+    fn filled(count: u32) -> Table {
+        let mut table = Table::new(7).expect("table");
+        for n in 0..count {
+            while let Err(full) = table.insert_account(account(n)) {
+                table.grow(full).expect("grow");
+            }
+            while let Err(full) = table.insert_slot(n, [1, 2, 3, 4], [u64::from(n), 0, 0, 0]) {
+                table.grow(full).expect("grow");
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn every_entry_is_found_after_growth_and_no_other() {
+        let count = ACCOUNTS_START_COUNT * 5;
+        let table = filled(count);
+        for n in 0..count {
+            assert_eq!(table.find_account(&account(n).addr), Some(n));
+            let slot = table.find_slot(n, &[1, 2, 3, 4]).expect("slot");
+            assert_eq!(table.slot(slot).value[0], u64::from(n));
+            assert_eq!(table.find_slot(n, &[4, 3, 2, 1]), None);
+        }
+        assert_eq!(table.find_account(&account(count).addr), None);
+        assert_eq!(table.account_count(), count);
+    }
+
+    #[test]
+    fn inserting_twice_keeps_the_first() {
+        let table = filled(3);
+        assert_eq!(table.insert_account(TableAccount { nonce: 99, ..account(1) }), Ok(1));
+        assert_eq!(table.account(1).nonce, 1);
+        assert_eq!(table.insert_slot(1, [1, 2, 3, 4], [9; 4]), Ok(1));
+        assert_eq!(table.slot(1).value[0], 1);
+    }
+
+    #[test]
+    fn changes_remember_what_the_database_has() {
+        let mut table = filled(4);
+        table.account_mut(2).nonce = 50;
+        table.account_mut(2).nonce = 51;
+        table.set_slot_at(3, [8; 4]);
+        table.set_slot_at(1, table.slot(1).value);
+        assert_eq!(table.changed_accounts(), vec![(2, account(2))]);
+        assert_eq!(table.changed_slots(), vec![(3, [3, 0, 0, 0])]);
+    }
+
+    #[test]
+    fn a_wiped_account_has_only_zero_slots() {
+        let mut table = filled(4);
+        table.set_slot(3, [5; 4], [6; 4]).expect("set");
+        table.wipe(3);
+        assert!(table.slots_of(3).iter().all(|slot| slot.value == [0; 4]));
+        assert_eq!(table.slots_of(3).len(), 2);
+        assert_ne!(table.account(3).flags & ACCOUNT_WIPED, 0);
+        assert_eq!(table.slot(2).value[0], 2);
+    }
+
+    #[test]
+    fn hashes_are_the_agreed_ones() {
+        // Worked out by hand with big integers: kernels compute the same.
+        assert_eq!(mix(0x9E37_79B9_7F4A_7C15, 5), 0);
+        assert_eq!(mix(0x9E37_79B9_7F4A_7C14, 0xD6E8_FEB8_6659_FD93 ^ 9), 9);
+        assert_ne!(account_hash(1, &[1; 20]), account_hash(2, &[1; 20]));
+        assert_ne!(slot_hash(1, &[1; 4], 0), slot_hash(1, &[1; 4], 1));
+    }
+}
