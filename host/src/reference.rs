@@ -440,8 +440,6 @@ fn changes(touched: &EvmState, spec: Spec) -> Vec<AccountChange> {
 
 fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChange> {
     let there = |info: &revm::state::AccountInfo, exists: bool| {
-        // From Spurious Dragon on an empty account is none (EIP-161).
-        let exists = exists && (spec < Spec::SpuriousDragon || !info.is_empty());
         exists.then(|| AccountInfo {
             balance: info.balance,
             nonce: info.nonce,
@@ -450,8 +448,13 @@ fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChan
     };
     let before = there(&account.original_info(), !account.is_loaded_as_not_existing());
     let destroyed = account.is_selfdestructed();
-    let after = there(&account.info, !destroyed);
-    let wiped = (destroyed || account.is_created()) && (before.is_some() || after.is_some());
+    // From Spurious Dragon on a touched account that is empty goes (EIP-161), also one of old.
+    let deleted = spec >= Spec::SpuriousDragon && account.info.is_empty();
+    let after = there(&account.info, !destroyed && !deleted);
+    // Locally: before Spurious Dragon revm also marks an account as created that a touch brought
+    // into being.
+    let created = account.is_created_locally();
+    let wiped = (destroyed || created) && (before.is_some() || after.is_some());
     let mut storage: Vec<(U256, U256)> = Vec::new();
     if !destroyed {
         let slots = account.storage.iter().filter(|(_, slot)| match wiped {
