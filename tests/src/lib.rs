@@ -1,1 +1,3 @@
 //! Tests that hold every backend against revm and the official test data.
+
+pub mod fixtures;

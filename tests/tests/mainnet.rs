@@ -1,25 +1,17 @@
 //! Real mainnet blocks: what revm makes of them must equal their headers. This holds the reader, the
 //! reference and the header checks together; whatever warpevm computes is compared with them.
 
-use std::path::{Path, PathBuf};
-use warpevm::input::{self, BlockSource, Input, InputError, Selection};
+mod common;
+
+use common::{MAINNET, source};
+use std::path::Path;
+use warpevm::input::{InputError, Selection};
 use warpevm::{header, reference};
-
-fn archive() -> PathBuf {
-    let fixtures = std::env::var_os("WARPEVM_FIXTURES").unwrap_or("/work/shared/fixtures".into());
-    Path::new(&fixtures).join("mainnet/mainnet-dev.tar.zst")
-}
-
-fn source() -> BlockSource {
-    match input::open(&archive()).expect("the archive opens") {
-        Input::Blocks(source) => source,
-        Input::Batch(_) => panic!("an archive is no batch"),
-    }
-}
+use warpevm_tests::fixture;
 
 /// The blocks of the index: number, spec, transactions, gas.
-fn index() -> Vec<(u64, String, u64, u64)> {
-    let path = archive().with_file_name("mainnet-dev.index.json");
+fn index(archive: &Path) -> Vec<(u64, String, u64, u64)> {
+    let path = archive.with_file_name("mainnet-dev.index.json");
     let index: serde_json::Value =
         serde_json::from_slice(&std::fs::read(path).expect("the index is there")).expect("JSON");
     let blocks = index["blocks"].as_array().expect("blocks");
@@ -35,9 +27,10 @@ fn index() -> Vec<(u64, String, u64, u64)> {
 
 #[test]
 fn revm_agrees_with_every_header() {
-    let index = index();
+    let archive = fixture!("revm_agrees_with_every_header", MAINNET);
+    let index = index(&archive);
     let mut seen = Vec::new();
-    let count = source()
+    let count = source(&archive)
         .visit(Selection::All, |block| {
             let outcomes = reference::execute_block(&block).expect("revm runs the block");
             assert!(outcomes.iter().all(|o| o.result.is_ok()), "block {}", block.number);
@@ -64,8 +57,9 @@ fn revm_agrees_with_every_header() {
 
 #[test]
 fn a_wrong_result_fails_the_header_checks() {
+    let archive = fixture!("a_wrong_result_fails_the_header_checks", MAINNET);
     let mut blocks = 0;
-    source()
+    source(&archive)
         .visit(Selection::Number(17_666_333), |block| {
             let good = reference::execute_block(&block).expect("revm runs the block");
             let failed = |outcomes: &[warpevm::Outcome]| {

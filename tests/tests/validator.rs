@@ -1,35 +1,19 @@
 //! The validator finds what is wrong, and its reproducers are state tests that revm passes.
 
+mod common;
+
+use common::{MAINNET, block, source};
 use revm::context::{CfgEnv, Context};
 use revm::database::InMemoryDB;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, MainBuilder, MainContext};
 use revm_statetest_types::TestSuite;
-use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
+use warpevm::input::{InputError, Selection};
 use warpevm::reference;
 use warpevm::validate::{self, Validate};
 use warpevm::{Outcome, Rejected, TxStatus};
-
-fn source() -> BlockSource {
-    let fixtures = std::env::var_os("WARPEVM_FIXTURES").unwrap_or("/work/shared/fixtures".into());
-    let archive = std::path::Path::new(&fixtures).join("mainnet/mainnet-dev.tar.zst");
-    match input::open(&archive).expect("the archive opens") {
-        Input::Blocks(source) => source,
-        Input::Batch(_) => panic!("an archive is no batch"),
-    }
-}
-
-fn block(number: u64) -> BlockInput {
-    let mut found = None;
-    source()
-        .visit(Selection::Number(number), |block| {
-            found = Some(block);
-            Ok::<_, InputError>(())
-        })
-        .expect("the block reads");
-    found.expect("the block is there")
-}
+use warpevm_tests::fixture;
 
 /// Runs a state test with revm, reading it with revm's own types: the logs' hash and the state root
 /// must be those of the test.
@@ -97,7 +81,8 @@ fn executed(outcome: &mut Outcome) -> &mut warpevm::Executed {
 
 #[test]
 fn the_reference_validates_itself_on_every_block() {
-    source()
+    let archive = fixture!("the_reference_validates_itself_on_every_block", MAINNET);
+    source(&archive)
         .visit(Selection::All, |block| {
             let outcomes = reference::execute_block(&block).expect("revm runs");
             for mode in [Validate::Full, Validate::Sample] {
@@ -115,7 +100,8 @@ fn the_reference_validates_itself_on_every_block() {
 
 #[test]
 fn every_altered_field_is_found() {
-    let block = block(17_666_333);
+    let archive = fixture!("every_altered_field_is_found", MAINNET);
+    let block = block(&archive, 17_666_333);
     let good = reference::execute_block(&block).expect("revm runs");
     let rich = good.iter().position(|outcome| {
         let executed = outcome.result.as_ref().expect("valid");
@@ -153,9 +139,10 @@ fn every_altered_field_is_found() {
 
 #[test]
 fn reproducers_are_state_tests_that_revm_passes() {
+    let archive = fixture!("reproducers_are_state_tests_that_revm_passes", MAINNET);
     // A transaction type, a spec or a way to end each: every transaction of these blocks.
     for number in [116_525, 2_674_998, 6_196_166, 12_300_570, 17_666_333, 19_932_703] {
-        let block = block(number);
+        let block = block(&archive, number);
         let mut outcomes = reference::execute_block(&block).expect("revm runs");
         for outcome in &mut outcomes {
             executed(outcome).gas_used += 1;
@@ -172,7 +159,8 @@ fn reproducers_are_state_tests_that_revm_passes() {
 
 #[test]
 fn a_rejected_transaction_becomes_a_test_with_an_exception() {
-    let mut block = block(17_666_333);
+    let archive = fixture!("a_rejected_transaction_becomes_a_test_with_an_exception", MAINNET);
+    let mut block = block(&archive, 17_666_333);
     block.transactions[0].nonce += 1;
     let outcomes = reference::execute_block(&block).expect("revm runs");
     assert!(matches!(outcomes[0].result, Err(Rejected::NonceTooHigh { .. })));

@@ -159,10 +159,11 @@ impl DatabaseRef for TestState {
 }
 
 impl TestState {
-    /// Whether the account has a slot that is not zero (EIP-7610).
-    pub fn has_storage(&self, address: Address) -> bool {
-        let account = self.0.accounts.get(&address);
-        account.is_some_and(|a| a.storage.values().any(|value| !value.is_zero()))
+    /// The accounts that have a slot that is not zero (EIP-7610).
+    pub fn accounts_with_storage(&self) -> Vec<Address> {
+        let accounts = self.0.accounts.iter();
+        let with = accounts.filter(|(_, a)| a.storage.values().any(|value| !value.is_zero()));
+        with.map(|(address, _)| *address).collect()
     }
 
     /// The state root after `changes`.
@@ -439,10 +440,8 @@ fn signed_chain_id(bytes: Option<&Bytes>, tx_type: u8, chain_id: u64) -> Option<
 
 fn authorizations(
     t: &TestTransaction,
-) -> Result<
-    Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>,
-    String,
-> {
+) -> Result<Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>, String>
+{
     let list = t.authorization_list.as_deref().unwrap_or_default();
     list.iter()
         .map(|a| {

@@ -301,6 +301,8 @@ fn visit_archive<E: From<InputError>>(
         visit(&entry_name, &mut read)?;
         last = entry_name;
     }
+    // What follows the tar's end is padding and the checksum: without it the file is not whole.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|e| damaged(&last, e))?;
     Ok(())
 }
 

@@ -123,11 +123,16 @@ impl BatchInput {
         Ok(BatchInput { place: place.to_owned(), env, calls, state })
     }
 
+    /// These calls.
+    pub fn calls_of(&self, indices: &[usize]) -> Vec<Transaction> {
+        indices.iter().filter_map(|index| self.calls.get(*index)).cloned().collect()
+    }
+
     /// The calls by the checks that hold for them: where there is a base fee, calls without a price
     /// are not compared with it. One part, unless the batch mixes both kinds.
     pub fn parts(&self) -> Vec<BatchPart> {
         let (free, priced): (Vec<usize>, Vec<usize>) = (0..self.calls.len())
-            .partition(|&i| self.env.block.basefee > 0 && self.calls[i].gas_price == 0);
+            .partition(|&call| self.env.block.basefee > 0 && self.calls[call].gas_price == 0);
         let part = |calls: Vec<usize>, base_fee| {
             let mut env = self.env.clone();
             env.checks.base_fee = base_fee;

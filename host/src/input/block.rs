@@ -7,7 +7,7 @@ use super::{InputError, forks};
 use crate::types::{Checks, Env, Transaction};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
-use alloy_primitives::map::HashMap;
+use alloy_primitives::map::{AddressSet, HashMap};
 use alloy_primitives::{Address, B256, Bloom, Bytes, TxKind, U256, keccak256};
 use revm::context::BlockEnv;
 use revm::context_interface::either::Either;
@@ -193,10 +193,14 @@ impl BlockInput {
         if let Some(parent) = block.number.0.checked_sub(1) {
             state.block_hashes.insert(parent, block.parent_hash);
         }
+        let mut unlisted = AddressSet::default();
         let mut transactions = Vec::with_capacity(block.transactions.len());
         let mut hashes = Vec::with_capacity(block.transactions.len());
         for (index, tx) in block.transactions.into_iter().enumerate() {
-            if !state.accounts.contains_key(&tx.from) {
+            // A sender without an account is valid where an earlier transaction funds it, but then
+            // its first nonce is 0.
+            let listed = state.accounts.contains_key(&tx.from) || !unlisted.insert(tx.from);
+            if !listed && tx.nonce.0 > 0 {
                 return Err(InputError::MissingSender {
                     file: block_file,
                     transaction: index,

@@ -1,0 +1,117 @@
+//! One thread of a backend against one thread of revm, in turn, in one run.
+
+use super::EngineArgs;
+use super::output::{Progress, duration, line};
+use super::runner::Runner;
+use anyhow::ensure;
+use serde::Serialize;
+use std::time::Instant;
+use warpevm::input::MemoryState;
+use warpevm::reference;
+use warpevm::types::{Backend, Env, Transaction};
+
+/// Rounds where the command line does not say.
+pub(crate) const ROUNDS_DEFAULT: u32 = 5;
+
+/// What both took.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub backend: Backend,
+    pub calls: u64,
+    pub gas_used: u64,
+    /// Seconds of each round, in the order measured.
+    pub ours: Vec<f64>,
+    pub revm: Vec<f64>,
+    pub ours_median: f64,
+    pub revm_median: f64,
+    /// How many times as fast as revm: median by median.
+    pub ratio: f64,
+}
+
+/// Runs the same calls on both in turn. The first round of each warms up and does not count. revm's
+/// time is that of `transact` alone; ours includes the results in our types.
+pub(crate) fn side_by_side(
+    args: EngineArgs,
+    parts: &[(Env, Vec<Transaction>)],
+    state: &MemoryState,
+    rounds: u32,
+) -> anyhow::Result<Comparison> {
+    let runner = Runner::with_threads(args.backend.into(), 1)?;
+    let (mut ours, mut revm) = (Vec::new(), Vec::new());
+    let mut gas_used = 0;
+    let mut progress = Progress::new(u64::from(rounds) + 1, "rounds");
+    for round in 0..=rounds {
+        let (mut our_seconds, mut revm_seconds) = (0.0, 0.0);
+        let (mut our_gas, mut revm_gas) = (0, 0);
+        for (env, calls) in parts {
+            let input = calls.clone();
+            let start = Instant::now();
+            revm_gas += reference::simulate_bare(env, input, state)?.gas_used;
+            revm_seconds += start.elapsed().as_secs_f64();
+            let ran = runner.calls(env, calls, state)?;
+            our_gas += ran.report.gas_used;
+            our_seconds += ran.seconds;
+        }
+        ensure!(our_gas == revm_gas, "revm used {revm_gas} gas, {:?} {our_gas}", runner.backend);
+        gas_used = revm_gas;
+        if round > 0 {
+            revm.push(revm_seconds);
+            ours.push(our_seconds);
+        }
+        progress.step(1);
+    }
+    let (ours_median, revm_median) = (median(&ours), median(&revm));
+    Ok(Comparison {
+        backend: runner.backend,
+        calls: parts.iter().map(|(_, calls)| calls.len() as u64).sum(),
+        gas_used,
+        ours,
+        revm,
+        ours_median,
+        revm_median,
+        ratio: if ours_median > 0.0 { revm_median / ours_median } else { 0.0 },
+    })
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
+impl Comparison {
+    /// Prints it for people.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let rate = |seconds: f64| self.calls as f64 / seconds.max(f64::MIN_POSITIVE);
+        let mgas = |seconds: f64| self.gas_used as f64 / seconds.max(f64::MIN_POSITIVE) / 1e6;
+        let side = |name: &str, median: f64| {
+            line(format!(
+                "  {name}: {} (median of {}), {:.0} calls/s, {:.1} Mgas/s",
+                duration(median),
+                self.ours.len(),
+                rate(median),
+                mgas(median),
+            ))
+        };
+        line(format!("one thread each, {} calls, in turn:", self.calls))?;
+        side("revm", self.revm_median)?;
+        side(&format!("{:?}", self.backend).to_lowercase(), self.ours_median)?;
+        line(format!("  ratio: {:.3} times as fast as revm", self.ratio))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&[]), 0.0);
+    }
+}

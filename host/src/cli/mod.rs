@@ -1,0 +1,188 @@
+//! Commands, their arguments, exit codes: 0 all well, 1 a failure, 2 wrong usage.
+
+mod bench;
+mod compare;
+mod devices;
+mod output;
+mod run;
+mod runner;
+mod statetest;
+mod summary;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+use warpevm::input::Selection;
+use warpevm::types::Backend;
+use warpevm::validate::Validate;
+
+/// Executes Ethereum transactions, and compares every result with revm.
+#[derive(Debug, Parser)]
+#[command(name = "warpevm", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Executes blocks with their pre-state, or simulates a batch of calls.
+    #[command(visible_alias = "simulate")]
+    Run(RunArgs),
+    /// Measures a generated workload, side by side with revm.
+    Bench {
+        #[command(subcommand)]
+        workload: Workload,
+    },
+    /// Runs the official state tests: state root and logs hash of every case.
+    Statetest(statetest::Statetest),
+    /// Lists the devices that this build can run on.
+    Devices {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Block folders (block.json, pre_state.json, codes.json), folders or .tar.zst archives of
+    /// them, or batch files (docs/BATCH.md).
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Which blocks: a number, or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|all")]
+    pub block: Selection,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// How much is compared with revm.
+    #[arg(long, value_enum, default_value_t = ValidateArg::Full)]
+    pub validate: ValidateArg,
+    /// Where a transaction whose result differs from revm's is written as a state test.
+    #[arg(long, value_name = "DIR", default_value = "warpevm-reproducers")]
+    pub reproducers: PathBuf,
+    /// What a difference means: a failure, or (for production) that revm's result is taken.
+    #[arg(long, value_enum, default_value_t = OnMismatch::Error)]
+    pub on_mismatch: OnMismatch,
+    /// Of a batch: also measures one thread against one thread of revm.
+    #[arg(long)]
+    pub compare: bool,
+    /// Prints a JSON object for each block, and last one object with the totals.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// What executes.
+    #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
+    pub backend: BackendArg,
+    /// Threads; 0 takes one for each core.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum Workload {
+    /// ERC-20 transfers between distinct accounts.
+    Erc20(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// How many calls, each with a sender and a recipient of its own.
+    #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub calls: u32,
+    /// How many rounds are measured, revm and warpevm in turn.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// How much is compared with revm.
+    #[arg(long, value_enum, default_value_t = ValidateArg::Full)]
+    pub validate: ValidateArg,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendArg {
+    /// The kernels, compiled for the CPU.
+    Cpu,
+    /// Sequential revm, the reference.
+    Revm,
+}
+
+impl From<BackendArg> for Backend {
+    fn from(arg: BackendArg) -> Backend {
+        match arg {
+            BackendArg::Cpu => Backend::Cpu,
+            BackendArg::Revm => Backend::Revm,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidateArg {
+    /// Nothing.
+    Off,
+    /// One transaction in sixteen, always the same ones.
+    Sample,
+    /// Every transaction.
+    Full,
+}
+
+impl From<ValidateArg> for Validate {
+    fn from(arg: ValidateArg) -> Validate {
+        match arg {
+            ValidateArg::Off => Validate::Off,
+            ValidateArg::Sample => Validate::Sample,
+            ValidateArg::Full => Validate::Full,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnMismatch {
+    /// Exit code 1.
+    Error,
+    /// revm's result is taken, and the incident counted.
+    Revm,
+}
+
+/// Runs the command line.
+pub(crate) fn main() -> ExitCode {
+    // clap exits with 2 on wrong usage and 0 after help.
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
+        Command::Statetest(args) => statetest::run(args),
+        Command::Devices { json } => devices::devices(*json),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! What goes to stdout and how a run shows that it goes on.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+/// Shorter runs show no progress.
+const PROGRESS_AFTER: Duration = Duration::from_secs(1);
+
+/// Whether the reader of stdout went away (`warpevm ... | head`): no failure.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a line to stdout. Unlike `println!` it does not panic when the pipe is closed.
+pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_ref().as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// A bar on stderr, if that is a terminal, from one second on.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    start: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    /// A bar for `total` steps of which each is a `what`.
+    pub(crate) fn new(total: u64, what: &'static str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let template = format!("{{bar:40}} {{pos}}/{{len}} {what} {{elapsed}} (left {{eta}})");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        Progress { bar, start: Instant::now(), shown: false }
+    }
+
+    /// Counts steps, and shows the bar when it is time.
+    pub(crate) fn step(&mut self, steps: u64) {
+        self.bar.inc(steps);
+        if !self.shown && self.start.elapsed() >= PROGRESS_AFTER {
+            // indicatif itself draws nothing where stderr is no terminal.
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.shown = true;
+        }
+    }
+
+    /// Writes a line to stdout without the bar in between.
+    pub(crate) fn line(&self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        self.bar.suspend(|| line(text))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A share as a percentage that is 100% only when it is all.
+pub(crate) fn percent(share: f64) -> String {
+    let shown = if share < 1.0 { share.min(0.9999) } else { share };
+    format!("{:.2}%", 100.0 * shown)
+}
+
+/// Seconds with a unit that fits.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
+        s => format!("{:.1} us", s * 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_one_is_not_all() {
+        assert_eq!(percent(1.0), "100.00%");
+        assert_eq!(percent(0.999_999_9), "99.99%");
+        assert_eq!(percent(0.5), "50.00%");
+    }
+}

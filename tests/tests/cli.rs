@@ -1,0 +1,101 @@
+//! The command line: exit codes, JSON, and that what it prints is what happened.
+
+mod common;
+
+use common::{MAINNET, example_batch, example_block, temp_dir, warpevm};
+use warpevm_tests::fixture;
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for args in [&[][..], &["run"], &["run", "x", "--validate", "maybe"], &["bench"], &["fly"]] {
+        let ran = warpevm(args);
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.stderr);
+    }
+    assert_eq!(warpevm(["--help"]).code, 0);
+    assert!(warpevm(["--version"]).stdout.starts_with("warpevm "));
+}
+
+#[test]
+fn a_block_run_as_json_says_all() {
+    let ran = warpevm(["run", "--backend", "revm", "--json", text(&example_block())]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "a line for the block and one for the total");
+    let block: serde_json::Value = serde_json::from_str(lines[0]).expect("JSON");
+    let total = ran.json();
+    assert_eq!(total["blocks"], 1);
+    assert_eq!(total["transactions"], block["transactions"]);
+    assert_eq!(total["validated"], total["transactions"]);
+    assert_eq!((&total["mismatches"], &total["header_checks_failed"]), (&0.into(), &0.into()));
+    assert_eq!(total["residency"]["transactions"], 1.0);
+    assert_eq!(total["residency"]["gas"], 1.0);
+    for key in ["fallbacks", "suspensions", "seconds"] {
+        assert!(total[key].is_object(), "{key}: {total}");
+    }
+    for key in ["gas_used", "rounds", "bytes_per_instance"] {
+        assert!(total[key].is_u64(), "{key}: {total}");
+    }
+    assert!(total["gas_used"].as_u64() > Some(1_000_000));
+}
+
+#[test]
+fn a_wrong_header_fails_the_run() {
+    let folder = temp_dir("wrong-header");
+    common::copy_files(&example_block(), &folder);
+    let file = folder.join("block.json");
+    let mut block: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("read")).expect("JSON");
+    block["gasUsed"] = "0x5208".into();
+    std::fs::write(&file, block.to_string()).expect("written");
+    let ran = warpevm(["run", "--backend", "revm", text(&folder)]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("gas_used: the header has 21000, computed "), "{}", ran.stdout);
+    let ran = warpevm(["run", "--backend", "revm", "--json", text(&folder)]);
+    assert_eq!((ran.code, &ran.json()["header_checks_failed"]), (1, &1.into()));
+}
+
+#[test]
+fn a_batch_runs_and_compares() {
+    let ran = warpevm(["simulate", "--backend", "revm", "--compare", text(&example_batch())]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("times as fast as revm"), "{}", ran.stdout);
+    let ran = warpevm(["run", "--backend", "revm", "--json", "--compare", text(&example_batch())]);
+    let total = ran.json();
+    assert_eq!((&total["batches"], &total["blocks"]), (&1.into(), &0.into()));
+    assert!(total["compare"][0]["ratio"].as_f64() > Some(0.0), "{total}");
+}
+
+#[test]
+fn one_block_of_an_archive_and_several_inputs() {
+    let archive = fixture!("one_block_of_an_archive_and_several_inputs", MAINNET);
+    let archive = text(&archive);
+    let ran = warpevm(["run", "--backend", "revm", "--json", "--block", "46147", archive, archive]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let total = ran.json();
+    assert_eq!((&total["blocks"], &total["transactions"]), (&2.into(), &2.into()));
+    assert_eq!(total["header_checks_not_checkable"], 2);
+}
+
+#[test]
+fn devices_are_listed() {
+    let ran = warpevm(["devices", "--json"]);
+    let devices = ran.json();
+    assert_eq!(devices["devices"][0]["backend"], "cpu");
+    assert!(devices["devices"][0]["threads"].as_u64() >= Some(1));
+    assert!(warpevm(["devices"]).stdout.starts_with("cpu: "));
+}
+
+#[test]
+fn the_bench_says_what_it_measured() {
+    let args = ["bench", "erc20", "--backend", "revm", "--calls", "64", "--rounds", "1", "--json"];
+    let ran = warpevm(args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let result = ran.json();
+    assert_eq!((&result["validated"], &result["mismatches"]), (&64.into(), &0.into()));
+    assert!(result["result_hash"].as_str().is_some_and(|hash| hash.len() == 66), "{result}");
+    assert_eq!(result["result_hash"], warpevm(args).json()["result_hash"]);
+}
