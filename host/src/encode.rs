@@ -331,7 +331,9 @@ impl Encoder {
         }
         match tx.tx_type {
             3 => self.check_blobs(tx),
-            4 if tx.kind.is_create() => Err(Rejected::Authorizations("a creation cannot carry any")),
+            4 if tx.kind.is_create() => {
+                Err(Rejected::Authorizations("a creation cannot carry any"))
+            }
             4 if tx.authorization_list.is_empty() => {
                 Err(Rejected::Authorizations("the list is empty"))
             }

@@ -182,8 +182,7 @@ impl Engine {
             return Ok(Outcome { fallback: None, ..outcome });
         }
         let mut hold = Hold::new(session.state);
-        let (ran, rejected) =
-            worker.transact(session, &mut hold, tx, self.config.execute_class)?;
+        let (ran, rejected) = worker.transact(session, &mut hold, tx, self.config.execute_class)?;
         let outcome = match (ran, rejected) {
             (Ran::Done(class), _) => {
                 let outcome = worker.outcome(session, hold.table(), class)?;

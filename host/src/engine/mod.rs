@@ -105,7 +105,8 @@ impl Engine {
             return Ok(pool);
         }
         let name = |i| format!("warpevm-{i}");
-        let pool = ThreadPoolBuilder::new().num_threads(self.threads()).thread_name(name).build()?;
+        let pool =
+            ThreadPoolBuilder::new().num_threads(self.threads()).thread_name(name).build()?;
         Ok(self.pool.get_or_init(|| pool))
     }
 
