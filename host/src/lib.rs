@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod buffer;
 pub mod code_cache;
+pub mod conformance;
 pub mod decode;
 pub mod encode;
 pub mod engine;

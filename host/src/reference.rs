@@ -466,7 +466,8 @@ fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChan
     }
     let code_before = before.as_ref().map_or(KECCAK256_EMPTY, |info| info.code_hash);
     let code_after = after.as_ref().map_or(KECCAK256_EMPTY, |info| info.code_hash);
-    let code = account.info.code.as_ref().filter(|_| code_after != code_before);
+    let changed = after.is_some() && code_after != code_before;
+    let code = account.info.code.as_ref().filter(|_| changed);
     Some(AccountChange {
         address,
         info: after,

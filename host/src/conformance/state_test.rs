@@ -1,0 +1,463 @@
+//! State tests (GeneralStateTests of ethereum/tests, state_tests of execution-spec-tests): one
+//! transaction on a small state, for several forks and several data, gas and value each.
+
+use super::{Executor, Failure, Summary};
+use crate::input::json::{HexBytes, Int64, Int128, Quantity, UniqueMap, parse};
+use crate::input::{InputError, MemoryState, UnknownCode, forks};
+use crate::types::{AccountChange, Checks, Env, Outcome, Transaction};
+use alloy_consensus::proofs::{state_root_unhashed, storage_root_unhashed};
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
+use alloy_primitives::map::{AddressMap, HashMap, U256Map};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_trie::TrieAccount;
+use revm::bytecode::Bytecode;
+use revm::context::{BlockEnv, either::Either};
+use revm::database_interface::DatabaseRef;
+use revm::state::AccountInfo;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use warpevm_compiler::Spec;
+
+/// A quantity that may be too large for its type: such a transaction cannot even be encoded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Loose<T> {
+    Good(T),
+    Bad(String),
+}
+
+impl<T: Copy> Loose<T> {
+    fn get(&self) -> Result<T, String> {
+        match self {
+            Loose::Good(value) => Ok(*value),
+            Loose::Bad(text) => Err(format!("'{text}' is no valid field of a transaction")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Unit {
+    env: TestEnv,
+    pre: UniqueMap<Address, TestAccount>,
+    transaction: TestTransaction,
+    post: BTreeMap<String, Vec<Post>>,
+    config: Option<Config>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TestEnv {
+    current_coinbase: Address,
+    current_difficulty: Option<Quantity>,
+    current_gas_limit: Quantity,
+    current_number: Quantity,
+    current_timestamp: Quantity,
+    current_base_fee: Option<Int64>,
+    current_random: Option<Quantity>,
+    current_excess_blob_gas: Option<Int64>,
+}
+
+#[derive(Clone, Deserialize)]
+struct TestAccount {
+    balance: Quantity,
+    nonce: Int64,
+    code: HexBytes,
+    storage: UniqueMap<Quantity, Quantity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TestTransaction {
+    sender: Address,
+    to: Option<String>,
+    nonce: Loose<Quantity>,
+    gas_limit: Vec<Loose<Quantity>>,
+    value: Vec<Loose<Quantity>>,
+    data: Vec<HexBytes>,
+    gas_price: Option<Loose<Int128>>,
+    max_fee_per_gas: Option<Loose<Int128>>,
+    max_priority_fee_per_gas: Option<Loose<Int128>>,
+    max_fee_per_blob_gas: Option<Loose<Int128>>,
+    blob_versioned_hashes: Option<Vec<B256>>,
+    access_lists: Option<Vec<Option<Vec<AccessItem>>>>,
+    authorization_list: Option<Vec<TestAuthorization>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessItem {
+    address: Address,
+    storage_keys: Vec<B256>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TestAuthorization {
+    chain_id: Quantity,
+    address: Address,
+    nonce: Loose<Int64>,
+    y_parity: Option<Quantity>,
+    v: Option<Quantity>,
+    r: Quantity,
+    s: Quantity,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Post {
+    hash: B256,
+    logs: B256,
+    indexes: Indexes,
+    txbytes: Option<HexBytes>,
+    expect_exception: Option<String>,
+    state: Option<UniqueMap<Address, TestAccount>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Indexes {
+    data: usize,
+    gas: usize,
+    value: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    chainid: Option<Int64>,
+    blob_schedule: Option<BTreeMap<String, BlobSchedule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlobSchedule {
+    base_fee_update_fraction: Int64,
+}
+
+/// The state of a test: accounts in memory, and BLOCKHASH of n is keccak of n in decimal.
+#[derive(Clone, Debug, Default)]
+pub struct TestState(pub MemoryState);
+
+impl DatabaseRef for TestState {
+    type Error = UnknownCode;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, UnknownCode> {
+        self.0.basic_ref(address)
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, UnknownCode> {
+        self.0.code_by_hash_ref(hash)
+    }
+
+    fn storage_ref(&self, address: Address, key: U256) -> Result<U256, UnknownCode> {
+        self.0.storage_ref(address, key)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, UnknownCode> {
+        Ok(keccak256(number.to_string()))
+    }
+}
+
+impl TestState {
+    /// Whether the account has a slot that is not zero (EIP-7610).
+    pub fn has_storage(&self, address: Address) -> bool {
+        let account = self.0.accounts.get(&address);
+        account.is_some_and(|a| a.storage.values().any(|value| !value.is_zero()))
+    }
+
+    /// The state root after `changes`.
+    pub fn root_after(&self, changes: &[AccountChange]) -> B256 {
+        let changed: AddressMap<&AccountChange> = changes.iter().map(|c| (c.address, c)).collect();
+        let untouched = self.0.accounts.iter().filter(|(a, _)| !changed.contains_key(*a));
+        let mut accounts: Vec<(Address, TrieAccount)> = untouched
+            .map(|(a, account)| {
+                let info = &account.info;
+                let storage = account.storage.iter().map(|(k, v)| (*k, *v));
+                (*a, trie_account(info.nonce, info.balance, info.code_hash, storage))
+            })
+            .collect();
+        for change in changes {
+            let Some(info) = &change.info else { continue };
+            let mut storage: U256Map<U256> = match self.0.accounts.get(&change.address) {
+                Some(account) if !change.wiped => account.storage.clone(),
+                _ => HashMap::default(),
+            };
+            storage.extend(change.storage.iter().copied());
+            let account = trie_account(info.nonce, info.balance, info.code_hash, storage);
+            accounts.push((change.address, account));
+        }
+        state_root_unhashed(accounts)
+    }
+}
+
+fn trie_account(
+    nonce: u64,
+    balance: U256,
+    code_hash: B256,
+    storage: impl IntoIterator<Item = (U256, U256)>,
+) -> TrieAccount {
+    let slots = storage.into_iter().filter(|(_, value)| !value.is_zero());
+    let storage_root = storage_root_unhashed(slots.map(|(key, value)| (B256::from(key), value)));
+    TrieAccount { nonce, balance, storage_root, code_hash, ..Default::default() }
+}
+
+/// Runs every case of one file that `filter` lets through.
+pub fn run_file(
+    name: &str,
+    bytes: &[u8],
+    executor: &dyn Executor,
+    filter: &dyn Fn(&str, &str) -> bool,
+) -> Result<Summary, InputError> {
+    let json: BTreeMap<String, serde_json::Value> = parse(name, bytes)?;
+    if json.values().any(|test| test.get("transaction").is_none()) {
+        let mut summary = Summary::default();
+        summary.skipped.insert("not a state test".into(), json.len() as u64);
+        return Ok(summary);
+    }
+    let units: BTreeMap<String, Unit> = parse(name, bytes)?;
+    let mut summary = Summary::default();
+    for (test, unit) in &units {
+        let mut state = TestState::default();
+        fill(&mut state.0, &unit.pre);
+        for (fork, posts) in &unit.post {
+            for post in posts {
+                let at = post.indexes;
+                let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
+                if filter(&case, fork) {
+                    summary = summary.add(run_case(name, case, fork, unit, post, &state, executor));
+                }
+            }
+        }
+    }
+    Ok(summary)
+}
+
+fn fill(state: &mut MemoryState, accounts: &UniqueMap<Address, TestAccount>) {
+    for (address, account) in &accounts.0 {
+        let slots = account.storage.0.iter().filter(|(_, value)| !value.0.is_zero());
+        let storage = slots.map(|(key, value)| (key.0, value.0)).collect();
+        let code = account.code.0.clone();
+        state.add_account(*address, account.balance.0, account.nonce.0, code, storage);
+    }
+}
+
+fn run_case(
+    file: &str,
+    case: String,
+    fork: &str,
+    unit: &Unit,
+    post: &Post,
+    state: &TestState,
+    executor: &dyn Executor,
+) -> Summary {
+    let mut summary = Summary::default();
+    let Ok(spec) = fork.parse::<Spec>() else {
+        summary.skipped.insert(format!("no such fork: {fork}"), 1);
+        return summary;
+    };
+    let outcome = environment(unit, spec, fork)
+        .and_then(|env| Ok((transaction(&unit.transaction, post, env.chain_id)?, env)))
+        .map_or_else(|why| Ok(Err(why)), |(tx, env)| executor.transact(&env, &tx, state).map(Ok));
+    let verdict = match outcome {
+        Err(why) => Err(format!("not executed: {why}")),
+        Ok(outcome) => {
+            match outcome.as_ref().ok().and_then(|o| o.fallback) {
+                Some(reason) => *summary.fallbacks.entry(reason).or_default() += 1,
+                None => summary.resident += 1,
+            }
+            judge(post, state, outcome)
+        }
+    };
+    match verdict {
+        Ok(()) => summary.passed = 1,
+        Err(reason) => {
+            summary.failed = 1;
+            summary.failures.push(Failure { file: file.to_owned(), case, reason });
+        }
+    }
+    summary
+}
+
+/// Holds an outcome (or why there could be no transaction) against what the test expects.
+fn judge(post: &Post, state: &TestState, outcome: Result<Outcome, String>) -> Result<(), String> {
+    let result = outcome.and_then(|o| o.result.map_err(|r| r.to_string()));
+    match (&result, &post.expect_exception) {
+        (Ok(_), Some(expected)) => return Err(format!("accepted, expected {expected}")),
+        (Err(why), None) => return Err(format!("rejected: {why}")),
+        _ => {}
+    }
+    let (changes, logs) = match &result {
+        Ok(executed) => (executed.changes.as_slice(), executed.logs.as_slice()),
+        Err(_) => (&[][..], &[][..]),
+    };
+    let logs = keccak256(alloy_rlp::encode(logs.to_vec()));
+    if logs != post.logs {
+        return Err(format!("logs hash {logs}, expected {}", post.logs));
+    }
+    let root = state.root_after(changes);
+    if root == post.hash {
+        return Ok(());
+    }
+    let difference = post.state.as_ref().map(|s| difference(state, changes, s)).unwrap_or_default();
+    Err(format!("state root {root}, expected {}{difference}", post.hash))
+}
+
+/// The first differences from an expected state that the test spells out.
+fn difference(
+    state: &TestState,
+    changes: &[AccountChange],
+    expected: &UniqueMap<Address, TestAccount>,
+) -> String {
+    let mut want = TestState::default();
+    fill(&mut want.0, expected);
+    let mut text = String::new();
+    for change in changes {
+        let account = want.0.accounts.get(&change.address);
+        match (&change.info, account) {
+            (None, None) => {}
+            (Some(got), Some(want)) => {
+                let w = &want.info;
+                if (got.balance, got.nonce, got.code_hash) != (w.balance, w.nonce, w.code_hash) {
+                    text += &format!(
+                        "; {}: balance {} nonce {} code {}, expected {} {} {}",
+                        change.address,
+                        got.balance,
+                        got.nonce,
+                        got.code_hash,
+                        w.balance,
+                        w.nonce,
+                        w.code_hash
+                    );
+                }
+                for (key, got) in &change.storage {
+                    let want = want.storage.get(key).copied().unwrap_or_default();
+                    if want != *got {
+                        text += &format!("; {}[{key}]: {got}, expected {want}", change.address);
+                    }
+                }
+            }
+            (got, want) => {
+                let (got, want) = (got.is_some(), want.is_some());
+                text += &format!("; {} exists: {got}, expected {want}", change.address);
+            }
+        }
+    }
+    for (address, want) in &want.0.accounts {
+        let changed = changes.iter().any(|c| c.address == *address);
+        if !changed && state.0.accounts.get(address).is_none_or(|a| a.info != want.info) {
+            text += &format!("; {address} did not change");
+        }
+    }
+    text
+}
+
+fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
+    let env = &unit.env;
+    let schedule = unit.config.as_ref().and_then(|c| c.blob_schedule.as_ref());
+    let fraction = schedule.and_then(|s| s.get(fork)).map(|s| s.base_fee_update_fraction.0);
+    let excess = env.current_excess_blob_gas.map_or(0, |e| e.0);
+    let fraction = fraction.unwrap_or_else(|| forks::blob_fraction(spec));
+    let block = BlockEnv {
+        number: env.current_number.0,
+        beneficiary: env.current_coinbase,
+        timestamp: env.current_timestamp.0,
+        gas_limit: u64::try_from(env.current_gas_limit.0).unwrap_or(u64::MAX),
+        basefee: env.current_base_fee.map_or(0, |fee| fee.0),
+        difficulty: env.current_difficulty.map_or(U256::ZERO, |d| d.0),
+        prevrandao: (spec >= Spec::Merge)
+            .then(|| B256::from(env.current_random.map_or(U256::ZERO, |r| r.0))),
+        blob_excess_gas_and_price: if spec >= Spec::Cancun {
+            Some(forks::blob_fee(excess, fraction).ok_or("excess blob gas beyond any sense")?)
+        } else {
+            None
+        },
+        slot_num: 0,
+    };
+    let chain_id = unit.config.as_ref().and_then(|c| c.chainid).map_or(1, |id| id.0);
+    Ok(Env { spec, chain_id, block, checks: Checks::default() })
+}
+
+fn pick<'a, T>(list: &'a [T], index: usize, what: &str) -> Result<&'a T, String> {
+    list.get(index).ok_or_else(|| format!("the test has no {what} {index}"))
+}
+
+fn transaction(t: &TestTransaction, post: &Post, chain_id: u64) -> Result<Transaction, String> {
+    let at = post.indexes;
+    let fee = |field: &Option<Loose<Int128>>| -> Result<Option<u128>, String> {
+        field.as_ref().map(|f| f.get().map(|v| v.0)).transpose()
+    };
+    let u64_of = |q: Quantity, what: &str| {
+        u64::try_from(q.0).map_err(|_| format!("{what} {} exceeds 64 bits", q.0))
+    };
+    let access = t.access_lists.as_ref().and_then(|lists| lists.get(at.data)?.as_ref());
+    let max_fee = fee(&t.max_fee_per_gas)?;
+    let tx_type = if t.authorization_list.is_some() {
+        4
+    } else if t.max_fee_per_blob_gas.is_some() || t.blob_versioned_hashes.is_some() {
+        3
+    } else if max_fee.is_some() {
+        2
+    } else if access.is_some() {
+        1
+    } else {
+        0
+    };
+    let to = t.to.as_deref().filter(|to| !to.is_empty());
+    Ok(Transaction {
+        tx_type,
+        caller: t.sender,
+        gas_limit: u64_of(pick(&t.gas_limit, at.gas, "gas limit")?.get()?, "gas limit")?,
+        gas_price: max_fee.or(fee(&t.gas_price)?).unwrap_or(0),
+        kind: match to {
+            Some(to) => TxKind::Call(to.parse().map_err(|e| format!("to: {e}"))?),
+            None => TxKind::Create,
+        },
+        value: pick(&t.value, at.value, "value")?.get()?.0,
+        data: pick(&t.data, at.data, "data")?.0.clone(),
+        nonce: u64_of(t.nonce.get()?, "nonce")?,
+        chain_id: signed_chain_id(post.txbytes.as_ref().map(|b| &b.0), tx_type, chain_id),
+        access_list: AccessList(
+            access.into_iter().flatten().map(|item| item.clone().into()).collect(),
+        ),
+        gas_priority_fee: fee(&t.max_priority_fee_per_gas)?,
+        blob_hashes: t.blob_versioned_hashes.clone().unwrap_or_default(),
+        max_fee_per_blob_gas: fee(&t.max_fee_per_blob_gas)?.unwrap_or(0),
+        authorization_list: authorizations(t)?,
+    })
+}
+
+/// The chain id that the transaction was signed for; where the bytes do not say, the chain's.
+fn signed_chain_id(bytes: Option<&Bytes>, tx_type: u8, chain_id: u64) -> Option<u64> {
+    use alloy_consensus::{Transaction as _, TxEnvelope};
+    use alloy_eips::eip2718::Decodable2718;
+    let decoded = bytes.and_then(|b| TxEnvelope::decode_2718(&mut b.as_ref()).ok());
+    match decoded {
+        Some(tx) => tx.chain_id(),
+        None => (tx_type > 0).then_some(chain_id),
+    }
+}
+
+fn authorizations(
+    t: &TestTransaction,
+) -> Result<Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>, String>
+{
+    let list = t.authorization_list.as_deref().unwrap_or_default();
+    list.iter()
+        .map(|a| {
+            let parity = a.y_parity.or(a.v).map_or(U256::ZERO, |v| v.0);
+            let inner = Authorization {
+                chain_id: a.chain_id.0,
+                address: a.address,
+                nonce: a.nonce.get()?.0,
+            };
+            let parity = u8::try_from(parity).map_err(|_| "y parity exceeds 8 bits".to_owned())?;
+            Ok(Either::Left(SignedAuthorization::new_unchecked(inner, parity, a.r.0, a.s.0)))
+        })
+        .collect()
+}
+
+impl From<AccessItem> for AccessListItem {
+    fn from(item: AccessItem) -> AccessListItem {
+        AccessListItem { address: item.address, storage_keys: item.storage_keys }
+    }
+}

@@ -1,0 +1,386 @@
+//! The engine against sequential revm: small programs, many calls, real blocks.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use revm::context::{BlockEnv, TxEnv};
+use revm::database::{CacheDB, EmptyDB};
+use revm::primitives::TxKind;
+use revm::state::{AccountInfo, Bytecode};
+use warpevm::validate::compare;
+use warpevm::{
+    Checks, Config, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State, Transaction,
+    TxStatus, reference,
+};
+
+type Db = CacheDB<EmptyDB>;
+
+const ETHER: u128 = 1_000_000_000_000_000_000;
+
+fn env(spec: Spec) -> Env {
+    let mut block = BlockEnv {
+        number: U256::from(20_000_000),
+        beneficiary: Address::repeat_byte(0xcb),
+        timestamp: U256::from(1_700_000_000u64),
+        gas_limit: 100_000_000,
+        basefee: 7,
+        prevrandao: Some(B256::repeat_byte(3)),
+        ..Default::default()
+    };
+    block.set_blob_excess_gas_and_price(0, 5_007_716);
+    Env { spec, chain_id: 1, block, checks: Checks::default() }
+}
+
+fn sender(n: u64) -> Address {
+    Address::from_word(keccak256(n.to_le_bytes()))
+}
+
+fn with_code(db: &mut Db, address: Address, code: &[u8]) {
+    let code = Bytecode::new_raw(Bytes::copy_from_slice(code));
+    let info = AccountInfo { nonce: 1, ..Default::default() }.with_code(code);
+    db.insert_account_info(address, info);
+}
+
+fn database(senders: u64) -> Db {
+    let mut db = Db::default();
+    for n in 0..senders {
+        let balance = U256::from(ETHER);
+        db.insert_account_info(sender(n), AccountInfo { balance, ..Default::default() });
+    }
+    db
+}
+
+fn call(from: Address, to: Address, data: &[u8]) -> Transaction {
+    TxEnv {
+        caller: from,
+        kind: TxKind::Call(to),
+        data: Bytes::copy_from_slice(data),
+        gas_limit: 1_000_000,
+        gas_price: 10,
+        chain_id: Some(1),
+        ..Default::default()
+    }
+}
+
+fn engine(threads: usize) -> Engine {
+    Engine::new(Config { threads, ..Default::default() }).expect("an engine")
+}
+
+fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
+    assert_eq!(expected.len(), got.len());
+    let pairs = expected.iter().zip(got).enumerate();
+    pairs.flat_map(|(i, (e, g))| compare(i, e, g)).map(|m| m.to_string()).collect()
+}
+
+/// Simulates on every number of threads and compares with revm; gives the outcomes.
+fn simulate_checked(env: &Env, calls: &[Transaction], db: &Db) -> Vec<Outcome> {
+    let expected = reference::simulate_sequential(env, calls, db).expect("revm runs");
+    let mut last = Vec::new();
+    for threads in [1, 2] {
+        let state = State::new(db).expect("a state");
+        let batch = engine(threads).simulate(env, calls, &state).expect("the engine runs");
+        assert_eq!(differences(&expected, &batch.outcomes), [""; 0], "{threads} threads");
+        assert!(state.changes().is_empty(), "simulating changes nothing");
+        last = batch.outcomes;
+    }
+    last
+}
+
+/// Executes in order on every number of threads and compares with revm, the final state too.
+fn execute_checked(env: &Env, txs: &[Transaction], db: &Db) -> Vec<warpevm::Report> {
+    let expected = reference::execute_sequential(env, txs, db).expect("revm runs");
+    let run = |threads| {
+        let mut state = State::new(db).expect("a state");
+        let result = engine(threads).execute(env, txs, &mut state).expect("the engine runs");
+        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{threads} threads");
+        let total: u64 = expected.iter().flat_map(|o| &o.result).map(|e| e.gas_used).sum();
+        assert_eq!(result.gas_used, total);
+        let mut last: BTreeMap<Address, _> = BTreeMap::new();
+        for change in result.outcomes.iter().flat_map(|o| &o.result).flat_map(|e| &e.changes) {
+            last.insert(change.address, change.info.clone());
+        }
+        for change in state.changes() {
+            assert_eq!(last.get(&change.address), Some(&change.info), "{}", change.address);
+        }
+        result.report
+    };
+    [1, 2, 4].map(run).into()
+}
+
+/// PUSH1 each byte and MSTORE8 it, then CODECOPY would be shorter: used for tiny contracts only.
+fn deployer(code: &[u8]) -> Vec<u8> {
+    // PUSH1 len DUP1 PUSH1 11 PUSH1 0 CODECOPY PUSH1 0 RETURN
+    let len = u8::try_from(code.len()).expect("a tiny contract");
+    let mut init = vec![0x60, len, 0x80, 0x60, 11, 0x60, 0, 0x39, 0x60, 0, 0xf3];
+    init.extend_from_slice(code);
+    init
+}
+
+/// Adds its calldata's first word to slot 0 and logs the sum, returning it.
+const COUNTER: &[u8] = &[
+    0x60, 0, 0x35, // PUSH1 0 CALLDATALOAD
+    0x60, 0, 0x54, 0x01, // PUSH1 0 SLOAD ADD
+    0x80, 0x60, 0, 0x55, // DUP1 PUSH1 0 SSTORE
+    0x60, 0, 0x52, // PUSH1 0 MSTORE
+    0x60, 7, 0x60, 32, 0x60, 0, 0xa1, // PUSH1 7 PUSH1 32 PUSH1 0 LOG1
+    0x60, 32, 0x60, 0, 0xf3, // PUSH1 32 PUSH1 0 RETURN
+];
+
+#[test]
+fn transfers() {
+    let db = database(300);
+    for spec in Spec::ALL {
+        if spec == Spec::Constantinople {
+            continue; // revm has none
+        }
+        let env = env(spec);
+        let calls: Vec<_> = (0..300)
+            .map(|n| TxEnv { value: U256::from(n), ..call(sender(n), sender((n * 7) % 310), &[]) })
+            .collect();
+        let outcomes = simulate_checked(&env, &calls, &db);
+        assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{spec}");
+        assert!(outcomes.iter().all(|outcome| outcome.fallback.is_none()), "{spec}");
+    }
+}
+
+#[test]
+fn a_counter_runs_on_a_snapshot_and_in_order() {
+    let mut db = database(60);
+    let counter = Address::repeat_byte(0xcc);
+    with_code(&mut db, counter, COUNTER);
+    let data = |n: u64| U256::from(n + 1).to_be_bytes::<32>();
+    let txs: Vec<_> = (0..60).map(|n| call(sender(n), counter, &data(n))).collect();
+    let env = env(Spec::Osaka);
+    let outcomes = simulate_checked(&env, &txs, &db);
+    assert_eq!(outcomes[4].result.as_ref().map(|e| e.logs.len()), Ok(1));
+    let reports = execute_checked(&env, &txs, &db);
+    assert_eq!(reports[0].replays, 0, "one thread wastes nothing");
+    assert_eq!(reports[1].replays, 59, "each but the first read an outdated value");
+}
+
+#[test]
+fn nonce_chains_and_credits_do_not_replay() {
+    let db = database(40);
+    let txs: Vec<_> = (0..200u64)
+        .map(|n| TxEnv {
+            nonce: n / 40,
+            value: U256::from(1000 + n),
+            ..call(sender(n % 40), Address::repeat_byte(0x99), &[])
+        })
+        .collect();
+    let reports = execute_checked(&env(Spec::Osaka), &txs, &db);
+    assert!(reports.iter().all(|report| report.replays == 0), "{reports:?}");
+}
+
+#[test]
+fn creations() {
+    let mut db = database(20);
+    // Creates a counter with CREATE2 from its calldata and calls it.
+    let factory = Address::repeat_byte(0xfa);
+    let code = [
+        0x36, 0x60, 0, 0x60, 0, 0x37, // CALLDATASIZE PUSH1 0 PUSH1 0 CALLDATACOPY
+        0x60, 5, 0x36, 0x60, 0, 0x60, 0, 0xf5, // PUSH1 5 CALLDATASIZE PUSH1 0 PUSH1 0 CREATE2
+        0x60, 0, 0x60, 0, 0x60, 32, 0x60, 0, 0x60, 0, // out 0 0, in 32 at 0, value 0
+        0x85, 0x5a, 0xf1, // DUP6 GAS CALL
+        0x90, 0x55, // SWAP1 SSTORE
+        0x00,
+    ];
+    with_code(&mut db, factory, &code);
+    for spec in [Spec::Petersburg, Spec::London, Spec::Cancun, Spec::Osaka] {
+        let mut txs = Vec::new();
+        for n in 0..10 {
+            let kind = TxKind::Create;
+            txs.push(TxEnv { kind, ..call(sender(n), Address::ZERO, &deployer(COUNTER)) });
+            txs.push(call(sender(n + 10), factory, &deployer(&[&[n as u8; 3], COUNTER].concat())));
+        }
+        let env = env(spec);
+        let outcomes = simulate_checked(&env, &txs, &db);
+        let created = |o: &Outcome| o.result.as_ref().is_ok_and(|e| e.created.is_some());
+        assert_eq!(outcomes.iter().filter(|o| created(o)).count(), 10);
+        execute_checked(&env, &txs, &db);
+    }
+}
+
+#[test]
+fn self_destruction_wipes_before_cancun() {
+    let mut db = database(12);
+    let victim = Address::repeat_byte(0xde);
+    // With calldata: SELFDESTRUCT to the caller; without: slot 0 += 1.
+    let code = [
+        0x36, 0x60, 13, 0x57, // CALLDATASIZE PUSH1 13 JUMPI
+        0x60, 0, 0x54, 0x60, 1, 0x01, 0x60, 0, 0x55, // slot 0 += 1 (falls through)
+        0x5b, 0x36, 0x60, 19, 0x57, 0x00, // JUMPDEST CALLDATASIZE PUSH1 19 JUMPI STOP
+        0x5b, 0x33, 0xff, // JUMPDEST CALLER SELFDESTRUCT
+    ];
+    with_code(&mut db, victim, &code);
+    db.insert_account_storage(victim, U256::ZERO, U256::from(41)).expect("no database behind");
+    db.insert_account_storage(victim, U256::from(9), U256::from(9)).expect("no database behind");
+    for spec in [Spec::SpuriousDragon, Spec::Shanghai, Spec::Cancun] {
+        let txs: Vec<_> = (0..12)
+            .map(|n| TxEnv {
+                value: U256::from(5),
+                ..call(sender(n), victim, if n % 5 == 3 { &[1] } else { &[] })
+            })
+            .collect();
+        simulate_checked(&env(spec), &txs, &db);
+        execute_checked(&env(spec), &txs, &db);
+    }
+}
+
+#[test]
+fn larger_classes_and_the_host_serve_what_is_rare() {
+    let mut db = database(8);
+    // Recursion until the gas is gone, with memory in each frame.
+    let deep = Address::repeat_byte(0xd0);
+    let code = [
+        0x60, 1, 0x61, 0x10, 0, 0x52, // MSTORE at 4096
+        0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x30, 0x5a, 0xf1, // CALL self, all gas
+        0x00,
+    ];
+    with_code(&mut db, deep, &code);
+    // Calls the precompile that its calldata names, with the rest as input.
+    let asker = Address::repeat_byte(0xa5);
+    let code = [
+        0x60, 32, 0x36, 0x03, 0x60, 32, 0x60, 0, 0x37, // copy calldata[32..] to 0
+        0x60, 32, 0x60, 0, 0x60, 32, 0x36, 0x03, 0x60, 0, // out 32 at 0, in all at 0
+        0x60, 0, 0x35, 0x5a, 0xfa, // PUSH1 0 CALLDATALOAD GAS STATICCALL
+        0x60, 32, 0x52, 0x3d, 0x60, 64, 0x52, // result at 32, length at 64
+        0x60, 96, 0x60, 0, 0xf3,
+    ];
+    with_code(&mut db, asker, &code);
+    let ask = |number: u64, input: &[u8]| {
+        let mut data = U256::from(number).to_be_bytes::<32>().to_vec();
+        data.extend_from_slice(input);
+        call(sender(number % 8), asker, &data)
+    };
+    let g1 = [1u8, 2].map(|n| U256::from(n).to_be_bytes::<32>()).concat();
+    let mut calls = vec![TxEnv { gas_limit: 16_000_000, ..call(sender(0), deep, &[]) }];
+    calls.extend([
+        ask(1, &[1; 128]),
+        ask(5, &[0; 96]),
+        ask(6, &g1.repeat(2)),
+        ask(7, &[&g1[..], &[7; 32]].concat()),
+        ask(8, &[]),
+        ask(9, &[0; 213]),
+        ask(10, &[1; 192]),
+        ask(11, &[0; 256]),
+        ask(0x100, &[1; 160]),
+    ]);
+    let outcomes = simulate_checked(&env(Spec::Osaka), &calls, &db);
+    assert_eq!(outcomes[0].fallback, None);
+    assert!(outcomes.iter().all(|o| o.fallback != Some(Fallback::MemoryClass)));
+    execute_checked(&env(Spec::Osaka), &calls[..4], &db);
+}
+
+#[test]
+fn invalid_transactions_are_rejected_as_revm_does() {
+    let db = database(4);
+    let good = || call(sender(0), sender(1), &[1, 0, 2]);
+    let blob = |hash: u8| {
+        let mut hashes = B256::repeat_byte(9);
+        hashes[0] = hash;
+        TxEnv {
+            tx_type: 3,
+            gas_priority_fee: Some(1),
+            blob_hashes: vec![hashes],
+            max_fee_per_blob_gas: 100,
+            ..good()
+        }
+    };
+    let calls = [
+        good(),
+        TxEnv { nonce: 1, ..good() },
+        TxEnv { nonce: u64::MAX, ..good() },
+        TxEnv { gas_price: 6, ..good() },
+        TxEnv { gas_limit: 20_999, ..good() },
+        TxEnv { gas_limit: 21_020, ..good() },
+        TxEnv { gas_limit: (1 << 24) + 1, ..good() },
+        TxEnv { chain_id: Some(2), ..good() },
+        TxEnv { tx_type: 1, chain_id: None, ..good() },
+        TxEnv { tx_type: 2, gas_priority_fee: Some(11), ..good() },
+        TxEnv { tx_type: 4, ..good() },
+        TxEnv { value: U256::from(2 * ETHER), ..good() },
+        TxEnv { gas_price: u128::MAX, ..good() },
+        TxEnv { caller: sender(99), ..good() },
+        TxEnv { kind: TxKind::Create, data: vec![0; 49153].into(), ..good() },
+        blob(1),
+        blob(2),
+        TxEnv { max_fee_per_blob_gas: 0, ..blob(1) },
+        TxEnv { blob_hashes: vec![], ..blob(1) },
+        TxEnv { blob_hashes: vec![blob(1).blob_hashes[0]; 7], ..blob(1) },
+    ];
+    for spec in [Spec::Istanbul, Spec::Berlin, Spec::London, Spec::Cancun, Spec::Osaka] {
+        let outcomes = simulate_checked(&env(spec), &calls, &db);
+        let rejected = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+        assert!(rejected >= 11, "{spec}: {rejected}");
+    }
+    let mut state = State::new(&db).expect("a state");
+    let txs = [good(), TxEnv { nonce: 5, ..good() }];
+    let error = engine(1).execute(&env(Spec::Osaka), &txs, &mut state).expect_err("not valid");
+    let expected = Rejected::NonceTooHigh { tx: 5, state: 1 };
+    assert!(matches!(error, Error::Rejected { index: 1, reason } if reason == expected));
+}
+
+#[test]
+fn checks_can_be_switched_off() {
+    let mut db = database(2);
+    with_code(&mut db, Address::repeat_byte(0xcc), COUNTER);
+    let mut env = env(Spec::Osaka);
+    env.checks = Checks {
+        nonce: false,
+        balance: false,
+        sender_code: false,
+        block_gas_limit: false,
+        base_fee: false,
+    };
+    env.block.gas_limit = 30_000;
+    let calls = [
+        TxEnv { nonce: 77, ..call(sender(0), Address::repeat_byte(0xcc), &[1; 32]) },
+        TxEnv { gas_price: 0, ..call(sender(9), Address::repeat_byte(0xcc), &[2; 32]) },
+        call(Address::repeat_byte(0xcc), sender(1), &[]),
+    ];
+    let outcomes = simulate_checked(&env, &calls, &db);
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+}
+
+#[test]
+fn access_lists_warm_and_reverts_undo() {
+    let mut db = database(3);
+    let target = Address::repeat_byte(0x77);
+    // SSTORE(1, 2), then REVERT with 4 bytes of memory if there is calldata.
+    let code = [
+        0x60, 2, 0x60, 1, 0x55, 0x36, 0x60, 10, 0x57, 0x00, // ... JUMPI STOP
+        0x5b, 0x60, 4, 0x60, 0, 0xfd,
+    ];
+    with_code(&mut db, target, &code);
+    let list = revm::context::transaction::AccessList(vec![
+        revm::context::transaction::AccessListItem {
+            address: target,
+            storage_keys: vec![B256::with_last_byte(1), B256::with_last_byte(2)],
+        },
+    ]);
+    let listed = |data: &[u8]| TxEnv {
+        tx_type: 1,
+        access_list: list.clone(),
+        ..call(sender(1), target, data)
+    };
+    let calls = [call(sender(0), target, &[]), call(sender(0), target, &[1]), listed(&[]), {
+        listed(&[1])
+    }];
+    let outcomes = simulate_checked(&env(Spec::Osaka), &calls, &db);
+    let status = |i: usize| outcomes[i].result.as_ref().map(|e| e.status);
+    assert_eq!((status(0), status(1)), (Ok(TxStatus::Success), Ok(TxStatus::Revert)));
+    assert_ne!(
+        outcomes[0].result.as_ref().map(|e| e.gas_used),
+        outcomes[2].result.as_ref().map(|e| e.gas_used)
+    );
+}
+
+#[test]
+fn a_large_batch_grows_the_table_while_threads_run() {
+    let db = database(5_000);
+    let calls: Vec<_> = (0..5_000)
+        .map(|n| TxEnv { value: U256::from(1), ..call(sender(n), sender(n + 10_000), &[]) })
+        .collect();
+    simulate_checked(&env(Spec::Osaka), &calls, &db);
+}
