@@ -6,6 +6,7 @@ mod devices;
 mod output;
 mod run;
 mod runner;
+mod statetest;
 mod summary;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,6 +36,8 @@ enum Command {
         #[command(subcommand)]
         workload: Workload,
     },
+    /// Runs the official state tests: state root and logs hash of every case.
+    Statetest(statetest::Statetest),
     /// Lists the devices that this build can run on.
     Devices {
         /// Prints JSON.
@@ -159,6 +162,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
+        Command::Statetest(args) => statetest::run(args),
         Command::Devices { json } => devices::devices(*json),
     };
     match result {

@@ -7,20 +7,21 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use warpevm::conformance::state_test::TestState;
 use warpevm::conformance::{Executor, Summary, files, state_test};
-use warpevm::{Backend, Env, Outcome, Transaction, reference::Sequential};
+use warpevm::reference::Sequential;
+use warpevm::{Backend, Config, Engine, Env, Outcome, State, Transaction};
 
 /// How many failures the text output lists.
 const FAILURES_SHOWN_MAX: usize = 20;
 /// Files that wait for a thread: bounds memory while an archive streams.
 const FILES_PER_ROUND: usize = 256;
 
-#[derive(Args)]
-pub struct Statetest {
+#[derive(Debug, Args)]
+pub(crate) struct Statetest {
     /// State test files, folders of them, or .tar.zst archives.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// What executes the transactions.
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_enum, default_value_t = super::BackendArg::Cpu)]
     backend: super::BackendArg,
     /// Only cases of this fork, as the tests name it (Cancun, Prague, ...).
     #[arg(long)]
@@ -49,12 +50,26 @@ impl Executor for Revm {
     }
 }
 
+/// Executes through an engine on the device asked for.
+struct Device(Engine);
+
+impl Executor for Device {
+    fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
+        let with_storage = state.accounts_with_storage();
+        let probe = move |address| with_storage.contains(&address);
+        let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe(Box::new(probe));
+        let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
+        let outcomes = batch.map_err(|e| e.to_string())?.outcomes;
+        outcomes.into_iter().next().ok_or_else(|| "the batch gave no outcome".to_owned())
+    }
+}
+
 /// Runs the command; whether every case passed.
-pub fn run(args: &Statetest) -> Result<bool> {
+pub(crate) fn run(args: &Statetest) -> Result<bool> {
     rayon::ThreadPoolBuilder::new().num_threads(args.jobs).build_global().ok();
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(Revm),
-        Backend::Cpu => super::engine_executor()?,
+        backend => Box::new(Device(Engine::new(Config { backend, threads: 1, ..Config::default() })?)),
     };
     let mut total = Summary::default();
     for path in &args.paths {

@@ -159,10 +159,11 @@ impl DatabaseRef for TestState {
 }
 
 impl TestState {
-    /// Whether the account has a slot that is not zero (EIP-7610).
-    pub fn has_storage(&self, address: Address) -> bool {
-        let account = self.0.accounts.get(&address);
-        account.is_some_and(|a| a.storage.values().any(|value| !value.is_zero()))
+    /// The accounts that have a slot that is not zero (EIP-7610).
+    pub fn accounts_with_storage(&self) -> Vec<Address> {
+        let accounts = self.0.accounts.iter();
+        let with = accounts.filter(|(_, a)| a.storage.values().any(|value| !value.is_zero()));
+        with.map(|(address, _)| *address).collect()
     }
 
     /// The state root after `changes`.
