@@ -53,9 +53,10 @@ pub fn compile_with(code: &[u8], spec: Spec, options: &Options) -> Program {
     };
     let live_out = match options.liveness {
         true => liveness::live_out(&flow, &order),
-        false => vec![liveness::ALL_DEPTHS; flow.ebbs.len()],
+        false => vec![liveness::Live::ALL; flow.ebbs.len()],
     };
-    let input = Input { code, spec, table, cfg: &cfg, flow: &flow, facts: &facts };
+    let input =
+        Input { code, spec, table, cfg: &cfg, flow: &flow, facts: &facts, live_out: &live_out };
     let mut builder = Builder::new(input, *options);
     let mut lowering = lower::Lowering::new(flow.ebbs.len());
     let layout = lower::layout(&flow);
@@ -63,10 +64,10 @@ pub fn compile_with(code: &[u8], spec: Spec, options: &Options) -> Program {
         let next = layout.get(i + 1).copied();
         builder.frugal = false;
         builder.build(*id);
-        if !lowering.ebb(&mut builder, *id, live_out[id.index()], next) {
+        if !lowering.ebb(&mut builder, *id, next) {
             builder.frugal = true;
             builder.build(*id);
-            let fits = lowering.ebb(&mut builder, *id, live_out[id.index()], next);
+            let fits = lowering.ebb(&mut builder, *id, next);
             assert!(fits, "the frugal form always fits");
         }
     }

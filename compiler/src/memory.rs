@@ -11,9 +11,11 @@
 //! and then nobody sees memory. Accesses on different bases may overlap anywhere. A store that is
 //! overwritten whole, or that stands when the frame ends, may go if it is unread and if the growth
 //! of memory that it caused is charged elsewhere: by a `MemExpand` for constant addresses, by the
-//! overwriting store of the same section for others.
+//! overwriting store of the same section for others. Stores that stand when the ebb is left may go
+//! if [`crate::liveness`] finds that no successor reads their word.
 
 use crate::build::Builder;
+use crate::flow::Words;
 use crate::fold::Draft;
 use crate::limits::*;
 use crate::program::OpKind;
@@ -269,6 +271,23 @@ impl Builder<'_> {
             return self.effect_with(op, n as u16, None);
         }
         self.effect(Draft::new(OpKind::Keccak, &[offset, length]))
+    }
+
+    /// The ebb ends; afterwards only these of the first words may be read: stores to others of
+    /// them are dead.
+    pub(crate) fn memory_leaves(&mut self, live: Words) {
+        if !self.options.dead_stores {
+            return;
+        }
+        for word in &self.memory {
+            if let (Some(store), Some(at)) = (word.store, word.at.as_constant())
+                && at % 32 == 0
+                && at / 32 < u64::from(Words::BITS)
+                && live >> (at / 32) & 1 == 0
+            {
+                self.graph.nodes[store.index()].dead = true;
+            }
+        }
     }
 
     /// The frame ends, and of its memory only `kept` is still read: other stores are dead.

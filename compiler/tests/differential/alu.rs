@@ -43,12 +43,34 @@ pub fn alu(byte: u8, a: U256, b: U256, c: U256) -> U256 {
         op::ADD => a.wrapping_add(b),
         op::MUL => a.wrapping_mul(b),
         op::SUB => a.wrapping_sub(b),
-        op::DIV => if b.is_zero() { b } else { a / b },
-        op::SDIV => {
-            if b.is_zero() { b } else { with_sign(abs(a) / abs(b), negative(a) != negative(b)) }
+        op::DIV => {
+            if b.is_zero() {
+                b
+            } else {
+                a / b
+            }
         }
-        op::MOD => if b.is_zero() { b } else { a % b },
-        op::SMOD => if b.is_zero() { b } else { with_sign(abs(a) % abs(b), negative(a)) },
+        op::SDIV => {
+            if b.is_zero() {
+                b
+            } else {
+                with_sign(abs(a) / abs(b), negative(a) != negative(b))
+            }
+        }
+        op::MOD => {
+            if b.is_zero() {
+                b
+            } else {
+                a % b
+            }
+        }
+        op::SMOD => {
+            if b.is_zero() {
+                b
+            } else {
+                with_sign(abs(a) % abs(b), negative(a))
+            }
+        }
         op::ADDMOD => {
             if c.is_zero() {
                 c
@@ -58,7 +80,13 @@ pub fn alu(byte: u8, a: U256, b: U256, c: U256) -> U256 {
                 if carry || sum >= c { sum.wrapping_sub(c) } else { sum }
             }
         }
-        op::MULMOD => if c.is_zero() { c } else { mul_mod(a % c, b % c, c) },
+        op::MULMOD => {
+            if c.is_zero() {
+                c
+            } else {
+                mul_mod(a % c, b % c, c)
+            }
+        }
         op::EXP => (0..256).rev().fold(U256::ONE, |power, i| {
             let square = power.wrapping_mul(power);
             if b.bit(i) { square.wrapping_mul(a) } else { square }
@@ -88,8 +116,20 @@ pub fn alu(byte: u8, a: U256, b: U256, c: U256) -> U256 {
             true => U256::ZERO,
             false => U256::from(b.to_be_bytes::<32>()[a.to::<usize>()]),
         },
-        op::SHL => if bits(a) == 256 { U256::ZERO } else { b << bits(a) },
-        op::SHR => if bits(a) == 256 { U256::ZERO } else { b >> bits(a) },
+        op::SHL => {
+            if bits(a) == 256 {
+                U256::ZERO
+            } else {
+                b << bits(a)
+            }
+        }
+        op::SHR => {
+            if bits(a) == 256 {
+                U256::ZERO
+            } else {
+                b >> bits(a)
+            }
+        }
         op::SAR => {
             let mut out = U256::ZERO;
             for i in 0..256 {

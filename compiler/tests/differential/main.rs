@@ -2,6 +2,7 @@
 
 mod alu;
 mod lowered;
+mod probe;
 mod programs;
 mod stack;
 mod world;

@@ -3,8 +3,8 @@
 use crate::alu::alu;
 use crate::world::{End, Halt, World};
 use alloy_primitives::{U256, keccak256};
-use warpevm_compiler::opcode::{immediate_size, op, table_of};
 use warpevm_compiler::Spec;
+use warpevm_compiler::opcode::{immediate_size, op, table_of};
 
 struct Machine<'a> {
     code: &'a [u8],
@@ -15,6 +15,11 @@ struct Machine<'a> {
 
 /// Runs `code` as the yellow paper says.
 pub fn run(code: &[u8], world: &mut World) -> Result<End, Halt> {
+    run_counting(code, world).0
+}
+
+/// Runs `code` and says how many insts it took.
+pub fn run_counting(code: &[u8], world: &mut World) -> (Result<End, Halt>, u64) {
     let mut jumpdests = vec![false; code.len()];
     let mut pc = 0;
     while pc < code.len() {
@@ -22,9 +27,13 @@ pub fn run(code: &[u8], world: &mut World) -> Result<End, Halt> {
         pc += 1 + usize::from(immediate_size(code[pc]));
     }
     let mut machine = Machine { code, stack: Vec::new(), pc: 0, jumpdests };
+    let mut insts = 0;
     loop {
-        if let Some(end) = machine.step(world)? {
-            return Ok(end);
+        insts += 1;
+        match machine.step(world) {
+            Ok(None) => {}
+            Ok(Some(end)) => return (Ok(end), insts),
+            Err(halt) => return (Err(halt), insts),
         }
     }
 }
@@ -188,6 +197,7 @@ pub fn operation(byte: u8, args: &[U256; 7], world: &mut World) -> Result<Option
             Some(world.outside("address", U256::from(byte)) >> 96)
         }
         op::BLOCKHASH | op::BLOBHASH => Some(world.outside("block hash", a ^ U256::from(byte))),
+        op::CALLVALUE if world.no_value => Some(U256::ZERO),
         op::CALLVALUE
         | op::GASPRICE
         | op::TIMESTAMP

@@ -42,6 +42,8 @@ pub struct World {
     pub return_data: Vec<u8>,
     pub call_data: Vec<u8>,
     pub events: Vec<Event>,
+    pub zero_storage: bool,
+    pub no_value: bool,
     calls: u64,
 }
 
@@ -61,6 +63,8 @@ impl World {
             return_data: Vec::new(),
             call_data: call_data.to_vec(),
             events: Vec::new(),
+            zero_storage: false,
+            no_value: false,
             calls: 0,
         }
     }
@@ -115,13 +119,7 @@ impl World {
     }
 
     /// The copy ops: `length` bytes of `source` from `from` on, zero-padded, to `to`.
-    pub fn copy(
-        &mut self,
-        source: &[u8],
-        to: U256,
-        from: U256,
-        length: U256,
-    ) -> Result<(), Halt> {
+    pub fn copy(&mut self, source: &[u8], to: U256, from: U256, length: U256) -> Result<(), Halt> {
         self.grow(to, length)?;
         self.charge(3 * length.saturating_to::<u64>().div_ceil(32))?;
         let length = length.to::<usize>();
@@ -155,6 +153,9 @@ impl World {
     pub fn sload(&mut self, key: U256) -> Result<U256, Halt> {
         let cold = self.warm.insert(key);
         self.charge(if cold && self.spec >= Spec::Berlin { 2000 } else { 0 })?;
+        if self.zero_storage {
+            return Ok(self.storage.get(&key).copied().unwrap_or_default());
+        }
         Ok(self.storage.get(&key).copied().unwrap_or_else(|| self.outside("slot", key)))
     }
 
