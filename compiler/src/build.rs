@@ -14,7 +14,7 @@ use crate::cfg::Cfg;
 use crate::facts::Facts;
 use crate::flow::{Abs, EbbId, Flow, Term};
 use crate::fold::{Draft, Step};
-use crate::graph::{Graph, Node, observes_gas};
+use crate::graph::{Graph, Node, View, observes_gas};
 use crate::hash::{PROBES_MAX, mix};
 use crate::liveness::Live;
 use crate::memory::{Address, Extent, KnownWord};
@@ -153,6 +153,10 @@ impl<'a> Builder<'a> {
             let value = self.constant(U256::from(pointer));
             self.assume_word(0x40, value);
         }
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View { graph: &self.graph, pool: &self.pool }
     }
 
     /// The constant `value`.

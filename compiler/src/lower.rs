@@ -83,6 +83,11 @@ impl Lowering {
         }
     }
 
+    /// How many ops there are so far.
+    pub fn ops(&self) -> u32 {
+        self.program.ops.len() as u32
+    }
+
     /// Lowers the graph that `builder` holds. `next` is the ebb that will be placed after it.
     /// Returns false, having emitted nothing, if it takes more slots than it may.
     pub fn ebb(&mut self, builder: &mut Builder<'_>, id: EbbId, next: Option<EbbId>) -> bool {
