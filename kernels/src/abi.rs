@@ -159,8 +159,9 @@ device_consts! {
     /// Code flag: EIP-7702 delegation designator; `delegate` holds its target.
     CODE_DELEGATION = 2;
 
-    /// Bytes of a modexp base, exponent or modulus up to which the device computes it itself.
-    MODEXP_BYTES_DEVICE_MAX = 256;
+    /// Bytes of a modexp base or modulus up to which the device computes it itself: all that is valid
+    /// from Osaka on (EIP-7823). The exponent is read in place and has no limit.
+    MODEXP_BYTES_DEVICE_MAX = 1024;
 }
 
 device_enum! {
