@@ -613,9 +613,12 @@ fn curve_ecrecover() {
         }
         let input = be_bytes(&[hash, v, r, s]);
         let output = precompile::secp256k1::ec_recover_run(&input, u64::MAX).expect("enough gas");
-        let expected =
-            (!output.bytes.is_empty()).then(|| vec![U256::from_be_slice(&output.bytes)]);
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        let expected = (!output.bytes.is_empty()).then(|| vec![U256::from_be_slice(&output.bytes)]);
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(0, &[hash, v, r, s], expected, case);
     }
     assert!(valid > 1000 && invalid > 1000, "{valid} valid and {invalid} invalid inputs");
@@ -636,9 +639,11 @@ fn curve_p256_verify() {
         let hash = rng.word();
         let d = curve.scalar(&mut rng) % n;
         let k = curve.scalar(&mut rng) % n;
-        let (Some(key), Some(nonce), Some(k_inverse)) =
-            (curve.mul(d, Some(curve.generator)), curve.mul(k, Some(curve.generator)), k.inv_mod(n))
-        else {
+        let (Some(key), Some(nonce), Some(k_inverse)) = (
+            curve.mul(d, Some(curve.generator)),
+            curve.mul(k, Some(curve.generator)),
+            k.inv_mod(n),
+        ) else {
             continue;
         };
         let r = nonce.0 % n;
@@ -661,7 +666,11 @@ fn curve_p256_verify() {
         let output =
             precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX).expect("enough gas");
         let expected = (!output.bytes.is_empty()).then(Vec::new);
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(1, &words, expected, case);
     }
     assert!(valid > 300 && invalid > 300, "{valid} valid and {invalid} invalid inputs");
@@ -698,7 +707,11 @@ fn curve_bn254_add() {
         let expected = precompile::bn254::run_add(&be_bytes(&words), 0, u64::MAX)
             .ok()
             .map(|output| point_words(&output.bytes));
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(2, &words, expected, case);
     }
     assert!(valid > 1000 && invalid > 1000, "{valid} valid and {invalid} invalid inputs");
@@ -715,7 +728,11 @@ fn curve_bn254_mul() {
         let expected = precompile::bn254::run_mul(&be_bytes(&words), 0, u64::MAX)
             .ok()
             .map(|output| point_words(&output.bytes));
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(3, &words, expected, case);
     }
     assert!(valid > 500 && invalid > 300, "{valid} valid and {invalid} invalid inputs");
