@@ -7,8 +7,6 @@ use alloy_primitives::{U256, keccak256};
 use warpevm_compiler::opcode::op;
 use warpevm_compiler::{Op, OpKind, Operand, Program};
 
-thread_local! { pub static TRACE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) }; }
-
 struct Machine<'a> {
     program: &'a Program,
     slots: Vec<U256>,
@@ -63,19 +61,6 @@ impl Machine<'_> {
         let kind = OpKind::from_code(op.code).expect("verified");
         self.at += 1;
         self.ops += 1;
-        if TRACE.with(|t| t.get()) {
-            println!(
-                "{:5} {:14} d{:?} {:?} {:?} {:?} x{} imm {:#x}",
-                self.at - 1,
-                kind.name(),
-                op.dst,
-                op.a,
-                op.b,
-                op.c,
-                op.x,
-                op.imm
-            );
-        }
         let shape = kind.shape();
         let arg = |letter: char, operand: Operand| match shape.split('E').next() {
             Some(head) if head.contains(letter) => self.get(operand),
