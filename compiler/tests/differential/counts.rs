@@ -15,10 +15,10 @@ const TOKEN: &str = "
     balance: pop 4 calldataload 0 mstore 0 32 mstore 64 0 keccak256 sload 0x80 mstore 32 0x80 return
     transfer: pop @done @decoded calldatasize 4 @decode jump
     decoded: @body jump
-    done: 0x40 mload swap1 iszero iszero dup2 mstore 0x40 mload dup1 swap2 sub 32 add swap1 return
+    done: 0x40 mload swap1 iszero iszero dup2 mstore 32 swap1 return
     decode: 64 dup2 dup4 sub slt iszero @long jumpi 0 0 revert
     long: dup1 calldataload 0xffffffffffffffffffffffffffffffffffffffff and
-    dup2 32 add calldataload swap3 pop swap2 pop swap1 swap2 jump
+    dup2 32 add calldataload swap3 pop swap1 pop swap2 jump
     body: caller 0 mstore 0 32 mstore 64 0 keccak256 sload
     dup2 dup2 lt @none jumpi
     @less dup3 dup3 @checked_sub jump
@@ -26,13 +26,13 @@ const TOKEN: &str = "
     dup2 0xffffffffffffffffffffffffffffffffffffffff and 0 mstore 0 32 mstore 64 0 keccak256
     @more dup3 dup3 sload @checked_add jump
     more: swap1 sstore
-    0x40 mload dup3 dup2 mstore
-    dup4 0xffffffffffffffffffffffffffffffffffffffff and caller
+    0x40 mload dup2 dup2 mstore
+    dup3 0xffffffffffffffffffffffffffffffffffffffff and caller
     0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef
-    32 dup5 log3 pop
-    pop pop 1 swap1 jump
-    checked_sub: dup2 dup2 sub dup2 dup2 gt @panic jumpi swap3 pop pop pop swap1 jump
-    checked_add: dup2 dup2 add dup2 dup2 lt @panic jumpi swap3 pop pop pop swap1 jump
+    32 dup5 log3
+    pop pop pop 1 swap1 jump
+    checked_sub: dup2 dup2 sub dup2 dup2 gt @panic jumpi swap3 swap2 pop pop jump
+    checked_add: dup2 dup2 add dup2 dup2 lt @panic jumpi swap3 swap2 pop pop jump
     panic: 0x11 4 mstore 36 0 revert";
 
 /// Runs `code` both ways; the counts of opcodes and of ops.
