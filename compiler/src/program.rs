@@ -17,12 +17,21 @@
 //!   its start: a frame that runs out of gas anywhere in it fails as a whole, so nobody can tell.
 //! - Memory expansion: `MemExpand imm` grows EVM memory to at least `imm` bytes and charges it.
 //!   `MloadK`, `MstoreK`, `Mstore8K`, `KeccakK`, `Keccak1`, `Keccak2` do **no** check: a
-//!   `MemExpand` in the same section covers them. All other memory ops check and charge themselves.
+//!   `MemExpand` covers them. All other memory ops check and charge themselves.
 //!   `MemExpand` may move to the start of its section, never across `Msize`.
 //! - Dynamic gas that depends on values (copy words, cold access, `Exp` bytes, log bytes) is charged
 //!   by the op itself, unless the op's comment below says that the section has it.
 //! - Terminators add `x` (signed) to `sp`. Exit values of the bb stand at their final slots:
 //!   the value at exit depth `k` (0 = top) is in slot `x - 1 - k` relative to the old `sp`.
+//! - Slots keep their content over the edge to the next bb. A bb that exactly one edge leads to (which is
+//!   neither the entry nor named by the jump table) may read slots at or above its `sp` that bbs
+//!   before it wrote: what was a temporary there. All other bbs read only what is on the EVM stack.
+//! - An op reads all its operands before it writes `dst`, which may be one of their slots, except
+//!   that the `dst` of calls and creations is never one of theirs.
+//! - Memory of a frame never shrinks: a `MemExpand` (or a checked op with constant operands) in an
+//!   earlier section, or in every bb before, covers as well as one in the same section.
+//! - Only JUMPDESTs that a computed jump of this program can reach need a bb of their own: in a
+//!   program without `Jump` and `JumpI` the jump table is all [`OP_BAD_JUMP`].
 //! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index of
 //!   a `Bb` op (or op 0 or 1).
 //!
