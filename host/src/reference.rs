@@ -200,8 +200,9 @@ impl<DB: DatabaseRef> Sequential<DB> {
         Ok(())
     }
 
-    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are left
-    /// out, since a block's ommers are not in the input. Returns the outputs of the system calls.
+    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are
+    /// left out, since a block's ommers are not in the input. Returns the outputs of the system
+    /// calls.
     pub fn end(&mut self, block: &BlockInput) -> Result<Vec<Bytes>, ReferenceError> {
         for withdrawal in &block.withdrawals {
             self.credit(withdrawal.address, withdrawal.wei())?;

@@ -51,8 +51,8 @@ WE_DEV WE_INLINE u32 return_words(Vm& vm, const u256& x, const u256& y) {
 WE_DEV WE_NOINLINE u32 precompile_ecrecover(Vm& vm, const Bytes& in) {
     if (!charge(vm, 3000)) return PRECOMPILE_FAIL;
     u256 address;
-    if (!ecrecover(in.word(0), in.word(32), in.word(64), in.word(96), address)) return PRECOMPILE_OK;
-    return return_word(vm, address);
+    bool ok = ecrecover(in.word(0), in.word(32), in.word(64), in.word(96), address);
+    return ok ? return_word(vm, address) : (u32)PRECOMPILE_OK;
 }
 
 struct ReturnBytes {
