@@ -1,4 +1,5 @@
-//! Zeroed memory that the kernels address directly, committed by the system page by page on first use.
+//! Zeroed memory that the kernels address directly, committed by the system page by page on first
+//! use.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::marker::PhantomData;
@@ -68,8 +69,8 @@ impl Drop for Buffer {
     }
 }
 
-/// A dense array of device structs. Kernels read entries that have been published; an entry is written
-/// before it is published, or when nothing runs.
+/// A dense array of device structs. Kernels read entries that have been published; an entry is
+/// written before it is published, or when nothing runs.
 #[derive(Debug)]
 pub struct Column<T> {
     buffer: Buffer,

@@ -1,7 +1,7 @@
 //! Transactions in the device's form, and every validity check that needs no state.
 //!
-//! The rules and their order are revm's (`revm_handler::validation`): where several are broken, the same
-//! one is reported. What needs the sender's account, the kernel checks.
+//! The rules and their order are revm's (`revm_handler::validation`): where several are broken, the
+//! same one is reported. What needs the sender's account, the kernel checks.
 
 use alloy_primitives::{Address, B256, U256};
 use revm::context::transaction::{AuthorizationTr, Transaction as _};

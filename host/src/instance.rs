@@ -3,8 +3,8 @@
 use bytemuck::Pod;
 use warpevm_kernels::abi::{Instance, Layout, LogHead, OverlayAccount, OverlaySlot};
 
-/// One instance's memory and its layout. Counts in the head are bounded by the layout's capacities, so
-/// a broken kernel cannot make the host read elsewhere.
+/// One instance's memory and its layout. Counts in the head are bounded by the layout's capacities,
+/// so a broken kernel cannot make the host read elsewhere.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     memory: &'a [u8],

@@ -19,12 +19,12 @@ struct Capacities {
 
 /// The classes, smallest first; each holds at least what the one before holds.
 ///
-/// - Class 0 fits a token transfer (1 frame of about 30 slots, 4 accounts, 2 to 4 slots, one log) or a
-///   swap through a few contracts, within 16 KiB.
+/// - Class 0 fits a token transfer (1 frame of about 30 slots, 4 accounts, 2 to 4 slots, one log)
+///   or a swap through a few contracts, within 16 KiB.
 /// - Class 1 (128 KiB) fits most of what mainnet does.
 /// - Class 2 (1 MiB) fits nearly all of it; class 3 (16 MiB) allows the full call depth.
-/// - Class 4 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with
-///   full stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
+/// - Class 4 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
+///   stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
 ///   system commits only what is touched.
 const CLASSES: [Capacities; 5] = [
     Capacities {
@@ -143,8 +143,8 @@ pub fn capacity(layout: &Layout, region: Region) -> u32 {
     }
 }
 
-/// The smallest class above `class` in which `region` has `entries`. Classes only grow, so what fitted
-/// before fits there too.
+/// The smallest class above `class` in which `region` has `entries`. Classes only grow, so what
+/// fitted before fits there too.
 pub fn next_class(
     layouts: &[Layout; CLASS_COUNT],
     class: usize,

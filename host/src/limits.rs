@@ -13,8 +13,8 @@ pub const TABLE_ENTRIES_COUNT_MAX: u32 = 1 << 30;
 /// sees a fraction. The array never moves, so its address space is reserved once (96 MiB, untouched
 /// pages cost nothing).
 pub const CODES_COUNT_MAX: u32 = 1 << 20;
-/// Codes that one transaction makes or brings (init codes, deployed codes, EIP-7702 designators). CREATE
-/// costs 32,000 gas and takes two, so this covers 65 million gas of nothing else.
+/// Codes that one transaction makes or brings (init codes, deployed codes, EIP-7702 designators).
+/// CREATE costs 32,000 gas and takes two, so this covers 65 million gas of nothing else.
 pub const CODES_PER_TX_COUNT_MAX: u32 = 4096;
 /// Workers of all engines that run on one `State` at a time; each has its own range of code ids.
 pub const WORKERS_COUNT_MAX: u32 = 512;
@@ -26,13 +26,15 @@ pub const CODE_CACHE_BYTES_MAX: usize = 1 << 30;
 
 /// Zero bytes that follow the data of a transaction, so that a kernel may load whole words.
 pub const DATA_PADDING_BYTES: usize = 64;
-/// Bytes of calldata, access list and authorizations of one transaction: device offsets are 32 bits.
+/// Bytes of calldata, access list and authorizations of one transaction: device offsets are 32
+/// bits.
 pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
 
 /// Transactions that a worker takes at once in `simulate`: long enough that taking costs nothing,
 /// short enough that a growing table waits for no more than a millisecond.
 pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
-/// Transactions that a worker takes at once in the speculation of `execute`: a block has a few hundred.
+/// Transactions that a worker takes at once in the speculation of `execute`: a block has a few
+/// hundred.
 pub const SPECULATION_CHUNK_COUNT: usize = 4;
 /// Transactions per thread that the walk of `execute` looks ahead for others that must run again.
 pub const SPECULATION_WINDOW_COUNT: usize = 16;
@@ -47,8 +49,8 @@ pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
 
 /// Entries of a worker's memory of which class sufficed for a (callee, selector); direct-mapped.
 pub const CLASS_HINTS_COUNT: usize = 1 << 12;
-/// Instances of a class above this many bytes are returned to the system after each use: their pages
-/// would stay committed otherwise.
+/// Instances of a class above this many bytes are returned to the system after each use: their
+/// pages would stay committed otherwise.
 pub const INSTANCE_KEPT_BYTES_MAX: u64 = 32 << 20;
 
 /// Gas of a system call (EIP-4788 and others).

@@ -16,8 +16,8 @@ pub struct Answer {
     pub output: revm::primitives::Bytes,
 }
 
-/// Runs the precompile at address `number`. An address that has none in this spec fails, which takes
-/// all the gas: the device asks only for precompiles of the spec.
+/// Runs the precompile at address `number`. An address that has none in this spec fails, which
+/// takes all the gas: the device asks only for precompiles of the spec.
 pub fn run(spec: Spec, number: u32, input: &[u8], gas: u64) -> Answer {
     let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(spec_id(spec)));
     let failed = Answer { ok: false, gas_used: gas, output: Default::default() };

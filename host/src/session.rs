@@ -1,4 +1,5 @@
-//! What all transactions of one call of the engine share, and the host's answers to what instances need.
+//! What all transactions of one call of the engine share, and the host's answers to what instances
+//! need.
 
 use std::sync::{Arc, Mutex, RwLockReadGuard};
 use std::time::Instant;

@@ -384,8 +384,8 @@ fn stuck(last: &Instance, now: &Instance) -> bool {
         && last.need_code == now.need_code
 }
 
-/// Waits for the right to the largest class, not holding the table meanwhile: the one who has it may
-/// want to grow the table.
+/// Waits for the right to the largest class, not holding the table meanwhile: the one who has it
+/// may want to grow the table.
 fn take_largest<'m, DB: DatabaseRef + Sync>(
     largest: &'m Mutex<()>,
     hold: &mut Hold<'_, DB>,

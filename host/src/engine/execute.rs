@@ -1,12 +1,13 @@
 //! `execute`: transactions in a fixed order, each on what those before it left.
 //!
-//! With several threads all transactions first run ahead on the state before the block, which does not
-//! change meanwhile. Then one thread walks in order: a transaction of which every observed value is still
-//! what the table has is committed as it is; else it runs again, on the table as it is then, which is
-//! what sequential execution would do. So the result is that of sequential execution whatever ran ahead.
+//! With several threads all transactions first run ahead on the state before the block, which does
+//! not change meanwhile. Then one thread walks in order: a transaction of which every observed
+//! value is still what the table has is committed as it is; else it runs again, on the table as it
+//! is then, which is what sequential execution would do. So the result is that of sequential
+//! execution whatever ran ahead.
 //!
-//! When the walk meets a transaction that has to run, those behind it that have to run as well do so with
-//! it, on all threads. A transaction that was in vain several times is left to the walk.
+//! When the walk meets a transaction that has to run, those behind it that have to run as well do
+//! so with it, on all threads. A transaction that was in vain several times is left to the walk.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -68,8 +69,8 @@ struct Walk {
 }
 
 impl Engine {
-    /// Executes `txs` in their order and leaves the state as they do. The first transaction that is not
-    /// valid is an error; the state then holds those before it.
+    /// Executes `txs` in their order and leaves the state as they do. The first transaction that is
+    /// not valid is an error; the state then holds those before it.
     pub fn execute<DB: DatabaseRef + Sync>(
         &self,
         env: &Env,
@@ -260,8 +261,8 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Makes a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251) and leaves the state as it does. No
-    /// sender pays; a call to an account without code does nothing.
+    /// Makes a system call (EIP-4788, EIP-2935, EIP-7002, EIP-7251) and leaves the state as it
+    /// does. No sender pays; a call to an account without code does nothing.
     pub fn system_call<DB: DatabaseRef + Sync>(
         &self,
         env: &Env,

@@ -19,8 +19,8 @@ use crate::types::{Backend, Env, Outcome, Rejected, Transaction};
 const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
 
 impl Engine {
-    /// Runs every call on `state` as it is, as if it were alone. The state keeps no change; what was read
-    /// from the database stays in its table.
+    /// Runs every call on `state` as it is, as if it were alone. The state keeps no change; what
+    /// was read from the database stays in its table.
     pub fn simulate<DB: DatabaseRef + Sync>(
         &self,
         env: &Env,

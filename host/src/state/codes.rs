@@ -1,8 +1,8 @@
 //! Codes: their bytes by id, and per spec the array that the kernels read.
 //!
-//! Ids below [`TEMP_BASE`] stay with the state and name equal codes by one id. Ids from there on are
-//! temporary: each worker has a range for the codes of the transaction that it runs (init codes, deployed
-//! codes, designators), so that a million simulated creations leave nothing behind.
+//! Ids below [`TEMP_BASE`] stay with the state and name equal codes by one id. Ids from there on
+//! are temporary: each worker has a range for the codes of the transaction that it runs (init
+//! codes, deployed codes, designators), so that a million simulated creations leave nothing behind.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -23,8 +23,8 @@ pub type StorageProbe = Box<dyn Fn(Address) -> bool + Send + Sync>;
 
 /// A state: what the database has, and what transactions changed since.
 ///
-/// It knows no spec, so one state can be used across a fork. As a [`DatabaseRef`] it gives the state
-/// as it is now, so revm can run on it as well.
+/// It knows no spec, so one state can be used across a fork. As a [`DatabaseRef`] it gives the
+/// state as it is now, so revm can run on it as well.
 pub struct State<DB> {
     db: DB,
     table: RwLock<Table>,
@@ -174,8 +174,8 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         self.db.block_hash_ref(number).map_err(database)
     }
 
-    /// Adds to a balance: withdrawals (EIP-4895) and block rewards. Nothing happens for zero, except
-    /// that before EIP-161 a reward of zero would create the account: see [`State::touch`].
+    /// Adds to a balance: withdrawals (EIP-4895) and block rewards. Nothing happens for zero,
+    /// except that before EIP-161 a reward of zero would create the account: see [`State::touch`].
     pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), Error> {
         if amount.is_zero() {
             return Ok(());

@@ -1,9 +1,9 @@
 //! The state table: accounts and slots of the snapshot as the kernels see them.
 //!
-//! Dense arrays with an open-addressing hash index each (linear probing, entry index + 1, 0 is free,
-//! load factor at most 1/2). Kernels read while the host adds entries: the host writes an entry's body,
-//! then stores its index with release order, and a kernel loads it with acquire order. Everything else
-//! (growth, changes of values) needs `&mut`, that is, no launch.
+//! Dense arrays with an open-addressing hash index each (linear probing, entry index + 1, 0 is
+//! free, load factor at most 1/2). Kernels read while the host adds entries: the host writes an
+//! entry's body, then stores its index with release order, and a kernel loads it with acquire
+//! order. Everything else (growth, changes of values) needs `&mut`, that is, no launch.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
