@@ -3,8 +3,12 @@
 // _limbs32, and the namespace renamed so that both fit into one program). Not part of any product
 // binary: nothing but the tests refers to these symbols.
 #include "op/blake2f.cuh"
+#include "op/bn254.cuh"
 #include "op/keccak.cuh"
+#include "op/modexp.cuh"
+#include "op/p256.cuh"
 #include "op/ripemd160.cuh"
+#include "op/secp256k1.cuh"
 #include "op/sha256.cuh"
 #include "op/u256.cuh"
 
@@ -113,4 +117,36 @@ extern "C" bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
     out[0] = words[0];
     out[1] = words[1];
     return true;
+}
+
+// Curve operations on words: 0 ecrecover(hash, v, r, s), 1 p256_verify(hash, r, s, x, y),
+// 2 bn254_add(x1, y1, x2, y2), 3 bn254_mul(x, y, k). False for an invalid input.
+extern "C" bool OP_TEST(op_test_curve)(u32 op, const u256* in, u256* out) {
+    switch (op) {
+        case 0: return ecrecover(in[0], in[1], in[2], in[3], out[0]);
+        case 1: return p256_verify(in[0], in[1], in[2], in[3], in[4]);
+        case 2: return bn254_add(in[0], in[1], in[2], in[3], out[0], out[1]);
+        case 3: return bn254_mul(in[0], in[1], in[2], out[0], out[1]);
+        default: return false;
+    }
+}
+
+// The precompile on `input`, whose header the caller has decoded into the three lengths (at most
+// 1024). False if it wrote behind the workspace that it asked for.
+extern "C" bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 base_len, u32 exp_len,
+                                        u32 mod_len, u8* out) {
+    constexpr limb guard = (limb)0xa5a5a5a5a5a5a5a5ull;
+    limb workspace[modexp_workspace_limbs(1024) + 8];
+    u32 asked = modexp_workspace_limbs(base_len > mod_len ? base_len : mod_len);
+    for (u32 i = 0; i < asked + 8; i++) workspace[i] = guard;
+    ByteOut bytes{out};
+    modexp(ByteSource{input}, len, base_len, exp_len, mod_len, workspace, bytes);
+    bool intact = true;
+    for (u32 i = 0; i < 8; i++) intact = intact && workspace[asked + i] == guard;
+    return intact;
+}
+
+extern "C" u64 OP_TEST(op_test_modexp_gas)(u32 rule, u64 base_len, u64 exp_len, u64 mod_len,
+                                           const u256* head) {
+    return modexp_gas((ModexpRule)rule, base_len, exp_len, mod_len, *head);
 }

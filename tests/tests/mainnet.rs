@@ -1,5 +1,5 @@
-//! Real mainnet blocks: what revm makes of them must equal their headers. This holds the reader, the
-//! reference and the header checks together; whatever warpevm computes is compared with them.
+//! Real mainnet blocks: what revm makes of them must equal their headers. This holds the reader,
+//! the reference and the header checks together; whatever warpevm computes is compared with them.
 
 mod common;
 

@@ -1,23 +1,71 @@
 //! Development commands of warpevm.
 
 mod generate;
+mod setup;
+mod test;
 
-use anyhow::Result;
-use clap::Parser;
+use anyhow::{Result, ensure};
+use clap::{Args, Parser};
 use std::path::Path;
+use std::process::{Command, ExitCode};
 
 #[derive(Parser)]
-enum Command {
+#[command(name = "cargo xtask", about)]
+enum Task {
+    /// Set up what is missing and run every check.
+    Test(TestArgs),
     /// Write the generated files; with --check, fail where one is stale.
     Generate {
         #[arg(long)]
         check: bool,
     },
+    /// Write the example block and batch; with --check, fail where one is stale.
+    Example {
+        #[arg(long)]
+        check: bool,
+    },
 }
 
-fn main() -> Result<()> {
+#[derive(Args)]
+struct TestArgs {
+    /// Fail where something would be skipped.
+    #[arg(long, conflicts_with = "quick")]
+    strict: bool,
+    /// Leave out clippy and everything that needs a release build.
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask has a parent");
-    match Command::parse() {
-        Command::Generate { check } => generate::run(root, check),
+    match Task::parse() {
+        Task::Test(args) => {
+            if !test::run(root, args.strict, args.quick)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Task::Generate { check } => generate::run(root, check)?,
+        Task::Example { check } => {
+            let status = example(root, check).status()?;
+            ensure!(status.success(), "generate-example failed");
+        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cargo as it was called, in the root of the workspace.
+fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.current_dir(root).args(args);
+    command
+}
+
+/// The generator of the examples is no part of xtask: it needs revm, and xtask must build fast.
+fn example(root: &Path, check: bool) -> Command {
+    let mut command =
+        cargo(root, &["run", "--quiet", "--package", "warpevm-tests", "--bin", "generate-example"]);
+    if check {
+        command.args(["--", "--check"]);
+    }
+    command
 }

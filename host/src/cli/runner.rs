@@ -1,11 +1,13 @@
 //! Runs blocks and calls on the backend that was asked for.
 
 use super::EngineArgs;
+use alloy_primitives::Bytes;
 use anyhow::Context;
 use std::time::Instant;
 use warpevm::input::{BlockInput, MemoryState};
-use warpevm::reference;
+use warpevm::reference::{self, system_calls_after, system_calls_before};
 use warpevm::types::{Backend, Env, Outcome, Rejected, Report, Transaction};
+use warpevm::{Config, Engine, Error, State};
 
 /// The error of a block with a transaction that is not valid, which makes the block invalid.
 fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error {
@@ -20,6 +22,7 @@ fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error
 /// A backend, set up.
 pub(crate) struct Runner {
     pub backend: Backend,
+    engine: Engine,
 }
 
 /// What a backend made of an input.
@@ -32,7 +35,6 @@ pub(crate) struct Ran {
 
 impl Runner {
     pub(crate) fn new(args: EngineArgs) -> anyhow::Result<Runner> {
-        let backend = args.backend.into();
         if args.threads > 0 {
             // The validator uses rayon's own pool.
             rayon::ThreadPoolBuilder::new()
@@ -40,31 +42,47 @@ impl Runner {
                 .build_global()
                 .context("cannot start the threads")?;
         }
-        Runner::with_threads(backend, args.threads)
+        Runner::with_threads(args.backend.into(), args.threads)
     }
 
     /// A backend on so many threads, 0 for one for each core.
-    pub(crate) fn with_threads(backend: Backend, _threads: usize) -> anyhow::Result<Runner> {
-        anyhow::ensure!(backend == Backend::Revm, "the cpu backend is not in this build yet");
-        Ok(Runner { backend })
+    pub(crate) fn with_threads(backend: Backend, threads: usize) -> anyhow::Result<Runner> {
+        let engine = Engine::new(Config { backend, threads, ..Config::default() })?;
+        Ok(Runner { backend, engine })
     }
 
     /// Executes a block, system calls and withdrawals included.
     pub(crate) fn block(&self, block: &BlockInput) -> anyhow::Result<Ran> {
         let start = Instant::now();
-        let outcomes = reference::execute_block(block)?;
-        let rejected = |outcome: &Outcome| outcome.result.clone().err();
-        if let Some((index, reason)) = outcomes
-            .iter()
-            .enumerate()
-            .find_map(|(index, outcome)| Some((index, rejected(outcome)?)))
-        {
-            return Err(invalid(block, index, &reason));
+        if self.backend == Backend::Revm {
+            let outcomes = reference::execute_block(block)?;
+            let mut rejected = outcomes.iter().enumerate();
+            let first = rejected.find_map(|(i, o)| Some((i, o.result.as_ref().err()?)));
+            return match first {
+                Some((index, reason)) => Err(invalid(block, index, reason)),
+                None => Ok(revm(outcomes, start)),
+            };
         }
-        Ok(self.revm(outcomes, start))
+        let mut state = State::new(&block.state)?;
+        let spec = block.env.spec;
+        for (to, data) in system_calls_before(spec, &block.header) {
+            self.engine.system_call(&block.env, to, data, &mut state)?;
+        }
+        let result = match self.engine.execute(&block.env, &block.transactions, &mut state) {
+            Err(Error::Rejected { index, reason }) => return Err(invalid(block, index, &reason)),
+            result => result?,
+        };
+        for withdrawal in &block.withdrawals {
+            state.credit(withdrawal.address, withdrawal.wei())?;
+        }
+        for to in system_calls_after(spec) {
+            self.engine.system_call(&block.env, *to, Bytes::new(), &mut state)?;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Ran { outcomes: result.outcomes, report: result.report, seconds })
     }
 
-    /// Simulates calls on a snapshot.
+    /// Simulates calls on a snapshot, which is read from its start.
     pub(crate) fn calls(
         &self,
         env: &Env,
@@ -72,23 +90,43 @@ impl Runner {
         state: &MemoryState,
     ) -> anyhow::Result<Ran> {
         let start = Instant::now();
-        let outcomes = reference::simulate_sequential(env, calls, state)?;
-        Ok(self.revm(outcomes, start))
+        if self.backend == Backend::Revm {
+            return Ok(revm(reference::simulate_sequential(env, calls, state)?, start));
+        }
+        let batch = self.engine.simulate(env, calls, &State::new(state)?)?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Ran { outcomes: batch.outcomes, report: batch.report, seconds })
     }
 
-    fn revm(&self, outcomes: Vec<Outcome>, start: Instant) -> Ran {
+    /// Simulates calls on a snapshot that earlier calls may have read into the state table.
+    pub(crate) fn calls_on(
+        &self,
+        env: &Env,
+        calls: &[Transaction],
+        state: &State<&MemoryState>,
+    ) -> anyhow::Result<Ran> {
+        if self.backend == Backend::Revm {
+            return self.calls(env, calls, state.database());
+        }
+        let start = Instant::now();
+        let batch = self.engine.simulate(env, calls, state)?;
         let seconds = start.elapsed().as_secs_f64();
-        let gas_used = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
-        let (transactions, gas_used) = (outcomes.len() as u64, gas_used.sum());
-        let mut report = Report {
-            transactions,
-            gas_used,
-            resident_transactions: transactions,
-            resident_gas: gas_used,
-            rounds: 1,
-            ..Report::default()
-        };
-        report.seconds.insert("execute", seconds);
-        Ran { outcomes, report, seconds }
+        Ok(Ran { outcomes: batch.outcomes, report: batch.report, seconds })
     }
+}
+
+fn revm(outcomes: Vec<Outcome>, start: Instant) -> Ran {
+    let seconds = start.elapsed().as_secs_f64();
+    let gas_used = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
+    let (transactions, gas_used) = (outcomes.len() as u64, gas_used.sum());
+    let mut report = Report {
+        transactions,
+        gas_used,
+        resident_transactions: transactions,
+        resident_gas: gas_used,
+        rounds: 1,
+        ..Report::default()
+    };
+    report.seconds.insert("execute", seconds);
+    Ran { outcomes, report, seconds }
 }

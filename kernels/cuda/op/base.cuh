@@ -8,7 +8,8 @@
 // WE_CONST     a constant table at namespace scope, as in `WE_CONST u64 table[24] = {...};`.
 // WE_LIMBS32   define it on the CPU to get the device's 8 x 32-bit limb code there, so that the
 //              algorithms the GPU runs are tested on every machine. Always on under CUDA.
-// WE_UNROLL    unroll the loop that follows fully; WE_ROLL: keep it rolled (device only).
+// WE_UNROLL    unroll the loop that follows fully (32 turns at most). WE_ROLL: keep it rolled
+//              (device only).
 #ifndef WARPEVM_OP_BASE_CUH
 #define WARPEVM_OP_BASE_CUH
 
@@ -30,7 +31,7 @@
 #define WE_INLINE inline __attribute__((always_inline))
 #define WE_NOINLINE inline __attribute__((noinline))
 #define WE_CONST static constexpr
-#define WE_UNROLL
+#define WE_UNROLL _Pragma("GCC unroll 32")
 #define WE_ROLL
 #endif
 

@@ -144,25 +144,23 @@ template <class Src>
 WE_DEV WE_INLINE u256 keccak256(const Src& src, u32 len) {
     KeccakState s = keccak_zero_state();
     u32 off = 0;
+    // The loops over lanes stay rolled: the state is in memory across the call of keccak_f anyway,
+    // and sources expand to much code.
     WE_ROLL
     while (len - off >= keccak_rate_bytes) {
-        WE_UNROLL
+        WE_ROLL
         for (u32 i = 0; i < keccak_rate_lanes; i++) s.lane[i] ^= src.load8(off + 8 * i);
         keccak_f(s);
         off += keccak_rate_bytes;
     }
-    // The last, partial lane carries the tail bytes and the first padding bit.
     u32 lanes = (len - off) / 8, tail = (len - off) % 8;
-    WE_UNROLL
-    for (u32 i = 0; i < keccak_rate_lanes; i++) {
-        u64 x = 0;
-        if (i < lanes) x = src.load8(off + 8 * i);
-        if (i == lanes) {
-            x = (u64)1 << (8 * tail);
-            for (u32 j = 0; j < tail; j++) x |= (u64)src.byte(off + 8 * i + j) << (8 * j);
-        }
-        s.lane[i] ^= x;
-    }
+    WE_ROLL
+    for (u32 i = 0; i < lanes; i++, off += 8) s.lane[i] ^= src.load8(off);
+    // The last, partial lane carries the tail bytes and the first padding bit.
+    u64 x = (u64)1 << (8 * tail);
+    WE_ROLL
+    for (u32 j = 0; j < tail; j++) x |= (u64)src.byte(off + j) << (8 * j);
+    s.lane[lanes] ^= x;
     s.lane[keccak_rate_lanes - 1] ^= 0x8000000000000000ull;
     keccak_f(s);
     return keccak_squeeze_word(s);

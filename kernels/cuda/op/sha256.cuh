@@ -75,7 +75,7 @@ WE_DEV WE_INLINE u256 sha256(const Src& src, u32 len) {
     WE_ROLL
     for (u32 i = 0; i < blocks; i++) {
         u32 w[16];
-        WE_UNROLL
+        WE_ROLL
         for (u32 j = 0; j < 8; j++) {
             u64 x = bswap64(md_padded_lane(src, len, (u64)i * md_block_bytes + 8 * j));
             if (j == 7 && i + 1 == blocks) x = (u64)len * 8;

@@ -228,8 +228,8 @@ WE_DEV WE_INLINE u256 add_carry(const u256& a, const u256& b, limb& carry) {
         "addc.cc.u32 %6, %15, %23;\n\t"
         "addc.cc.u32 %7, %16, %24;\n\t"
         "addc.u32 %8, 0, 0;"
-        : "=r"(r.w[0]), "=r"(r.w[1]), "=r"(r.w[2]), "=r"(r.w[3]), "=r"(r.w[4]), "=r"(r.w[5]),
-          "=r"(r.w[6]), "=r"(r.w[7]), "=r"(carry)
+        : "=&r"(r.w[0]), "=&r"(r.w[1]), "=&r"(r.w[2]), "=&r"(r.w[3]), "=&r"(r.w[4]), "=&r"(r.w[5]),
+          "=&r"(r.w[6]), "=&r"(r.w[7]), "=&r"(carry)
         : "r"(a.w[0]), "r"(a.w[1]), "r"(a.w[2]), "r"(a.w[3]), "r"(a.w[4]), "r"(a.w[5]),
           "r"(a.w[6]), "r"(a.w[7]), "r"(b.w[0]), "r"(b.w[1]), "r"(b.w[2]), "r"(b.w[3]),
           "r"(b.w[4]), "r"(b.w[5]), "r"(b.w[6]), "r"(b.w[7]));
@@ -254,8 +254,8 @@ WE_DEV WE_INLINE u256 sub_borrow(const u256& a, const u256& b, limb& borrow) {
         "subc.cc.u32 %6, %15, %23;\n\t"
         "subc.cc.u32 %7, %16, %24;\n\t"
         "subc.u32 %8, 0, 0;"
-        : "=r"(r.w[0]), "=r"(r.w[1]), "=r"(r.w[2]), "=r"(r.w[3]), "=r"(r.w[4]), "=r"(r.w[5]),
-          "=r"(r.w[6]), "=r"(r.w[7]), "=r"(borrow)
+        : "=&r"(r.w[0]), "=&r"(r.w[1]), "=&r"(r.w[2]), "=&r"(r.w[3]), "=&r"(r.w[4]), "=&r"(r.w[5]),
+          "=&r"(r.w[6]), "=&r"(r.w[7]), "=&r"(borrow)
         : "r"(a.w[0]), "r"(a.w[1]), "r"(a.w[2]), "r"(a.w[3]), "r"(a.w[4]), "r"(a.w[5]),
           "r"(a.w[6]), "r"(a.w[7]), "r"(b.w[0]), "r"(b.w[1]), "r"(b.w[2]), "r"(b.w[3]),
           "r"(b.w[4]), "r"(b.w[5]), "r"(b.w[6]), "r"(b.w[7]));
@@ -474,26 +474,26 @@ WE_DEV WE_INLINE void mad_chain(u32* c, const u32* x, u32 b) {
     static_assert(n <= 4, "a row has at most four products of one parity");
     if constexpr (n == 1) {
 #define WE_MAD_B "3"
-        asm(WE_MAD1("0", "1", "2") : "+r"(c[0]), "+r"(c[1]) : "r"(x[0]), "r"(b));
+        asm(WE_MAD1("0", "1", "2") : "+&r"(c[0]), "+&r"(c[1]) : "r"(x[0]), "r"(b));
 #undef WE_MAD_B
     } else if constexpr (n == 2) {
 #define WE_MAD_B "6"
         asm(WE_MAD1("0", "1", "4") WE_MADC("2", "3", "5")
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3])
             : "r"(x[0]), "r"(x[2]), "r"(b));
 #undef WE_MAD_B
     } else if constexpr (n == 3) {
 #define WE_MAD_B "9"
         asm(WE_MAD1("0", "1", "6") WE_MADC("2", "3", "7") WE_MADC("4", "5", "8")
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]), "+r"(c[4]), "+r"(c[5])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3]), "+&r"(c[4]), "+&r"(c[5])
             : "r"(x[0]), "r"(x[2]), "r"(x[4]), "r"(b));
 #undef WE_MAD_B
     } else if constexpr (n == 4) {
 #define WE_MAD_B "12"
         asm(WE_MAD1("0", "1", "8") WE_MADC("2", "3", "9") WE_MADC("4", "5", "10")
             WE_MADC("6", "7", "11")
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]), "+r"(c[4]), "+r"(c[5]),
-              "+r"(c[6]), "+r"(c[7])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3]), "+&r"(c[4]), "+&r"(c[5]),
+              "+&r"(c[6]), "+&r"(c[7])
             : "r"(x[0]), "r"(x[2]), "r"(x[4]), "r"(x[6]), "r"(b));
 #undef WE_MAD_B
     }
@@ -507,20 +507,21 @@ WE_DEV WE_INLINE void mad_chain_low(u32* c, const u32* x, u32 b) {
     } else if constexpr (n == 1) {
 #define WE_MAD_B "5"
         asm(WE_MAD1("0", "1", "3") "madc.lo.u32 %2, %4, %5, %2;"
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2])
             : "r"(x[0]), "r"(x[2]), "r"(b));
 #undef WE_MAD_B
     } else if constexpr (n == 2) {
 #define WE_MAD_B "8"
         asm(WE_MAD1("0", "1", "5") WE_MADC("2", "3", "6") "madc.lo.u32 %4, %7, %8, %4;"
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]), "+r"(c[4])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3]), "+&r"(c[4])
             : "r"(x[0]), "r"(x[2]), "r"(x[4]), "r"(b));
 #undef WE_MAD_B
     } else if constexpr (n == 3) {
 #define WE_MAD_B "11"
         asm(WE_MAD1("0", "1", "7") WE_MADC("2", "3", "8") WE_MADC("4", "5", "9")
             "madc.lo.u32 %6, %10, %11, %6;"
-            : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]), "+r"(c[4]), "+r"(c[5]), "+r"(c[6])
+            : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3]), "+&r"(c[4]), "+&r"(c[5]),
+              "+&r"(c[6])
             : "r"(x[0]), "r"(x[2]), "r"(x[4]), "r"(x[6]), "r"(b));
 #undef WE_MAD_B
     }
@@ -530,8 +531,8 @@ WE_DEV WE_INLINE void mad_chain_carry(u32* c, const u32* x, u32 b) {
 #define WE_MAD_B "13"
     asm(WE_MAD1("0", "1", "9") WE_MADC("2", "3", "10") WE_MADC("4", "5", "11")
         WE_MADC("6", "7", "12") "addc.u32 %8, %8, 0;"
-        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3]), "+r"(c[4]), "+r"(c[5]), "+r"(c[6]),
-          "+r"(c[7]), "+r"(c[8])
+        : "+&r"(c[0]), "+&r"(c[1]), "+&r"(c[2]), "+&r"(c[3]), "+&r"(c[4]), "+&r"(c[5]), "+&r"(c[6]),
+          "+&r"(c[7]), "+&r"(c[8])
         : "r"(x[0]), "r"(x[2]), "r"(x[4]), "r"(x[6]), "r"(b));
 #undef WE_MAD_B
 }

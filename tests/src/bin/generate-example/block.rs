@@ -15,7 +15,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use anyhow::{Context as _, Result, ensure};
 use revm::context::TxEnv;
-use revm::context::result::ResultAndState;
+use revm::context::result::{ExecutionResult, ResultAndState};
 use std::collections::BTreeMap;
 
 const GWEI: u128 = 1_000_000_000;
@@ -64,7 +64,7 @@ pub fn build(
         });
         let outcome = match &result {
             _ if result.is_success() => "success".to_owned(),
-            _ if result.is_halt() => format!("halt: {result:?}")[..40].to_owned(),
+            ExecutionResult::Halt { reason, .. } => format!("halt: {reason:?}"),
             _ => "revert".to_owned(),
         };
         *outcomes.entry(outcome).or_default() += 1;

@@ -24,6 +24,7 @@ pub struct Chain {
 }
 
 /// An account with everything that belongs to it, as the files hold it.
+#[derive(Default)]
 pub struct Account {
     pub balance: U256,
     pub nonce: u64,

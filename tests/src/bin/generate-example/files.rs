@@ -3,6 +3,7 @@
 use crate::block::Block;
 use crate::chain::Account;
 use alloy_consensus::{Transaction, TxEnvelope, Typed2718};
+use alloy_eips::eip2930::AccessListItem;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -85,7 +86,10 @@ fn transaction(index: usize, from: Address, tx: &TxEnvelope, base_fee: Option<u6
         put("chainId", hex(id));
     }
     if let Some(list) = tx.access_list() {
-        let item = |item: &alloy_eips::eip2930::AccessListItem| json!({ "address": lower(item.address), "storageKeys": item.storage_keys });
+        let item = |item: &AccessListItem| {
+            let keys = &item.storage_keys;
+            json!({ "address": lower(item.address), "storageKeys": keys })
+        };
         put("accessList", list.0.iter().map(item).collect());
     }
     if let TxEnvelope::Eip1559(_) = tx {
@@ -180,9 +184,7 @@ pub fn batch(env: &Value, accounts: &BTreeMap<Address, Account>, calls: &[BatchC
             value.to_string()
         })
         .collect();
-    format!(
-        "{{\"spec\":\"cancun\",\"chainId\":\"0x1\",\n\"env\":{env},\n\"state\":{},\n\"calls\":[\n{}\n]}}\n",
-        state.trim_end(),
-        calls.join(",\n")
-    )
+    let (state, calls) = (state.trim_end(), calls.join(",\n"));
+    let head = r#"{"spec":"cancun","chainId":"0x1","#;
+    format!("{head}\n\"env\":{env},\n\"state\":{state},\n\"calls\":[\n{calls}\n]}}\n")
 }

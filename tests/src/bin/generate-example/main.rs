@@ -1,7 +1,8 @@
 //! Writes the example block and the example batch (`host/examples/`).
 //!
 //! Everything follows from a fixed seed and the compiled contracts, so that the output is the same
-//! on every machine. With `--check` nothing is written: the program fails where a file would change.
+//! on every machine. With `--check` nothing is written: the program fails where a file would
+//! change.
 
 mod abi;
 mod batch;
@@ -84,7 +85,11 @@ fn generate(artifacts: &Path) -> Result<Vec<(&'static str, String)>> {
     chain.env = env.clone();
     chain.db.cache.block_hashes =
         hashes.iter().map(|(number, hash)| (U256::from(*number), *hash)).collect();
-    let accounts = chain.accounts();
+    let mut accounts = chain.accounts();
+    // A tracer lists every sender, also one that does not exist before the block.
+    for user in &world.users {
+        accounts.entry(user.address).or_default();
+    }
 
     let header = Header {
         parent_hash: hashes[&(NUMBER - 1)],

@@ -254,9 +254,10 @@ impl<'a> Planner<'a> {
         let digest =
             keccak256([&[0x19, 0x01], separator.as_slice(), keccak256(fields).as_slice()].concat());
         let signature = self.world.users[signer].sign(digest);
+        let (v, r, s) = (27 + u64::from(signature.v()), signature.r(), signature.s());
         Ok(call!(
             "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)";
-            owner, spender, value, deadline, 27 + u64::from(signature.v()), signature.r(), signature.s()
+            owner, spender, value, deadline, v, r, s
         ))
     }
 

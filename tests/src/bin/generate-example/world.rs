@@ -11,9 +11,9 @@ use std::path::Path;
 /// Where EIP-4788 keeps the roots of beacon blocks, and its code.
 pub const BEACON_ROOTS: Address = address!("000F3df6D732807Ef1319fB7B8bB8522d0Beac02");
 const BEACON_ROOTS_CODE: Bytes = bytes!(
-    "3373fffffffffffffffffffffffffffffffffffffffe14604d57602036146024575f5ffd5b5f35801560495762001fff"
-    "810690815414603c575f5ffd5b62001fff01545f5260205ff35b5f5ffd5b62001fff42064281555f359062001fff0155"
-    "00"
+    "3373fffffffffffffffffffffffffffffffffffffffe14604d57602036146024575f5ffd"
+    "5b5f35801560495762001fff810690815414603c575f5ffd5b62001fff01545f5260205ff3"
+    "5b5f5ffd5b62001fff42064281555f359062001fff015500"
 );
 
 pub const REGULAR: usize = 2_300;

@@ -1,0 +1,55 @@
+//! What the checks need besides Rust, and where what is fetched is kept.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Names the folder outside the clone in which fetched and compiled things are kept.
+pub const CACHE_VAR: &str = "WARPEVM_CACHE";
+
+/// The cache folder, made if it is not there: `WARPEVM_CACHE`, else `~/.cache/warpevm`.
+pub fn cache_dir() -> Result<PathBuf> {
+    let dir = match std::env::var_os(CACHE_VAR) {
+        Some(dir) => PathBuf::from(dir),
+        None => {
+            let home = std::env::var_os("HOME");
+            let home = home.with_context(|| format!("neither {CACHE_VAR} nor HOME is set"))?;
+            PathBuf::from(home).join(".cache/warpevm")
+        }
+    };
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// Whether a program answers to `--version`.
+pub fn runs(program: &str, args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let quiet = command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// A C++ compiler is the one thing that cannot be done without: the `cpu` backend is C++.
+pub fn require_cxx() -> Result<()> {
+    let named = std::env::var("CXX").ok();
+    let candidates = ["c++", "g++", "clang++"];
+    let found = match &named {
+        Some(cxx) => runs(cxx, &["--version"]),
+        None => candidates.iter().any(|cxx| runs(cxx, &["--version"])),
+    };
+    if !found {
+        bail!("no C++ compiler: on Debian and Ubuntu, `apt-get install g++`; or set CXX");
+    }
+    Ok(())
+}
+
+/// Adds rustfmt or clippy where rustup can. Says why it is not there otherwise.
+pub fn component(name: &str) -> Result<(), String> {
+    let subcommand = if name == "rustfmt" { "fmt" } else { name };
+    if runs("cargo", &[subcommand, "--version"]) {
+        return Ok(());
+    }
+    if runs("rustup", &["component", "add", name]) && runs("cargo", &[subcommand, "--version"]) {
+        return Ok(());
+    }
+    Err(format!("{name} is not installed, and rustup could not add it"))
+}

@@ -1,0 +1,178 @@
+//! `cargo xtask test`: everything that must hold before a change lands, in one command.
+//!
+//! Every step runs, also after a failure. What cannot run here is skipped visibly, with its reason;
+//! `--strict` makes each skip a failure. The command ends with a table and a line of totals.
+
+use crate::{cargo, example, generate, setup};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Columns of a step's name in the table.
+const NAME_COLUMNS: usize = 22;
+
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+struct Runner<'a> {
+    root: &'a Path,
+    cache: PathBuf,
+    skips: PathBuf,
+    strict: bool,
+    results: Vec<(String, Outcome, Duration)>,
+}
+
+/// Runs every step. Returns whether all passed; the totals are the last line printed.
+pub fn run(root: &Path, strict: bool, quick: bool) -> Result<bool> {
+    setup::require_cxx()?;
+    let skips = root.join("target/skips.tsv");
+    if skips.exists() {
+        std::fs::remove_file(&skips).with_context(|| format!("{}", skips.display()))?;
+    }
+    let cache = setup::cache_dir()?;
+    let mut runner = Runner { root, cache, skips, strict, results: Vec::new() };
+    runner.steps(quick);
+    runner.finish()
+}
+
+impl Runner<'_> {
+    fn steps(&mut self, quick: bool) {
+        let root = self.root;
+        self.step("rustfmt", |r| match setup::component("rustfmt") {
+            Ok(()) => r.command(cargo(root, &["fmt", "--all", "--", "--check"])),
+            Err(reason) => Outcome::Skipped(reason),
+        });
+        self.step("generated files", |r| match generate::run(r.root, true) {
+            Ok(()) => Outcome::Passed,
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        });
+        self.unless(quick, "clippy", |r| match setup::component("clippy") {
+            Ok(()) => r.command(cargo(
+                root,
+                &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+            )),
+            Err(reason) => Outcome::Skipped(reason),
+        });
+        if setup::runs("cargo", &["nextest", "--version"]) {
+            self.step("tests", |r| {
+                r.command(cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]))
+            });
+            // nextest runs no documentation tests.
+            self.step("documentation tests", |r| {
+                r.command(cargo(root, &["test", "--workspace", "--doc", "--no-fail-fast"]))
+            });
+        } else {
+            self.step("tests", |r| {
+                r.command(cargo(root, &["test", "--workspace", "--no-fail-fast"]))
+            });
+        }
+        self.step("example files", |r| r.command(example(root, true)));
+        self.unless(quick, "example block", |r| {
+            let block = "host/examples/token-block";
+            r.telling_command(cargo(
+                root,
+                &["run", "--release", "--quiet", "--", "run", block, "--validate", "full"],
+            ))
+        });
+        self.unless(quick, "example batch", |r| {
+            let batch = "host/examples/erc20-batch.json";
+            r.telling_command(cargo(
+                root,
+                &["run", "--release", "--quiet", "--", "simulate", batch, "--validate", "full"],
+            ))
+        });
+    }
+
+    fn step(&mut self, name: &str, run: impl FnOnce(&Self) -> Outcome) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = match run(self) {
+            Outcome::Skipped(reason) if self.strict => {
+                Outcome::Failed(format!("skipped, which --strict forbids: {reason}"))
+            }
+            outcome => outcome,
+        };
+        if let Outcome::Failed(reason) | Outcome::Skipped(reason) = &outcome {
+            println!("{name}: {reason}");
+        }
+        self.results.push((name.to_owned(), outcome, start.elapsed()));
+    }
+
+    fn unless(&mut self, quick: bool, name: &str, run: impl FnOnce(&Self) -> Outcome) {
+        self.step(name, |r| match quick {
+            true => Outcome::Skipped("left out by --quick".to_owned()),
+            false => run(r),
+        });
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.env(setup::CACHE_VAR, &self.cache).env("WARPEVM_SKIPS", &self.skips);
+        if self.strict {
+            command.env("WARPEVM_STRICT", "1");
+        }
+    }
+
+    fn command(&self, mut command: Command) -> Outcome {
+        self.prepare(&mut command);
+        match command.status() {
+            Ok(status) if status.success() => Outcome::Passed,
+            Ok(status) => Outcome::Failed(status.to_string()),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    /// A command that must print what it did: success in silence is no result.
+    fn telling_command(&self, mut command: Command) -> Outcome {
+        self.prepare(&mut command);
+        match command.stderr(std::process::Stdio::inherit()).output() {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                print!("{text}");
+                if !output.status.success() {
+                    Outcome::Failed(output.status.to_string())
+                } else if text.trim().is_empty() {
+                    Outcome::Failed("it printed no result".to_owned())
+                } else {
+                    Outcome::Passed
+                }
+            }
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    /// The table, the skipped tests and the totals.
+    fn finish(self) -> Result<bool> {
+        println!("\n{:NAME_COLUMNS$} result   seconds", "step");
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        for (name, outcome, took) in &self.results {
+            let (word, reason) = match outcome {
+                Outcome::Passed => ("passed", ""),
+                Outcome::Failed(reason) => ("FAILED", reason.as_str()),
+                Outcome::Skipped(reason) => ("skipped", reason.as_str()),
+            };
+            match outcome {
+                Outcome::Passed => passed += 1,
+                Outcome::Failed(_) => failed += 1,
+                Outcome::Skipped(_) => skipped += 1,
+            }
+            println!("{name:NAME_COLUMNS$} {word:8} {:7.1}  {reason}", took.as_secs_f64());
+        }
+        let mut tests: Vec<String> = match std::fs::read_to_string(&self.skips) {
+            Ok(text) => text.lines().map(|line| line.replace('\t', ": ")).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error).context("the list of skipped tests"),
+        };
+        tests.sort();
+        tests.dedup();
+        if !tests.is_empty() {
+            println!("\nskipped within the tests ({}):", tests.len());
+            tests.iter().for_each(|line| println!("  {line}"));
+        }
+        println!("\nsteps: {passed} passed, {failed} failed, {skipped} skipped");
+        Ok(failed == 0)
+    }
+}
