@@ -23,9 +23,9 @@ struct Capacities {
 ///   or a swap through a few contracts, within 16 KiB.
 /// - Class 1 (128 KiB) fits most of what mainnet does.
 /// - Class 2 (1 MiB) fits nearly all of it; class 3 (16 MiB) allows the full call depth.
-/// - Class 4 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with
-///   full stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin.
-///   The system commits only what is touched.
+/// - Class 4 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
+///   stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
+///   system commits only what is touched.
 const CLASSES: [Capacities; 5] = [
     Capacities {
         frames: 6,
