@@ -121,7 +121,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Executes a transaction and keeps what it changed.
     pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
         let (outcome, touched) = self.transact_once(tx)?;
-        self.evm.commit(touched);
+        self.commit(touched);
         Ok(outcome)
     }
 
@@ -135,14 +135,25 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Keeps what a transaction touched.
     pub fn commit(&mut self, touched: EvmState) {
+        let mut empty = Vec::new();
+        if self.spec >= Spec::SpuriousDragon {
+            let gone = touched.iter().filter(|(_, a)| a.is_touched() && a.info.is_empty());
+            empty.extend(gone.map(|(address, _)| *address));
+        }
         self.evm.commit(touched);
+        // revm's cache keeps an empty account as it is. It is gone (EIP-161), and only once.
+        for address in empty {
+            if let Some(account) = self.state_mut().cache.accounts.get_mut(&address) {
+                account.account_state = AccountState::NotExisting;
+            }
+        }
     }
 
     /// Makes a system call and keeps what it changed. Returns its output.
     pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
         let result = self.evm.system_call(to, data);
         let (outcome, touched) = outcome_of(result.map(|r| (r.result, r.state)), self.spec)?;
-        self.evm.commit(touched);
+        self.commit(touched);
         Ok(outcome.result.map(|executed| executed.output).unwrap_or_default())
     }
 
@@ -439,21 +450,22 @@ fn changes(touched: &EvmState, spec: Spec) -> Vec<AccountChange> {
 }
 
 fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChange> {
-    let there = |info: &revm::state::AccountInfo, exists: bool| {
-        // From Spurious Dragon on an empty account is none (EIP-161).
-        let exists = exists && (spec < Spec::SpuriousDragon || !info.is_empty());
-        exists.then(|| AccountInfo {
-            balance: info.balance,
-            nonce: info.nonce,
-            code_hash: info.code_hash(),
-        })
+    let info = |info: &revm::state::AccountInfo| AccountInfo {
+        balance: info.balance,
+        nonce: info.nonce,
+        code_hash: info.code_hash(),
     };
-    let before = there(&account.original_info(), !account.is_loaded_as_not_existing());
+    // An account that is empty from before EIP-161 exists until it is touched.
+    let before = (!account.is_loaded_as_not_existing()).then(|| info(&account.original_info()));
     let destroyed = account.is_selfdestructed();
-    let after = there(&account.info, !destroyed);
-    let wiped = (destroyed || account.is_created()) && (before.is_some() || after.is_some());
+    let gone = destroyed || (spec >= Spec::SpuriousDragon && account.info.is_empty());
+    let after = (!gone).then(|| info(&account.info));
+    // Before Spurious Dragon revm marks a touched account that did not exist as created, too: only
+    // the local mark means CREATE.
+    let wiped =
+        (destroyed || account.is_created_locally()) && (before.is_some() || after.is_some());
     let mut storage: Vec<(U256, U256)> = Vec::new();
-    if !destroyed {
+    if !gone {
         let slots = account.storage.iter().filter(|(_, slot)| match wiped {
             true => !slot.present_value.is_zero(),
             false => slot.is_changed(),

@@ -33,9 +33,8 @@ fn every_block_gives_what_revm_gives() {
     let Input::Blocks(source) = input::open(&archive()).expect("the archive opens") else {
         panic!("an archive is no batch");
     };
-    let engines = [1, 2].map(|threads| {
-        Engine::new(Config { threads, ..Default::default() }).expect("an engine")
-    });
+    let engines = [1, 2]
+        .map(|threads| Engine::new(Config { threads, ..Default::default() }).expect("an engine"));
     let mut wrong = Vec::new();
     let count = source
         .visit(Selection::All, |block| {
@@ -55,5 +54,10 @@ fn every_block_gives_what_revm_gives() {
         })
         .expect("every block reads");
     assert!(count > 0);
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
 }

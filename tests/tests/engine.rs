@@ -353,12 +353,11 @@ fn access_lists_warm_and_reverts_undo() {
         0x5b, 0x60, 4, 0x60, 0, 0xfd,
     ];
     with_code(&mut db, target, &code);
-    let list = revm::context::transaction::AccessList(vec![
-        revm::context::transaction::AccessListItem {
+    let list =
+        revm::context::transaction::AccessList(vec![revm::context::transaction::AccessListItem {
             address: target,
             storage_keys: vec![B256::with_last_byte(1), B256::with_last_byte(2)],
-        },
-    ]);
+        }]);
     let listed = |data: &[u8]| TxEnv {
         tx_type: 1,
         access_list: list.clone(),

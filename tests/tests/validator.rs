@@ -132,7 +132,7 @@ fn every_altered_field_is_found() {
             validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
         let found: Vec<_> = validation.mismatches().collect();
         assert_eq!(validation.wrong.len(), 1, "{what}: {found:?}");
-        assert_eq!(validation.wrong[0].transaction, rich);
+        assert_eq!(validation.wrong[0].index, rich);
         assert!(found.iter().any(|m| m.what.starts_with(what)), "{what}: {found:?}");
     }
 }
@@ -151,7 +151,7 @@ fn reproducers_are_state_tests_that_revm_passes() {
             validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
         assert_eq!(validation.wrong.len(), outcomes.len());
         for wrong in &validation.wrong {
-            let name = format!("block {number} transaction {}", wrong.transaction);
+            let name = format!("block {number} transaction {}", wrong.index);
             passes(&wrong.reproducer.to_json(&name).expect("revm runs the test"));
         }
     }
