@@ -9,11 +9,19 @@ use bytemuck::Pod;
 /// Alignment of every buffer: a cache line.
 const ALIGN_BYTES: usize = 64;
 
+/// Alignment that is asked for: for a larger one the standard allocator clears every byte itself,
+/// which would commit all pages.
+const ASKED_ALIGN_BYTES: usize = 16;
+
 /// Bytes that do not move while the buffer lives.
 #[derive(Debug)]
 pub struct Buffer {
-    ptr: NonNull<u8>,
+    /// What the allocator gave.
+    block: NonNull<u8>,
     layout: Layout,
+    /// The first aligned byte in it.
+    start: NonNull<u8>,
+    bytes: usize,
 }
 
 // SAFETY: the buffer owns its bytes; shared access goes through methods that state their rules.
@@ -24,35 +32,39 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// A zeroed buffer, or `None` when the system has no address space left.
     pub fn zeroed(bytes: usize) -> Option<Buffer> {
-        let layout = Layout::from_size_align(bytes.max(1), ALIGN_BYTES).ok()?;
+        let size = bytes.checked_add(ALIGN_BYTES)?;
+        let layout = Layout::from_size_align(size, ASKED_ALIGN_BYTES).ok()?;
         // SAFETY: the layout has a size above zero.
-        let ptr = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Buffer { ptr, layout })
+        let block = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let skip = block.as_ptr().align_offset(ALIGN_BYTES);
+        // SAFETY: `skip` is less than the alignment, which was added to the size.
+        let start = unsafe { block.add(skip) };
+        Some(Buffer { block, layout, start, bytes })
     }
 
     /// Where it starts.
     pub fn as_ptr(&self) -> *mut u8 {
-        self.ptr.as_ptr()
+        self.start.as_ptr()
     }
 
     /// The bytes. No kernel may be writing to them.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: allocated with this size and initialised by `alloc_zeroed`; kernels and host take
         // turns on instance memory, the only buffers that are viewed as slices.
-        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.layout.size()) }
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
     }
 
     /// The bytes, to write.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` excludes other views.
-        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.layout.size()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.bytes) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: allocated in `zeroed` with the same layout.
-        unsafe { dealloc(self.ptr.as_ptr(), self.layout) }
+        unsafe { dealloc(self.block.as_ptr(), self.layout) }
     }
 }
 

@@ -34,6 +34,11 @@ pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
 pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 /// Transactions that a worker takes at once in the speculation of `execute`: a block has a few hundred.
 pub const SPECULATION_CHUNK_COUNT: usize = 4;
+/// Transactions per thread that the walk of `execute` looks ahead for others that must run again.
+pub const SPECULATION_WINDOW_COUNT: usize = 16;
+/// Times that a transaction runs ahead: one that was in vain three times depends on most of those
+/// before it.
+pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
 /// Blocks smaller than this are executed in order at once: waking threads costs more.
 pub const SPECULATION_TRANSACTIONS_COUNT_MIN: usize = 8;
 /// Basic blocks that an instance enters before it suspends, so that a growing table and an error

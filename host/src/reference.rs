@@ -101,12 +101,15 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 pub struct Sequential<DB: DatabaseRef> {
     evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
     spec: Spec,
+    /// What the block's gas limit leaves, where it is checked. revm itself looks at one transaction.
+    gas_left: Option<u64>,
 }
 
 impl<DB: DatabaseRef> Sequential<DB> {
     /// Starts on `db`, which stays as it is.
     pub fn new(env: &Env, db: DB) -> Sequential<DB> {
-        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec }
+        let gas_left = env.checks.block_gas_limit.then_some(env.block.gas_limit);
+        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec, gas_left }
     }
 
     /// The state as it is now.
@@ -121,6 +124,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Executes a transaction and keeps what it changed.
     pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
         let (outcome, touched) = self.transact_once(tx)?;
+        self.spend(&outcome);
         self.commit(touched);
         Ok(outcome)
     }
@@ -130,7 +134,18 @@ impl<DB: DatabaseRef> Sequential<DB> {
         &mut self,
         tx: &Transaction,
     ) -> Result<(Outcome, EvmState), ReferenceError> {
+        if let Some(max) = self.gas_left.filter(|left| tx.gas_limit > *left) {
+            let why = "the gas that the block has left";
+            let result = Err(Rejected::GasLimit { limit: tx.gas_limit, max, why });
+            return Ok((Outcome { result, fallback: None }, EvmState::default()));
+        }
         outcome_of(self.evm.transact(tx.clone()).map(|r| (r.result, r.state)), self.spec)
+    }
+
+    /// Takes what a transaction used from the gas that the block has left.
+    pub fn spend(&mut self, outcome: &Outcome) {
+        let used = outcome.result.as_ref().map_or(0, |executed| executed.gas_used);
+        self.gas_left = self.gas_left.map(|left| left.saturating_sub(used));
     }
 
     /// Keeps what a transaction touched.

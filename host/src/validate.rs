@@ -119,11 +119,13 @@ pub fn validate_block(
             let (touched, wrong) = check(&mut revm, &block.env, index, tx, got)?;
             validation.checked += 1;
             if wrong.is_none() {
+                revm.spend(got);
                 revm.commit(touched);
                 continue;
             }
             validation.wrong.extend(wrong);
         }
+        revm.spend(got);
         if let Ok(executed) = &got.result {
             revm.apply(&executed.changes)?;
         }

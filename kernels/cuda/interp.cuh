@@ -396,7 +396,7 @@ next:
     WE_VMR(TLOAD, op_tload(vm, A, r))
     WE_VM(TSTORE, op_tstore(vm, A, B))
     WE_CASE(LOG) {
-        WE_CALL(log_op(vm, o, p), p->x > 0 ? 2 : 1);
+        WE_CALL(log_op(vm, o, p), 2);
         WE_NEXT;
     }
     WE_CASE(CREATE) WE_CASE(CREATE2) {

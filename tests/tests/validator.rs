@@ -172,3 +172,24 @@ fn a_rejected_transaction_becomes_a_test_with_an_exception() {
     assert!(test["rejected"]["post"]["Shanghai"][0]["expectException"].is_string(), "{test}");
     passes(&test);
 }
+
+#[test]
+fn a_block_has_only_so_much_gas() {
+    let archive = fixture!("a_block_has_only_so_much_gas", MAINNET);
+    let mut block = block(&archive, 17_666_333);
+    let good = reference::execute_block(&block).expect("revm runs");
+    let used = |n: usize| -> u64 {
+        good[..n].iter().map(|o| o.result.as_ref().map_or(0, |e| e.gas_used)).sum()
+    };
+    // Leave exactly enough for transaction 5, then one less.
+    block.env.block.gas_limit = used(5) + block.transactions[5].gas_limit;
+    let most = block.transactions[..5].iter().enumerate().map(|(i, tx)| used(i) + tx.gas_limit);
+    assert!(most.max() < Some(block.env.block.gas_limit), "another transaction is rejected first");
+    assert!(reference::execute_block(&block).expect("revm runs")[5].result.is_ok());
+    block.env.block.gas_limit -= 1;
+    let outcomes = reference::execute_block(&block).expect("revm runs");
+    assert!(matches!(outcomes[5].result, Err(Rejected::GasLimit { .. })), "{:?}", outcomes[5]);
+    let validation =
+        validate::validate_block(&block, &outcomes[..6], Validate::Full).expect("revm runs");
+    assert_eq!(validation.mismatches().count(), 0);
+}

@@ -4,6 +4,9 @@
 //! change meanwhile. Then one thread walks in order: a transaction of which every observed value is still
 //! what the table has is committed as it is; else it runs again, on the table as it is then, which is
 //! what sequential execution would do. So the result is that of sequential execution whatever ran ahead.
+//!
+//! When the walk meets a transaction that has to run, those behind it that have to run as well do so with
+//! it, on all threads. A transaction that was in vain several times is left to the walk.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -18,7 +21,10 @@ use super::commit::{Footprint, commit};
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
-use crate::limits::{SPECULATION_CHUNK_COUNT, SPECULATION_TRANSACTIONS_COUNT_MIN};
+use crate::limits::{
+    RUNS_AHEAD_COUNT_MAX, SPECULATION_CHUNK_COUNT, SPECULATION_TRANSACTIONS_COUNT_MIN,
+    SPECULATION_WINDOW_COUNT,
+};
 use crate::reference;
 use crate::report::Counts;
 use crate::session::{Hold, Session};
@@ -43,11 +49,21 @@ struct Ahead {
     footprint: Footprint,
 }
 
-/// Times of the walk.
+/// Where a transaction of the block stands.
+#[derive(Default)]
+struct Pending {
+    ahead: Option<Box<Ahead>>,
+    /// How often it ran ahead.
+    runs: u32,
+}
+
+/// What the walk measures.
 #[derive(Default)]
 struct Walk {
+    rounds: u64,
     replays: u64,
-    executed: Duration,
+    ahead: Duration,
+    in_order: Duration,
     committed: Duration,
 }
 
@@ -64,23 +80,24 @@ impl Engine {
         let counts = Mutex::new(Counts::default());
         let state = &*state;
         let session = self.session(env, state)?;
+        let mut pending: Vec<Pending> = Vec::new();
+        pending.resize_with(txs.len(), Pending::default);
+        let mut walk = Walk { rounds: 1, ..Walk::default() };
         let wide = self.config.backend != Backend::Revm
             && self.threads() > 1
             && txs.len() >= SPECULATION_TRANSACTIONS_COUNT_MIN;
-        let mut ahead: Vec<Option<Box<Ahead>>> = Vec::new();
-        ahead.resize_with(txs.len(), || None);
         if wide {
-            self.run_ahead(&session, txs, &mut ahead, &counts)?;
+            self.run_ahead(&session, txs, &mut pending, &counts)?;
+            walk.ahead = start.elapsed();
         }
-        let speculated = start.elapsed();
-        let mut walk = Walk::default();
-        let outcomes = self.walk(&session, txs, ahead, &counts, &mut walk)?;
+        let window = if wide { SPECULATION_WINDOW_COUNT * self.threads() } else { 0 };
+        let outcomes = self.walk(&session, txs, &mut pending, window, &counts, &mut walk)?;
         let mut report = self.report(counts);
-        report.rounds = 1 + u64::from(walk.replays > 0);
+        report.rounds = walk.rounds;
         report.replays = walk.replays;
         for (stage, time) in [
-            ("speculate", speculated),
-            ("execute-in-order", walk.executed),
+            ("speculate", walk.ahead),
+            ("execute-in-order", walk.in_order),
             ("validate-and-commit", walk.committed),
             ("execute", start.elapsed()),
         ] {
@@ -90,28 +107,31 @@ impl Engine {
         Ok(BlockResult { outcomes, gas_used, report })
     }
 
-    /// Runs all that no earlier transaction of the same sender makes pointless.
+    /// Runs, of the transactions that are not ahead, the first of each sender: the others could not
+    /// have the right nonce yet.
     fn run_ahead<DB: DatabaseRef + Sync>(
         &self,
         session: &Session<'_, DB>,
         txs: &[Transaction],
-        ahead: &mut [Option<Box<Ahead>>],
+        pending: &mut [Pending],
         counts: &Mutex<Counts>,
     ) -> Result<(), Error> {
         let mut senders = HashSet::with_capacity(txs.len());
-        let first: Vec<bool> = txs.iter().map(|tx| senders.insert(tx.caller)).collect();
-        let chunks = txs.par_chunks(SPECULATION_CHUNK_COUNT);
-        let chunks = chunks.zip(first.par_chunks(SPECULATION_CHUNK_COUNT));
-        let chunks = chunks.zip(ahead.par_chunks_mut(SPECULATION_CHUNK_COUNT));
+        let mut runnable: Vec<(&Transaction, &mut Pending)> = Vec::new();
+        for (tx, pending) in txs.iter().zip(pending) {
+            let first = senders.insert(tx.caller);
+            if first && pending.ahead.is_none() && pending.runs < RUNS_AHEAD_COUNT_MAX {
+                runnable.push((tx, pending));
+            }
+        }
+        let class = self.config.execute_class;
         self.pool()?.install(|| {
-            chunks.try_for_each(|((txs, first), ahead)| {
+            runnable.par_chunks_mut(SPECULATION_CHUNK_COUNT).try_for_each(|chunk| {
                 let mut worker = self.worker()?;
                 let mut hold = Hold::new(session.state);
-                let class = self.config.execute_class;
-                let run = txs.iter().zip(first).zip(ahead).try_for_each(|((tx, first), ahead)| {
-                    if *first {
-                        *ahead = run_one_ahead(&mut worker, session, &mut hold, tx, class)?;
-                    }
+                let run = chunk.iter_mut().try_for_each(|(tx, pending)| {
+                    pending.ahead = run_one_ahead(&mut worker, session, &mut hold, tx, class)?;
+                    pending.runs += 1;
                     hold.breathe();
                     Ok(())
                 });
@@ -121,39 +141,75 @@ impl Engine {
         })
     }
 
+    /// Drops what ran ahead in vain and runs it again, as long as that may be of use, together with
+    /// what waited for an earlier transaction of its sender.
+    fn run_again<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        txs: &[Transaction],
+        pending: &mut [Pending],
+        counts: &Mutex<Counts>,
+        walk: &mut Walk,
+    ) -> Result<(), Error> {
+        let start = Instant::now();
+        let mut senders = HashSet::with_capacity(txs.len());
+        let mut useful = 0;
+        let mut replays = 0;
+        {
+            let table = session.state.table();
+            for (tx, pending) in txs.iter().zip(&mut *pending) {
+                let outdated = |ahead: &mut Box<Ahead>| !ahead.footprint.holds(&table);
+                pending.ahead.take_if(outdated);
+                let runs = senders.insert(tx.caller)
+                    && pending.ahead.is_none()
+                    && pending.runs < RUNS_AHEAD_COUNT_MAX;
+                useful += usize::from(runs);
+                replays += u64::from(runs && pending.runs > 0);
+            }
+        }
+        if useful > 1 {
+            self.run_ahead(session, txs, pending, counts)?;
+            walk.rounds += 1;
+            walk.replays += replays;
+        }
+        walk.ahead += start.elapsed();
+        Ok(())
+    }
+
     fn walk<DB: DatabaseRef + Sync>(
         &self,
         session: &Session<'_, DB>,
         txs: &[Transaction],
-        ahead: Vec<Option<Box<Ahead>>>,
+        pending: &mut [Pending],
+        window: usize,
         counts: &Mutex<Counts>,
         walk: &mut Walk,
     ) -> Result<Vec<Outcome>, Error> {
         let mut worker = self.worker()?;
-        let mut scratch = Scratch::default();
         let mut outcomes = Vec::with_capacity(txs.len());
         let mut gas_left = session.env.block.gas_limit;
-        let run = txs.iter().zip(ahead).enumerate().try_for_each(|(index, (tx, ahead))| {
+        let run = (0..txs.len()).try_for_each(|index| {
+            let tx = &txs[index];
             let rejected = |reason| Error::Rejected { index, reason };
             if session.env.checks.block_gas_limit && tx.gas_limit > gas_left {
                 let why = "the gas that the block has left";
                 let limit = tx.gas_limit;
                 return Err(rejected(Rejected::GasLimit { limit, max: gas_left, why }));
             }
-            let start = Instant::now();
-            let tried = ahead.is_some();
-            let held = match ahead {
-                Some(ahead) => commit_ahead(ahead, session, &worker, &mut scratch)?,
-                None => None,
-            };
-            walk.committed += start.elapsed();
+            let mut held = hold_on(session, &worker, &mut pending[index], walk)?;
+            let ahead = index..(index + window).min(txs.len());
+            if held.is_none() && ahead.len() > 1 && pending[index].runs < RUNS_AHEAD_COUNT_MAX {
+                let (txs, pending) = (&txs[ahead.clone()], &mut pending[ahead]);
+                self.run_again(session, txs, pending, counts, walk)?;
+                held = hold_on(session, &worker, &mut pending[0], walk)?;
+            }
             let outcome = match held {
                 Some(outcome) => outcome,
                 None => {
-                    walk.replays += u64::from(tried);
+                    walk.replays += u64::from(pending[index].runs > 0);
                     let start = Instant::now();
                     let outcome = self.execute_one(session, &mut worker, tx)?;
-                    walk.executed += start.elapsed();
+                    walk.in_order += start.elapsed();
                     outcome
                 }
             };
@@ -290,12 +346,27 @@ fn run_one_ahead<'s, DB: DatabaseRef + Sync>(
     Ok(ahead)
 }
 
+/// Commits what ran ahead if it holds.
+fn hold_on<DB: DatabaseRef + Sync>(
+    session: &Session<'_, DB>,
+    worker: &Worker,
+    pending: &mut Pending,
+    walk: &mut Walk,
+) -> Result<Option<Outcome>, Error> {
+    let Some(ahead) = pending.ahead.take() else {
+        return Ok(None);
+    };
+    let start = Instant::now();
+    let held = commit_ahead(ahead, session, worker)?;
+    walk.committed += start.elapsed();
+    Ok(held)
+}
+
 /// Commits a transaction that ran ahead, if all that it observed still holds.
 fn commit_ahead<DB: DatabaseRef + Sync>(
     mut ahead: Box<Ahead>,
     session: &Session<'_, DB>,
     worker: &Worker,
-    scratch: &mut Scratch,
 ) -> Result<Option<Outcome>, Error> {
     let mut table = session.state.table_mut();
     if !ahead.footprint.holds(&table) {
@@ -305,7 +376,8 @@ fn commit_ahead<DB: DatabaseRef + Sync>(
     let overlay = ahead.footprint.overlay();
     let codes = session.code_view(worker.temps());
     let mut executed = ahead.executed;
-    executed.changes = changes(&overlay, &table, codes, session.spec(), scratch);
+    let mut scratch = Scratch::default();
+    executed.changes = changes(&overlay, &table, codes, session.spec(), &mut scratch);
     commit(&overlay, &mut table, session, codes)?;
     Ok(Some(Outcome { result: Ok(executed), fallback: ahead.fallback }))
 }
