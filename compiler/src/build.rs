@@ -12,10 +12,11 @@
 
 use crate::cfg::Cfg;
 use crate::facts::Facts;
-use crate::flow::{EbbId, Flow, Term};
+use crate::flow::{Abs, EbbId, Flow, Term};
 use crate::fold::{Draft, Step};
-use crate::graph::{Graph, Node, observes_gas};
+use crate::graph::{Graph, Node, View, observes_gas};
 use crate::hash::{PROBES_MAX, mix};
+use crate::liveness::Live;
 use crate::memory::{Address, Extent, KnownWord};
 use crate::opcode::{Table, op};
 use crate::options::Options;
@@ -34,6 +35,7 @@ pub(crate) struct Input<'a> {
     pub cfg: &'a Cfg,
     pub flow: &'a Flow,
     pub facts: &'a [Facts],
+    pub live_out: &'a [Live],
 }
 
 /// Builds graphs, one after another, in the same buffers.
@@ -117,6 +119,7 @@ impl<'a> Builder<'a> {
             }
         }
         self.close_section();
+        self.memory_leaves(self.input.live_out[id.index()].words);
         if self.graph.end.is_none() {
             let kind = match flow.ebb(id).term {
                 Term::Goto(_) => OpKind::GoTo,
@@ -152,6 +155,10 @@ impl<'a> Builder<'a> {
         }
     }
 
+    pub fn view(&self) -> View<'_> {
+        View { graph: &self.graph, pool: &self.pool }
+    }
+
     /// The constant `value`.
     pub fn constant(&mut self, value: U256) -> Val {
         Val::constant(self.pool.intern(value))
@@ -166,10 +173,14 @@ impl<'a> Builder<'a> {
     }
 
     fn entry(&mut self, depth: u32) -> Val {
-        let known = self.context.iter().find(|item| item.0 == depth).map(|item| item.1);
-        match known.or(self.facts.constant(depth)) {
-            Some(k) => self.small(k),
-            None => Val::entry(depth),
+        let known = self.context.iter().find(|item| item.0 == depth);
+        match known.map(|item| Abs::Const(item.1)).or(self.facts.constant(depth)) {
+            Some(Abs::Const(k)) => self.small(k),
+            Some(Abs::Literal(pc)) => {
+                let size = crate::opcode::immediate_size(self.input.code[pc as usize]);
+                self.immediate(pc, usize::from(size))
+            }
+            _ => Val::entry(depth),
         }
     }
 
@@ -389,7 +400,7 @@ impl<'a> Builder<'a> {
         }
         match byte {
             op::PUSH0..=op::PUSH32 => {
-                let value = self.immediate(usize::from(info.immediate));
+                let value = self.immediate(self.pc, usize::from(info.immediate));
                 self.push(value);
             }
             op::POP => {
@@ -425,9 +436,9 @@ impl<'a> Builder<'a> {
     }
 
     /// The immediate of a PUSH, zero-padded at the end of the code.
-    fn immediate(&mut self, size: usize) -> Val {
+    fn immediate(&mut self, pc: u32, size: usize) -> Val {
         let code = self.input.code;
-        let start = (self.pc as usize + 1).min(code.len());
+        let start = (pc as usize + 1).min(code.len());
         let end = (start + size).min(code.len());
         let bytes = &code[start..end];
         if size == 1 {

@@ -18,6 +18,8 @@ use crate::limits::{FACT_DEPTH_MAX, FIXPOINT_ROUNDS_MAX};
 pub struct Facts {
     /// Bit `d`: the value at depth `d` is `constants[d]`.
     known: u16,
+    /// Bit `d`: that is the pc of a PUSH whose immediate it is.
+    literal: u16,
     constants: [i64; FACT_DEPTH_MAX],
     /// EVM memory is at least this long.
     pub memory_bytes: u32,
@@ -25,17 +27,36 @@ pub struct Facts {
 
 impl Facts {
     /// Nothing is known.
-    pub const NONE: Facts = Facts { known: 0, constants: [0; FACT_DEPTH_MAX], memory_bytes: 0 };
+    pub const NONE: Facts =
+        Facts { known: 0, literal: 0, constants: [0; FACT_DEPTH_MAX], memory_bytes: 0 };
 
-    /// The constant at `depth`, sign-extended.
-    pub fn constant(&self, depth: u32) -> Option<i64> {
+    /// The constant at `depth`, as an [`Abs::Const`] or [`Abs::Literal`].
+    pub fn constant(&self, depth: u32) -> Option<Abs> {
         let depth = depth as usize;
-        (depth < FACT_DEPTH_MAX && self.known >> depth & 1 == 1).then(|| self.constants[depth])
+        if depth >= FACT_DEPTH_MAX || self.known >> depth & 1 == 0 {
+            return None;
+        }
+        let constant = self.constants[depth];
+        Some(match self.literal >> depth & 1 {
+            0 => Abs::Const(constant),
+            _ => Abs::Literal(constant as u32),
+        })
+    }
+
+    fn learn(&mut self, depth: usize, value: Abs) {
+        let (constant, literal) = match value {
+            Abs::Const(constant) => (constant, 0),
+            Abs::Literal(pc) => (i64::from(pc), 1),
+            Abs::Entry(_) | Abs::Unknown => return,
+        };
+        self.known |= 1 << depth;
+        self.literal |= literal << depth;
+        self.constants[depth] = constant;
     }
 
     fn meet(&mut self, other: &Facts) -> bool {
         let old = (self.known, self.memory_bytes);
-        self.known &= other.known;
+        self.known &= other.known & !(self.literal ^ other.literal);
         let mut left = self.known;
         while left != 0 {
             let depth = left.trailing_zeros() as usize;
@@ -53,22 +74,16 @@ impl Facts {
         let mut out = Facts::NONE;
         let explicit = exit.len().min(FACT_DEPTH_MAX);
         for (depth, value) in exit.iter().rev().enumerate().take(explicit) {
-            let constant = match *value {
-                Abs::Const(constant) => Some(constant),
-                Abs::Entry(from) => self.constant(from),
-                Abs::Unknown => None,
-            };
-            if let Some(constant) = constant {
-                out.known |= 1 << depth;
-                out.constants[depth] = constant;
+            match *value {
+                Abs::Entry(from) => {
+                    self.constant(from).into_iter().for_each(|k| out.learn(depth, k));
+                }
+                value => out.learn(depth, value),
             }
         }
         for depth in exit.len()..FACT_DEPTH_MAX {
             let from = ebb.pops + (depth - exit.len()) as u32;
-            if let Some(constant) = self.constant(from) {
-                out.known |= 1 << depth;
-                out.constants[depth] = constant;
-            }
+            self.constant(from).into_iter().for_each(|k| out.learn(depth, k));
         }
         out.memory_bytes = self.memory_bytes.max(ebb.memory_bytes);
         out

@@ -43,6 +43,8 @@ impl EbbId {
 pub enum Abs {
     /// A constant that fits in 64 bits as a sign-extended 256-bit number.
     Const(i64),
+    /// The immediate of the PUSH at this pc, which doesn't fit in a `Const` and so is not zero.
+    Literal(u32),
     /// What stood at this depth on entry.
     Entry(u32),
     /// Anything.
@@ -105,6 +107,20 @@ impl Span {
     }
 }
 
+/// A set of the first 64 aligned words of EVM memory.
+pub type Words = u64;
+
+/// The words that `[offset, offset + bytes)` overlaps, or, if `inner`, contains.
+fn words_of(offset: u64, bytes: u64, inner: bool) -> Words {
+    let end = offset.saturating_add(bytes);
+    let (first, last) = match inner {
+        true => (offset.div_ceil(32), end / 32),
+        false => (offset / 32, end.div_ceil(32)),
+    };
+    let below = |n: u64| if n >= 64 { Words::MAX } else { (1 << n) - 1 };
+    if bytes == 0 { 0 } else { below(last) & !below(first) }
+}
+
 /// What is known of memory word 0x40 (Solidity's free-memory pointer).
 const FREE_POINTER: i64 = 0x40;
 const NO_POINTER: i64 = -1;
@@ -125,6 +141,10 @@ pub struct Ebb {
     pub used: u64,
     /// EVM memory is at least this long at the exit.
     pub memory_bytes: u32,
+    /// Words of EVM memory that it may read before it writes them.
+    pub words_read: Words,
+    /// Words of EVM memory that it certainly writes whole.
+    pub words_written: Words,
     /// Whether a computed jump may enter it.
     pub computed_entry: bool,
 }
@@ -228,6 +248,8 @@ struct Machine {
     used: u64,
     pointer: i64,
     memory_bytes: u32,
+    words_read: Words,
+    words_written: Words,
     /// Whether constants are folded and the free-memory pointer is followed: only what the
     /// builder will know as well may be assumed here.
     fold: bool,
@@ -251,6 +273,8 @@ impl Machine {
         self.used = 0;
         self.pointer = pointer;
         self.memory_bytes = 0;
+        self.words_read = 0;
+        self.words_written = 0;
     }
 
     fn entry(&self, depth: u32) -> Abs {
@@ -308,6 +332,27 @@ impl Machine {
         }
     }
 
+    /// EVM memory `[offset, offset + bytes)` is read: notes size and words.
+    fn load(&mut self, offset: Abs, bytes: Abs) {
+        self.touch(offset, bytes);
+        let words = match (offset, bytes) {
+            (_, Abs::Const(0)) => 0,
+            (Abs::Const(offset @ 0..), Abs::Const(bytes @ 0..)) => {
+                words_of(offset as u64, bytes as u64, false)
+            }
+            (Abs::Const(offset @ 0..), _) => words_of(offset as u64, u64::MAX, false),
+            _ => Words::MAX,
+        };
+        self.words_read |= words & !self.words_written;
+    }
+
+    /// EVM memory `[offset, offset + bytes)` is certainly written whole.
+    fn written(&mut self, offset: Abs, bytes: Abs) {
+        if let (Abs::Const(offset @ 0..), Abs::Const(bytes @ 0..)) = (offset, bytes) {
+            self.words_written |= words_of(offset as u64, bytes as u64, true);
+        }
+    }
+
     /// EVM memory `[offset, offset + bytes)` gets unknown content.
     fn clobber(&mut self, offset: Abs, bytes: Abs) {
         self.touch(offset, bytes);
@@ -332,7 +377,7 @@ impl Machine {
                 op::PUSH0 if table[usize::from(op::PUSH0)].defined => self.push(Abs::Const(0)),
                 op::PUSH1..=op::PUSH32 => {
                     let value = immediate(code, pc + 1, usize::from(byte - op::PUSH0));
-                    self.push(value.map_or(Abs::Unknown, Abs::Const));
+                    self.push(value.map_or(Abs::Literal(pc as u32), Abs::Const));
                     pc += usize::from(byte - op::PUSH0);
                 }
                 op::POP => {
@@ -388,32 +433,46 @@ impl Machine {
         let mut result = Abs::Unknown;
         match byte {
             op::MLOAD => {
-                self.touch(args[0], word);
+                self.load(args[0], word);
                 if args[0] == Abs::Const(FREE_POINTER) && self.pointer >= 0 {
                     result = Abs::Const(self.pointer);
                 }
             }
-            op::MSTORE => match args {
-                [Abs::Const(FREE_POINTER), Abs::Const(value @ 0..), ..] if self.follow_pointer => {
-                    self.touch(args[0], word);
-                    self.pointer = value;
+            op::MSTORE => {
+                match args {
+                    [Abs::Const(FREE_POINTER), Abs::Const(value @ 0..), ..]
+                        if self.follow_pointer =>
+                    {
+                        self.touch(args[0], word);
+                        self.pointer = value;
+                    }
+                    _ => self.clobber(args[0], word),
                 }
-                _ => self.clobber(args[0], word),
-            },
-            op::MSTORE8 => self.clobber(args[0], Abs::Const(1)),
-            op::CALLDATACOPY | op::CODECOPY | op::RETURNDATACOPY => self.clobber(args[0], args[2]),
-            op::MCOPY => {
-                self.touch(args[1], args[2]);
-                self.clobber(args[0], args[2]);
+                self.written(args[0], word);
             }
-            op::EXTCODECOPY => self.clobber(args[1], args[3]),
-            op::KECCAK256 => self.touch(args[0], args[1]),
+            op::MSTORE8 => self.clobber(args[0], Abs::Const(1)),
+            op::CALLDATACOPY | op::CODECOPY | op::RETURNDATACOPY => {
+                self.clobber(args[0], args[2]);
+                self.written(args[0], args[2]);
+            }
+            op::MCOPY => {
+                self.load(args[1], args[2]);
+                self.clobber(args[0], args[2]);
+                self.written(args[0], args[2]);
+            }
+            op::EXTCODECOPY => {
+                self.clobber(args[1], args[3]);
+                self.written(args[1], args[3]);
+            }
+            op::KECCAK256 | op::RETURN | op::REVERT => self.load(args[0], args[1]),
+            op::LOG0..=op::LOG4 => self.load(args[0], args[1]),
+            op::CREATE | op::CREATE2 => self.load(args[1], args[2]),
             op::CALL | op::CALLCODE => {
-                self.touch(args[3], args[4]);
+                self.load(args[3], args[4]);
                 self.clobber(args[5], args[6]);
             }
             op::DELEGATECALL | op::STATICCALL => {
-                self.touch(args[2], args[3]);
+                self.load(args[2], args[3]);
                 self.clobber(args[4], args[5]);
             }
             op::ADD..=op::SAR if self.fold => result = fold(byte, args[0], args[1]),
@@ -453,6 +512,7 @@ fn immediate(code: &[u8], at: usize, size: usize) -> Option<i64> {
 fn fold(byte: u8, a: Abs, b: Abs) -> Abs {
     let value = match (byte, a, b) {
         (op::NOT, Abs::Const(a), _) => Some(!a),
+        (op::ISZERO, Abs::Literal(_), _) => Some(0),
         (op::ISZERO, Abs::Const(a), _) => Some(i64::from(a == 0)),
         (op::ADD, Abs::Const(a), Abs::Const(b)) => a.checked_add(b),
         (op::SUB, Abs::Const(a), Abs::Const(b)) => a.checked_sub(b),
@@ -535,6 +595,8 @@ impl Resolver<'_> {
             pops: 0,
             used: 0,
             memory_bytes: 0,
+            words_read: 0,
+            words_written: 0,
             computed_entry: false,
         });
         id
@@ -565,6 +627,7 @@ impl Resolver<'_> {
                             Some(next) => next,
                             None => break Term::BadJump,
                         },
+                        Abs::Literal(_) => break Term::BadJump,
                         _ => break Term::Computed,
                     }
                 }
@@ -594,12 +657,14 @@ impl Resolver<'_> {
         ebb.pops = machine.pops;
         ebb.used = machine.used;
         ebb.memory_bytes = machine.memory_bytes;
+        ebb.words_read = machine.words_read;
+        ebb.words_written = machine.words_written;
         self.machine = machine;
     }
 
     fn count_jump(&mut self, target: Abs) {
         match target {
-            Abs::Const(_) => self.flow.jumps.resolved += 1,
+            Abs::Const(_) | Abs::Literal(_) => self.flow.jumps.resolved += 1,
             _ => self.flow.jumps.computed += 1,
         }
     }
@@ -617,16 +682,25 @@ impl Resolver<'_> {
         condition: Abs,
     ) -> Result<BbId, Term> {
         let after = BbId(bb.0 + 1);
-        let fold = self.options.fold;
-        match (condition, target) {
-            (Abs::Const(0), _) if fold => Ok(after),
-            (Abs::Const(_), Abs::Const(pc)) if fold => self.jumpdest(pc).ok_or(Term::BadJump),
-            (Abs::Const(_), _) if fold => Err(Term::Computed),
-            (_, Abs::Const(pc)) => {
-                let taken = self.jumpdest(pc).map(|to| self.successor(machine, to));
+        let known = match condition {
+            Abs::Const(value) if self.options.fold => Some(value != 0),
+            Abs::Literal(_) if self.options.fold => Some(true),
+            _ => None,
+        };
+        let to = match target {
+            Abs::Const(pc) => self.jumpdest(pc),
+            _ => None,
+        };
+        let computed = !matches!(target, Abs::Const(_) | Abs::Literal(_));
+        match known {
+            Some(false) => Ok(after),
+            Some(true) if computed => Err(Term::Computed),
+            Some(true) => to.ok_or(Term::BadJump),
+            None if computed => Err(Term::ComputedBranch { fall: self.successor(machine, after) }),
+            None => {
+                let taken = to.map(|to| self.successor(machine, to));
                 Err(Term::Branch { taken, fall: self.successor(machine, after) })
             }
-            _ => Err(Term::ComputedBranch { fall: self.successor(machine, after) }),
         }
     }
 

@@ -121,10 +121,7 @@ const ZERO_VAL: Val = Val::constant(ConstPool::ZERO);
 impl Builder<'_> {
     /// The value of a constant operand.
     pub(crate) fn constant_of(&self, v: Val) -> Option<U256> {
-        if v == Val::NONE {
-            return None;
-        }
-        v.as_const().map(|id| *self.pool.get(id))
+        self.view().constant_of(v)
     }
 
     /// The draft that made `v`, if a node of this kind did.

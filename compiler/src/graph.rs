@@ -6,7 +6,8 @@
 //! stack that the ebb leaves in place of the top `pops` entry values.
 
 use crate::program::OpKind;
-use crate::value::{NodeId, Val};
+use crate::value::{ConstPool, NodeId, Val};
+use alloy_primitives::U256;
 
 /// One op of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,25 @@ impl Graph {
         self.growth = 0;
         self.gas = 0;
         self.insts = 0;
+    }
+}
+
+/// A graph together with the constants it refers to.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// Its constants.
+    pub pool: &'a ConstPool,
+}
+
+impl View<'_> {
+    /// The value of a constant operand.
+    pub fn constant_of(&self, v: Val) -> Option<U256> {
+        if v == Val::NONE {
+            return None;
+        }
+        v.as_const().map(|id| *self.pool.get(id))
     }
 }
 

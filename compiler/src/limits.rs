@@ -53,3 +53,16 @@ pub const KNOWN_MEMORY_WORDS_MAX: usize = 24;
 
 /// Storage keys whose value is followed within a bb, as above.
 pub const KNOWN_STORAGE_KEYS_MAX: usize = 24;
+
+/// Memory accesses (and, counted apart, storage accesses) of an ebb that are compared pairwise for
+/// dependency edges; later ones are chained, so that the work stays linear.
+pub const DEPEND_ACCESSES_MAX: usize = 512;
+
+/// Ebbs that one walk for an access set may run.
+pub const ACCESS_STEPS_MAX: u32 = 1024;
+
+/// Times that one path of such a walk may enter the same ebb, so that loops end.
+pub const ACCESS_VISITS_MAX: u32 = 2;
+
+/// The longest memory region whose hash is an expression.
+pub const ACCESS_HASH_BYTES_MAX: u64 = 256;

@@ -1,4 +1,4 @@
-//! Which stack slots can anybody still read when an ebb is left?
+//! Which stack slots and words of EVM memory can anybody still read when an ebb is left?
 //!
 //! # Terms
 //! A mask has one bit per stack depth (0 = top); bit 63 stands for depth 63 and all below.
@@ -9,7 +9,7 @@
 //! everything is live. It begins with the empty sets, so it holds only at the fixpoint; if the
 //! rounds run out before, everything is live everywhere. What later passes do only removes reads.
 
-use crate::flow::{Abs, EbbId, Flow, Term};
+use crate::flow::{Abs, EbbId, Flow, Term, Words};
 use crate::limits::FIXPOINT_ROUNDS_MAX;
 
 /// A set of stack depths.
@@ -25,15 +25,34 @@ pub fn contains(set: Depths, depth: u32) -> bool {
     set >> depth.min(DEEPEST) & 1 == 1
 }
 
-/// The depths live at the exit of every ebb.
-pub fn live_out(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Depths> {
-    let mut live_in: Vec<Depths> = vec![0; flow.ebbs.len()];
+/// What is live at the exit of an ebb.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Stack depths.
+    pub depths: Depths,
+    /// Words of EVM memory.
+    pub words: Words,
+}
+
+impl Live {
+    /// Everything is live.
+    pub const ALL: Live = Live { depths: ALL_DEPTHS, words: Words::MAX };
+}
+
+/// What is live at the exit of every ebb.
+pub fn live_out(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Live> {
+    let mut live_in = vec![Live::default(); flow.ebbs.len()];
     for _ in 0..FIXPOINT_ROUNDS_MAX {
         let mut changed = false;
         for id in reverse_postorder.iter().rev() {
-            let before = before(flow, *id, after(flow, *id, &live_in));
-            changed |= before != live_in[id.index()];
-            live_in[id.index()] = before;
+            let ebb = flow.ebb(*id);
+            let after = after(flow, *id, &live_in);
+            let live = Live {
+                depths: before(flow, *id, after.depths),
+                words: ebb.words_read | after.words & !ebb.words_written,
+            };
+            changed |= live != live_in[id.index()];
+            live_in[id.index()] = live;
         }
         if !changed {
             return flow.ids().map(|id| after(flow, id, &live_in)).collect();
@@ -41,18 +60,21 @@ pub fn live_out(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Depths> {
     }
     flow.ids()
         .map(|id| match flow.ebb(id).term {
-            Term::Halt | Term::BadJump => 0,
-            _ => ALL_DEPTHS,
+            Term::Halt | Term::BadJump => Live::default(),
+            _ => Live::ALL,
         })
         .collect()
 }
 
-fn after(flow: &Flow, id: EbbId, live_in: &[Depths]) -> Depths {
+fn after(flow: &Flow, id: EbbId, live_in: &[Live]) -> Live {
     let term = flow.ebb(id).term;
     if term.is_computed() {
-        return ALL_DEPTHS;
+        return Live::ALL;
     }
-    term.successors().fold(0, |set, next| set | live_in[next.index()])
+    term.successors().map(|next| live_in[next.index()]).fold(Live::default(), |set, live| Live {
+        depths: set.depths | live.depths,
+        words: set.words | live.words,
+    })
 }
 
 /// The depths live before an ebb, given those live after it.
@@ -79,7 +101,7 @@ fn before(flow: &Flow, id: EbbId, after: Depths) -> Depths {
                     set |= 1 << depth.min(DEEPEST);
                 }
             }
-            Abs::Unknown => {}
+            Abs::Literal(_) | Abs::Unknown => {}
         }
     }
     // What the ebb never touched only changes its depth: from `depth - height + pops`.

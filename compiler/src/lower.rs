@@ -83,16 +83,16 @@ impl Lowering {
         }
     }
 
+    /// How many ops there are so far.
+    pub fn ops(&self) -> u32 {
+        self.program.ops.len() as u32
+    }
+
     /// Lowers the graph that `builder` holds. `next` is the ebb that will be placed after it.
     /// Returns false, having emitted nothing, if it takes more slots than it may.
-    pub fn ebb(
-        &mut self,
-        builder: &mut Builder<'_>,
-        id: EbbId,
-        live_out: Depths,
-        next: Option<EbbId>,
-    ) -> bool {
+    pub fn ebb(&mut self, builder: &mut Builder<'_>, id: EbbId, next: Option<EbbId>) -> bool {
         let flow = builder.input.flow;
+        let live_out = builder.input.live_out[id.index()].depths;
         let first_op = self.program.ops.len();
         let graph = &mut builder.graph;
         if graph.pops > STACK_HEIGHT_MAX || graph.growth > STACK_HEIGHT_MAX {
@@ -156,7 +156,7 @@ impl Lowering {
                 let stays = match abstract_exit[i as usize] {
                     Abs::Entry(from) => from == depth,
                     Abs::Const(k) => context.contains(&(depth, k)),
-                    Abs::Unknown => false,
+                    Abs::Literal(_) | Abs::Unknown => false,
                 };
                 if stays || *value == Val::entry(depth) {
                     continue;

@@ -11,10 +11,13 @@
 //! and then nobody sees memory. Accesses on different bases may overlap anywhere. A store that is
 //! overwritten whole, or that stands when the frame ends, may go if it is unread and if the growth
 //! of memory that it caused is charged elsewhere: by a `MemExpand` for constant addresses, by the
-//! overwriting store of the same section for others.
+//! overwriting store of the same section for others. Stores that stand when the ebb is left may go
+//! if [`crate::liveness`] finds that no successor reads their word.
 
 use crate::build::Builder;
+use crate::flow::Words;
 use crate::fold::Draft;
+use crate::graph::View;
 use crate::limits::*;
 use crate::program::OpKind;
 use crate::value::{NodeId, Val};
@@ -22,7 +25,7 @@ use alloy_primitives::U256;
 
 /// Where an access to EVM memory begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct Address {
     /// [`Val::NONE`]: a constant address.
     base: Val,
     offset: i64,
@@ -41,6 +44,20 @@ impl Address {
     /// Whether both have the same base.
     pub fn same_base(self, other: Address) -> bool {
         self.base == other.base
+    }
+
+    /// Whether two regions may have a byte in common.
+    pub fn overlaps(self, extent: Extent, other: Address, other_extent: Extent) -> bool {
+        let end = |at: Address, extent| match extent {
+            Extent::Bytes(n) => at.offset.saturating_add(n as i64),
+            // A region of any length may wrap only by running out of gas.
+            Extent::Any => i64::MAX,
+        };
+        if extent == Extent::Bytes(0) || other_extent == Extent::Bytes(0) {
+            return false;
+        }
+        self.base != other.base
+            || self.offset < end(other, other_extent) && other.offset < end(self, extent)
     }
 
     fn plus(self, bytes: i64) -> Address {
@@ -64,16 +81,16 @@ const OFFSET_MAX: i64 = 1 << 31;
 
 /// How many bytes an access may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub enum Extent {
     /// So many.
     Bytes(u64),
     /// Any number.
     Any,
 }
 
-impl Builder<'_> {
+impl View<'_> {
     /// Splits a value into base and displacement; `None` for constants beyond any gas.
-    pub(crate) fn address_of(&self, v: Val) -> Option<Address> {
+    pub fn address_of(&self, v: Val) -> Option<Address> {
         if let Some(k) = self.constant_of(v) {
             return (k < U256::from(MEM_CONST_BYTES_MAX)).then(|| Address::constant(k.to()));
         }
@@ -96,29 +113,28 @@ impl Builder<'_> {
     }
 
     /// The extent of a length operand.
-    pub(crate) fn extent_of(&self, length: Val) -> Extent {
+    pub fn extent_of(&self, length: Val) -> Extent {
         match self.constant_of(length) {
             Some(k) if k <= U256::from(MEM_CONST_BYTES_MAX) => Extent::Bytes(k.to()),
             _ => Extent::Any,
         }
     }
+}
 
-    /// Whether the known word may overlap the extent.
-    fn overlaps(word: Address, at: Address, extent: Extent) -> bool {
-        match extent {
-            Extent::Bytes(0) => false,
-            _ if word.base != at.base => true,
-            Extent::Bytes(n) => word.offset < at.offset + n as i64 && at.offset < word.offset + 32,
-            // A region of any length may wrap only by running out of gas.
-            Extent::Any => at.offset < word.offset + 32,
-        }
+impl Builder<'_> {
+    pub(crate) fn address_of(&self, v: Val) -> Option<Address> {
+        self.view().address_of(v)
+    }
+
+    pub(crate) fn extent_of(&self, length: Val) -> Extent {
+        self.view().extent_of(length)
     }
 
     /// Something reads this part of memory: stores that reach it must stay.
     pub(crate) fn memory_read(&mut self, at: Option<Address>, extent: Extent) {
         let Some(at) = at else { return };
         for word in &mut self.memory {
-            if Self::overlaps(word.at, at, extent) {
+            if word.at.overlaps(Extent::Bytes(32), at, extent) {
                 word.store = None;
             }
         }
@@ -127,7 +143,7 @@ impl Builder<'_> {
     /// Something writes this part of memory, or a part of it: forget what was there.
     pub(crate) fn memory_clobber(&mut self, at: Option<Address>, extent: Extent) {
         let Some(at) = at else { return };
-        self.memory.retain(|word| !Self::overlaps(word.at, at, extent));
+        self.memory.retain(|word| !word.at.overlaps(Extent::Bytes(32), at, extent));
     }
 
     /// The content of the word at an address, if known.
@@ -269,6 +285,23 @@ impl Builder<'_> {
             return self.effect_with(op, n as u16, None);
         }
         self.effect(Draft::new(OpKind::Keccak, &[offset, length]))
+    }
+
+    /// The ebb ends; afterwards only these of the first words may be read: stores to others of
+    /// them are dead.
+    pub(crate) fn memory_leaves(&mut self, live: Words) {
+        if !self.options.dead_stores {
+            return;
+        }
+        for word in &self.memory {
+            if let (Some(store), Some(at)) = (word.store, word.at.as_constant())
+                && at % 32 == 0
+                && at / 32 < u64::from(Words::BITS)
+                && live >> (at / 32) & 1 == 0
+            {
+                self.graph.nodes[store.index()].dead = true;
+            }
+        }
     }
 
     /// The frame ends, and of its memory only `kept` is still read: other stores are dead.

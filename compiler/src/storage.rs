@@ -17,6 +17,7 @@
 
 use crate::build::Builder;
 use crate::fold::Draft;
+use crate::graph::View;
 use crate::limits::KNOWN_STORAGE_KEYS_MAX;
 use crate::program::OpKind;
 use crate::value::Val;
@@ -29,9 +30,9 @@ pub(crate) struct KnownKey {
     transient: bool,
 }
 
-impl Builder<'_> {
+impl View<'_> {
     /// Whether two keys are certainly different.
-    pub(crate) fn apart(&self, a: Val, b: Val) -> bool {
+    pub fn apart(&self, a: Val, b: Val) -> bool {
         if let (Some(a), Some(b)) = (self.constant_of(a), self.constant_of(b)) {
             return a != b;
         }
@@ -55,7 +56,9 @@ impl Builder<'_> {
                 )
             })
     }
+}
 
+impl Builder<'_> {
     /// SLOAD or TLOAD.
     pub(crate) fn storage_load(&mut self, key: Val, transient: bool) -> Val {
         let found = self.storage.iter().find(|k| k.transient == transient && k.key == key);
@@ -75,7 +78,7 @@ impl Builder<'_> {
         let kind = if transient { OpKind::Tstore } else { OpKind::Sstore };
         self.effect(Draft::new(kind, &[key, value]));
         let mut known = std::mem::take(&mut self.storage);
-        known.retain(|k| k.transient != transient || self.apart(k.key, key));
+        known.retain(|k| k.transient != transient || self.view().apart(k.key, key));
         self.storage = known;
         self.know(KnownKey { key, value, transient });
     }

@@ -1,0 +1,118 @@
+//! Compiled programs do what the bytecode says: same end, same gas, same effects in the same order.
+
+mod alu;
+mod counts;
+mod lowered;
+mod programs;
+mod stack;
+mod world;
+
+use proptest::prelude::*;
+use warpevm_compiler::{Options, Spec, compile_with, verify};
+use world::World;
+
+const GAS: u64 = 200_000;
+
+/// Compiles and runs `code` both ways and compares all that can be seen.
+fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result<(), String> {
+    let program = compile_with(code, spec, options);
+    verify::verify(&program).map_err(|e| e.to_string())?;
+    let mut want = World::new(spec, GAS, call_data);
+    let mut got = want.clone();
+    let want_end = stack::run(code, &mut want);
+    let (got_end, _) = lowered::run(&program, code, &mut got);
+    match (&want_end, &got_end) {
+        (Err(_), Err(_)) => Ok(()),
+        (Ok(want_end), Ok(got_end)) => {
+            let same = want_end == got_end
+                && want.gas == got.gas
+                && want.events == got.events
+                && want.storage == got.storage
+                && want.transient == got.transient
+                && want.warm == got.warm
+                && want.warm_accounts == got.warm_accounts
+                && want.memory.len() == got.memory.len();
+            if same {
+                return Ok(());
+            }
+            let differ = want.events.iter().zip(&got.events).find(|(want, got)| want != got);
+            Err(format!(
+                "first event that differs: {differ:#?}\nwant {want_end:?} gas {} memory {} events {}\n\
+                 got {got_end:?} gas {} memory {} events {}\nstorage {} transient {} warm {}",
+                want.gas,
+                want.memory.len(),
+                want.events.len(),
+                got.gas,
+                got.memory.len(),
+                got.events.len(),
+                want.storage == got.storage,
+                want.transient == got.transient,
+                want.warm == got.warm && want.warm_accounts == got.warm_accounts,
+            ))
+        }
+        _ => Err(format!("want {want_end:?}\ngot {got_end:?}")),
+    }
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    // Mostly everything, sometimes any mix of passes.
+    let mix = prop::collection::vec(any::<bool>(), Options::NAMES.len()).prop_map(|switches| {
+        let mut options = Options::ALL;
+        for (name, on) in Options::NAMES.iter().zip(switches) {
+            *options.by_name(name).expect("a name from the list") = on;
+        }
+        options
+    });
+    prop_oneof![3 => Just(Options::ALL), 2 => mix]
+}
+
+fn spec() -> impl Strategy<Value = Spec> {
+    prop_oneof![2 => Just(Spec::Osaka), 1 => prop::sample::select(Spec::ALL.to_vec())]
+}
+
+fn cases(default: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { cases: cases.unwrap_or(default), ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn structured_programs(
+        choices in prop::collection::vec(any::<u8>(), 0..600),
+        spec in spec(),
+        options in options(),
+    ) {
+        let code = programs::structured(&choices, spec);
+        if let Err(what) = check(&code, spec, &options, &choices) {
+            let hex = alloy_primitives::hex::encode(&code);
+            return Err(TestCaseError::fail(format!("{hex}\n{what}")));
+        }
+    }
+
+    #[test]
+    fn random_bytes(
+        code in prop::collection::vec(any::<u8>(), 0..400),
+        spec in spec(),
+        options in options(),
+    ) {
+        if let Err(what) = check(&code, spec, &options, &code) {
+            let hex = alloy_primitives::hex::encode(&code);
+            return Err(TestCaseError::fail(format!("{hex}\n{what}")));
+        }
+    }
+
+    #[test]
+    fn random_opcodes(
+        choices in prop::collection::vec(any::<u8>(), 0..300),
+        spec in spec(),
+        options in options(),
+    ) {
+        let code = programs::opcodes(&choices);
+        if let Err(what) = check(&code, spec, &options, &code) {
+            let hex = alloy_primitives::hex::encode(&code);
+            return Err(TestCaseError::fail(format!("{hex}\n{what}")));
+        }
+    }
+}

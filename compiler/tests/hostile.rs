@@ -1,0 +1,128 @@
+//! Hostile and odd codes compile, verify, and stay linear in size.
+
+use warpevm_compiler::opcode::op;
+use warpevm_compiler::{OpKind, Options, Program, Spec, compile, compile_with, verify};
+
+const BYTES: usize = 24_576;
+
+fn repeat(unit: &[u8]) -> Vec<u8> {
+    unit.iter().copied().cycle().take(BYTES).collect()
+}
+
+/// Named codes of 24 KB that stress one table or another.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let mut computed = repeat(&[op::JUMPDEST]);
+    computed[..3].copy_from_slice(&[op::PUSH0, op::CALLDATALOAD, op::JUMP]);
+    let constants: Vec<u8> =
+        (0..8192u16).flat_map(|k| [op::PUSH1 + 1, (k >> 8) as u8, k as u8]).collect();
+    let jumps: Vec<u8> = (0..BYTES / 4)
+        .flat_map(|i| {
+            let to = ((i + 1) * 4) as u16;
+            [op::PUSH1 + 1, (to >> 8) as u8, to as u8, op::JUMP]
+        })
+        .collect();
+    let calls: Vec<u8> = (0..BYTES / 7)
+        .flat_map(|i| {
+            let back = (i * 7 + 6) as u16;
+            let unit = [op::PUSH1 + 1, (back >> 8) as u8, back as u8, op::PUSH1, 6, op::JUMP];
+            unit.into_iter().chain([op::JUMPDEST])
+        })
+        .collect();
+    vec![
+        ("jumpdests", repeat(&[op::JUMPDEST])),
+        ("jumpdests behind a computed jump", computed),
+        ("push add", repeat(&[op::PUSH1, 1, op::ADD])),
+        ("calldataload add", repeat(&[op::PUSH0, op::CALLDATALOAD, op::ADD])),
+        ("dup", repeat(&[op::DUP1])),
+        ("dup pop", repeat(&[op::DUP1, op::POP])),
+        ("jumpi", repeat(&[op::JUMPI])),
+        ("callvalue jumpi", repeat(&[op::CALLVALUE, op::PUSH0, op::JUMPI])),
+        ("jumpi to itself", repeat(&[op::JUMPDEST, op::CALLVALUE, op::PUSH0, op::JUMPI])),
+        ("constants", constants),
+        ("jumps", jumps),
+        ("calls of one function", calls),
+        ("mstore", repeat(&[op::DUP1, op::DUP1, op::MSTORE])),
+        ("mstore at offsets", repeat(&[op::CALLER, op::GAS, op::MSTORE])),
+        ("sstore", repeat(&[op::CALLER, op::GAS, op::SSTORE])),
+        ("sload", repeat(&[op::GAS, op::SLOAD])),
+        ("exp", repeat(&[op::PUSH1, 3, op::PUSH1 + 1, 0xff, 0xff, op::EXP])),
+        ("mulmod", repeat(&[op::DUP1, op::DUP1, op::DUP1, op::MULMOD])),
+        ("iszero", repeat(&[op::ISZERO])),
+        ("not add", repeat(&[op::NOT, op::CALLER, op::ADD])),
+        ("live values", repeat(&[op::GAS, op::SWAP1 + 15, op::ADD])),
+        ("pc", repeat(&[op::PC, op::POP])),
+        ("swap", repeat(&[op::SWAP1, op::SWAP1 + 15])),
+        ("push32", repeat(&[op::PUSH32])),
+        ("msize", repeat(&[op::MSIZE, op::MLOAD])),
+        ("keccak", repeat(&[op::PUSH0, op::MLOAD, op::PUSH1, 64, op::PUSH0, op::KECCAK256])),
+    ]
+}
+
+#[test]
+fn hostile_codes_compile_to_few_ops() {
+    for (name, code) in hostile() {
+        for options in [Options::ALL, Options::NONE] {
+            let program = compile_with(&code, Spec::Osaka, &options);
+            assert_eq!(verify::verify(&program), Ok(()), "{name}");
+            assert!(program.ops.len() < 8 * BYTES, "{name}: {} ops", program.ops.len());
+        }
+    }
+}
+
+#[test]
+fn slots_stay_bounded() {
+    for (name, code) in hostile() {
+        let program = compile(&code, Spec::Osaka);
+        let most = program
+            .ops
+            .iter()
+            .filter(|o| o.code == OpKind::Bb as u16)
+            .map(|o| o.c.0)
+            .max()
+            .unwrap_or(0);
+        assert!(u32::from(most) <= 1024 + 64, "{name}: {most} slots");
+    }
+}
+
+/// Every op of these kinds reads constants beyond those that an operand can name.
+#[test]
+fn many_constants_are_loaded() {
+    let count = 40_000u32;
+    let mut code = Vec::new();
+    for k in 0..count {
+        code.push(op::PUSH1 + 3);
+        code.extend((0x0100_0000 + k).to_be_bytes());
+        code.extend([op::PUSH0, op::SSTORE]);
+    }
+    code.push(op::STOP);
+    let program = compile(&code, Spec::Osaka);
+    assert_eq!(verify::verify(&program), Ok(()));
+    let loads: Vec<_> = program.ops.iter().filter(|o| o.code == OpKind::LoadK as u16).collect();
+    assert!(loads.len() as u32 >= count - 0x8000, "{}", loads.len());
+    assert!(loads.iter().all(|o| (o.imm as usize) < program.consts.len()));
+}
+
+#[test]
+fn gas_beyond_32_bits_is_split() {
+    // LOG4 costs 1875: more than 4.29e9 gas in one section.
+    let unit = [op::PUSH0, op::PUSH0, op::PUSH0, op::PUSH0, op::PUSH0, op::PUSH0, op::LOG4];
+    let times = 2_400_000;
+    let code: Vec<u8> = unit.iter().copied().cycle().take(unit.len() * times).collect();
+    let program = compile_with(&code, Spec::Osaka, &Options { merge: false, ..Options::ALL });
+    let gas: u64 = program
+        .ops
+        .iter()
+        .filter(|o| o.code == OpKind::Bb as u16 || o.code == OpKind::Section as u16)
+        .map(|o| u64::from(o.imm))
+        .sum();
+    assert_eq!(gas, times as u64 * (1875 + 12));
+}
+
+#[test]
+fn empty_code_stops() {
+    let program = compile(&[], Spec::Osaka);
+    let at = |i: u32| OpKind::from_code(program.ops[i as usize].code);
+    assert_eq!(at(program.entry), Some(OpKind::Bb));
+    assert_eq!(at(program.entry + 1), Some(OpKind::Stop));
+    assert!(Program::default().ops.is_empty());
+}
