@@ -153,7 +153,7 @@ fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Res
         shown.extend(settle(
             args,
             &mut summary,
-            &mut ran,
+            &ran,
             &validation,
             &format!("{stem}-{index}"),
         )?);
