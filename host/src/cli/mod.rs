@@ -72,6 +72,9 @@ pub(crate) struct RunArgs {
     /// Of a batch: also measures one thread against one thread of revm.
     #[arg(long)]
     pub compare: bool,
+    /// Fails when a smaller share of the transactions ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub min_residency: f64,
     /// Prints a JSON object for each block, and last one object with the totals.
     #[arg(long)]
     pub json: bool,
