@@ -121,7 +121,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Executes a transaction and keeps what it changed.
     pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
         let (outcome, touched) = self.transact_once(tx)?;
-        self.evm.commit(touched);
+        self.commit(touched);
         Ok(outcome)
     }
 
@@ -135,14 +135,25 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Keeps what a transaction touched.
     pub fn commit(&mut self, touched: EvmState) {
+        // revm's cache keeps touched empty accounts as existing ones (EIP-161).
+        let empty = |account: &Account| account.is_touched() && account.info.is_empty();
+        let gone: Vec<Address> = match self.spec >= Spec::SpuriousDragon {
+            true => touched.iter().filter(|(_, a)| empty(a)).map(|(address, _)| *address).collect(),
+            false => Vec::new(),
+        };
         self.evm.commit(touched);
+        for address in gone {
+            if let Some(account) = self.state_mut().cache.accounts.get_mut(&address) {
+                account.account_state = AccountState::NotExisting;
+            }
+        }
     }
 
     /// Makes a system call and keeps what it changed. Returns its output.
     pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
         let result = self.evm.system_call(to, data);
         let (outcome, touched) = outcome_of(result.map(|r| (r.result, r.state)), self.spec)?;
-        self.evm.commit(touched);
+        self.commit(touched);
         Ok(outcome.result.map(|executed| executed.output).unwrap_or_default())
     }
 
