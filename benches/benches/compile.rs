@@ -1,7 +1,7 @@
 //! How long does it take to compile a contract?
 //!
-//! Real contracts come from the fixtures (`WARPEVM_FIXTURES`, default `../shared/fixtures`; a folder
-//! `contracts` there, unpacked, with `.hex` files at any depth); hostile ones are made here.
+//! Real contracts come from the fixtures (`WARPEVM_FIXTURES`, default `../shared/fixtures`; a
+//! folder `contracts` there, unpacked, with `.hex` files at any depth); hostile ones are made here.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::black_box;

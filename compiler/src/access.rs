@@ -7,13 +7,15 @@
 //! the accesses on all paths from the start of the code that can succeed with that selector.
 //!
 //! # Method
-//! Paths are walked over the ebbs with a stack and a memory of expressions. A branch whose condition
-//! is constant (the dispatcher's comparisons are, once the selector is) goes one way, all others
-//! both ways. Paths that end in a revert are dropped: what they read does not conflict with anyone.
+//! Paths are walked over the ebbs with a stack and a memory of expressions. A branch whose
+//! condition is constant (the dispatcher's comparisons are, once the selector is) goes one way, all
+//! others both ways. Paths that end in a revert are dropped: what they read does not conflict with
+//! anyone.
 //!
 //! # Soundness
-//! None is claimed: a set is a prediction. `complete` says that no path was cut and no key was unknown;
-//! callee accesses are never part of it. Wrong predictions cost time in the host, never a result.
+//! None is claimed: a set is a prediction. `complete` says that no path was cut and no key was
+//! unknown; callee accesses are never part of it. Wrong predictions cost time in the host, never a
+//! result.
 
 use crate::analysis::Analysis;
 use crate::flow::{EbbId, Term};
@@ -232,6 +234,10 @@ impl Expressions {
 struct Path {
     at: EbbId,
     stack: Vec<ExprId>,
+    /// Values of the region that the path is in, per node.
+    values: Vec<ExprId>,
+    /// The stack at the entry of its root.
+    root_stack: Vec<ExprId>,
     /// Words of EVM memory at constant offsets.
     memory: BTreeMap<u64, ExprId>,
     accesses: Vec<(AccessKind, ExprId)>,
@@ -308,6 +314,8 @@ impl<'a> Walker<'a> {
         let mut work = vec![Path {
             at: EbbId(0),
             stack: Vec::new(),
+            values: Vec::new(),
+            root_stack: Vec::new(),
             memory: BTreeMap::new(),
             accesses: Vec::new(),
             visits: BTreeMap::new(),
@@ -335,20 +343,27 @@ impl<'a> Walker<'a> {
         let analysis = self.analysis;
         let ebb = &analysis.ebbs[self.places[path.at.index()]];
         let graph = &ebb.graph;
-        if graph.pops as usize > path.stack.len() {
+        if ebb.is_root {
+            path.values.clear();
+            path.root_stack = path.stack.clone();
+        }
+        if graph.pops as usize > path.root_stack.len() {
             return;
         }
-        let mut values = Vec::with_capacity(graph.nodes.len());
-        for node in &graph.nodes {
+        let mut values = std::mem::take(&mut path.values);
+        let unknown = self.expressions.add(Expr::Unknown);
+        values.resize(graph.first as usize, unknown);
+        for node in &graph.nodes[graph.first as usize..] {
             let value = self.node(graph, node, &values, &mut path);
             values.push(value);
         }
         let end = graph.end.expect("a built graph has an end");
         let args = end.args.map(|v| self.value(v, &values, &path));
-        let mut stack = path.stack.clone();
-        stack.truncate(path.stack.len() - graph.pops as usize);
+        let mut stack = path.root_stack.clone();
+        stack.truncate(path.root_stack.len() - graph.pops as usize);
         stack.extend(graph.exit.iter().map(|v| self.value(*v, &values, &path)));
         path.stack = stack;
+        path.values = values;
         let mut go = |to: EbbId, path: Path| work.push(Path { at: to, ..path });
         match analysis.flow.ebb(path.at).term {
             Term::BadJump => {}
@@ -386,7 +401,7 @@ impl<'a> Walker<'a> {
             ValKind::Const(id) => {
                 self.expressions.add(Expr::Const(*self.analysis.constants.get(id)))
             }
-            ValKind::Entry(depth) => path.stack[path.stack.len() - 1 - depth as usize],
+            ValKind::Entry(depth) => path.root_stack[path.root_stack.len() - 1 - depth as usize],
         }
     }
 

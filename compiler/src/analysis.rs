@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub struct EbbAnalysis {
     /// Which one.
     pub id: EbbId,
+    /// Whether it is the root of its region.
+    pub is_root: bool,
     /// Its nodes.
     pub graph: Graph,
     /// Their order.
@@ -81,7 +83,7 @@ pub struct Stats {
 impl Analysis {
     /// The graph of an ebb with its constants.
     pub fn view<'a>(&'a self, ebb: &'a EbbAnalysis) -> View<'a> {
-        View { graph: &ebb.graph, pool: &self.constants }
+        View { nodes: &ebb.graph.nodes, exts: &ebb.graph.exts, pool: &self.constants }
     }
 
     /// Counts everything.

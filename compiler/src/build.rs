@@ -11,12 +11,14 @@
 //! that is open; a section ends after each node that observes the gas left.
 
 use crate::cfg::Cfg;
+use crate::dce::remove_dead;
 use crate::facts::Facts;
 use crate::flow::{Abs, EbbId, Flow, Term};
 use crate::fold::{Draft, Step};
-use crate::graph::{Graph, Node, View, observes_gas};
+use crate::graph::{Node, Part, Region, View, observes_gas};
 use crate::hash::{PROBES_MAX, mix};
-use crate::liveness::Live;
+use crate::limits::*;
+use crate::liveness::{self, Live};
 use crate::memory::{Address, Extent, KnownWord};
 use crate::opcode::{Table, op};
 use crate::options::Options;
@@ -35,7 +37,9 @@ pub(crate) struct Input<'a> {
     pub cfg: &'a Cfg,
     pub flow: &'a Flow,
     pub facts: &'a [Facts],
-    pub live_out: &'a [Live],
+    pub live_in: &'a [Live],
+    /// Per ebb: whether it has exactly one predecessor and no other way in.
+    pub single: &'a [bool],
 }
 
 /// Builds graphs, one after another, in the same buffers.
@@ -45,7 +49,15 @@ pub(crate) struct Builder<'a> {
     /// Without sharing and forwarding: for ebbs with too many live values.
     pub frugal: bool,
     pub pool: ConstPool,
-    pub graph: Graph,
+    pub region: Region,
+    spare: Vec<Region>,
+    /// Per ebb: the region that holds it, by its root, and its part there.
+    pub places: Vec<Option<(EbbId, u32)>>,
+    part: Part,
+    /// Per part: whether it is the current one or above it.
+    on_path: Vec<bool>,
+    /// Per node: its part.
+    part_of: Vec<u16>,
     stack: Vec<Val>,
     facts: Facts,
     context: &'a [(u32, i64)],
@@ -68,6 +80,18 @@ pub(crate) struct Builder<'a> {
     small_constants: Vec<Val>,
 }
 
+/// The state of a builder between two ebbs of a region.
+#[derive(Default)]
+struct Snapshot {
+    stack: Vec<Val>,
+    pops: u32,
+    memory: Vec<KnownWord>,
+    storage: Vec<KnownKey>,
+    memory_bytes: u64,
+    calls: u32,
+    instant: u32,
+}
+
 /// Open addressing over the nodes by content; lossy. An entry counts only in its generation.
 struct SharedTable {
     entries: Vec<(u32, NodeId)>,
@@ -85,7 +109,12 @@ impl<'a> Builder<'a> {
             options,
             frugal: false,
             pool,
-            graph: Graph::default(),
+            region: Region::default(),
+            spare: Vec::new(),
+            places: vec![None; input.flow.ebbs.len()],
+            part: Part::new(EbbId(0), None),
+            on_path: Vec::new(),
+            part_of: Vec::new(),
             stack: Vec::new(),
             facts: Facts::NONE,
             context: &[],
@@ -104,9 +133,82 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Builds the graph of `id` into `self.graph`.
-    pub fn build(&mut self, id: EbbId) {
-        self.start(id);
+    /// Builds the region that grows from `root` into `self.region`. A `solo` region is that ebb
+    /// alone.
+    pub fn build(&mut self, root: EbbId, solo: bool) {
+        self.start(root);
+        let mut work = vec![(root, None, Snapshot::default())];
+        while let Some((id, parent, snapshot)) = work.pop() {
+            if parent.is_some() {
+                if !self.may_join() {
+                    continue;
+                }
+                self.resume(id, parent, snapshot);
+            }
+            let part = self.region.parts.len() as u32;
+            self.places[id.index()] = Some((root, part));
+            self.build_part(id);
+            if solo || self.frugal || !self.options.regions {
+                continue;
+            }
+            let successors = self.input.flow.ebb(id).term.successors();
+            for next in successors.filter(|next| self.input.single[next.index()]) {
+                work.push((next, Some(part), self.snapshot()));
+            }
+        }
+        self.find_live();
+        if self.options.dce {
+            remove_dead(&mut self.region);
+        }
+        let deepest = self.region.parts.iter().map(|part| part.pops).max().unwrap_or(0);
+        for depth in 0..deepest {
+            let value = self.entry(depth);
+            self.region.entry.push(value);
+        }
+        // Values of many parts that are alive at once would widen every frame.
+        let results = self.region.nodes.iter().filter(|n| !n.dead && n.kind.shape().contains('d'));
+        if self.region.parts.len() > 1 && results.count() > REGION_VALUES_MAX {
+            for part in &self.region.parts {
+                self.places[part.id.index()] = None;
+            }
+            self.build(root, true);
+        }
+    }
+
+    /// Hands the built region over.
+    pub fn take_region(&mut self) -> Region {
+        let spare = self.spare.pop().unwrap_or_default();
+        std::mem::replace(&mut self.region, spare)
+    }
+
+    /// Takes the buffers of a region that is done.
+    pub fn recycle(&mut self, region: Region) {
+        self.spare.push(region);
+    }
+
+    fn may_join(&self) -> bool {
+        self.region.nodes.len() < REGION_NODES_MAX && self.region.parts.len() < REGION_PARTS_MAX
+    }
+
+    /// For every part, which exit depths are read outside of the region.
+    fn find_live(&mut self) {
+        let Input { flow, live_in, .. } = self.input;
+        for i in 0..self.region.parts.len() {
+            let id = self.region.parts[i].id;
+            let outside = |next: EbbId| match self.places[next.index()] {
+                Some((_, part)) => {
+                    let next_part = self.region.parts.get(part as usize);
+                    !next_part.is_some_and(|p| p.id == next && p.parent == Some(i as u32))
+                }
+                None => true,
+            };
+            let live = liveness::after(flow, id, live_in, outside).depths;
+            self.region.parts[i].live = live;
+        }
+    }
+
+    /// Runs the insts of one ebb from the current state on.
+    fn build_part(&mut self, id: EbbId) {
         let flow = self.input.flow;
         let bbs = flow.bbs(id);
         for (i, bb) in bbs.iter().enumerate() {
@@ -119,8 +221,8 @@ impl<'a> Builder<'a> {
             }
         }
         self.close_section();
-        self.memory_leaves(self.input.live_out[id.index()].words);
-        if self.graph.end.is_none() {
+        self.memory_leaves(liveness::after(flow, id, self.input.live_in, |_| true).words);
+        if self.part.terminator.is_none() {
             let kind = match flow.ebb(id).term {
                 Term::Goto(_) => OpKind::GoTo,
                 _ => {
@@ -130,18 +232,22 @@ impl<'a> Builder<'a> {
             };
             self.end(kind, &[]);
         }
-        self.graph.exit.extend_from_slice(&self.stack);
+        let mut part = std::mem::replace(&mut self.part, Part::new(id, None));
+        part.exit.extend_from_slice(&self.stack);
+        part.end = self.region.nodes.len() as u32;
+        self.part.pops = part.pops;
+        self.region.parts.push(part);
     }
 
     fn start(&mut self, id: EbbId) {
-        self.graph.clear();
+        self.region.clear();
+        self.part = Part::new(id, None);
+        self.part_of.clear();
+        self.on_path.clear();
+        self.on_path.push(true);
         self.stack.clear();
         self.facts = self.input.facts[id.index()];
         self.context = self.input.flow.context(id);
-        self.section = None;
-        self.section_open = true;
-        self.section_gas = 0;
-        self.expand_node = None;
         self.memory_bytes = u64::from(self.facts.memory_bytes);
         self.instant = 0;
         self.memory.clear();
@@ -149,14 +255,63 @@ impl<'a> Builder<'a> {
         self.calls = 0;
         self.shared.generation += 1;
         self.shared.used = 0;
+        self.start_section();
         if let Some(pointer) = self.input.flow.pointer(id) {
             let value = self.constant(U256::from(pointer));
             self.assume_word(0x40, value);
         }
     }
 
+    fn start_section(&mut self) {
+        self.section = None;
+        self.section_open = true;
+        self.section_gas = 0;
+        self.expand_node = None;
+    }
+
+    /// What the ebbs below the one just built begin with.
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            stack: self.stack.clone(),
+            pops: self.part.pops,
+            memory: self.memory.clone(),
+            storage: self.storage.clone(),
+            memory_bytes: self.memory_bytes,
+            calls: self.calls,
+            instant: self.instant,
+        }
+    }
+
+    /// Goes on below a part from its exit. Its stores may be read on other ways out of it.
+    fn resume(&mut self, id: EbbId, parent: Option<u32>, snapshot: Snapshot) {
+        self.part = Part::new(id, parent);
+        self.part.start = self.region.nodes.len() as u32;
+        self.part.pops = snapshot.pops;
+        self.part.base = snapshot.stack.len() as i32 - snapshot.pops as i32;
+        (self.part.low, self.part.high) = (self.part.base, self.part.base);
+        self.stack = snapshot.stack;
+        self.memory = snapshot.memory;
+        self.memory.iter_mut().for_each(KnownWord::keep_store);
+        self.storage = snapshot.storage;
+        let facts = u64::from(self.input.facts[id.index()].memory_bytes);
+        self.memory_bytes = snapshot.memory_bytes.max(facts);
+        self.calls = snapshot.calls;
+        self.instant = snapshot.instant + 1;
+        self.start_section();
+        self.on_path.clear();
+        self.on_path.resize(self.region.parts.len() + 1, false);
+        let mut above = Some(self.region.parts.len() as u32);
+        while let Some(part) = above {
+            self.on_path[part as usize] = true;
+            above = match self.region.parts.get(part as usize) {
+                Some(part) => part.parent,
+                None => parent,
+            };
+        }
+    }
+
     pub fn view(&self) -> View<'_> {
-        View { graph: &self.graph, pool: &self.pool }
+        View { nodes: &self.region.nodes, exts: &self.region.exts, pool: &self.pool }
     }
 
     /// The constant `value`.
@@ -188,27 +343,35 @@ impl<'a> Builder<'a> {
         if self.stack.len() < n {
             let missing = (n - self.stack.len()) as u32;
             let below: Vec<_> =
-                (0..missing).rev().map(|i| self.entry(self.graph.pops + i)).collect();
+                (0..missing).rev().map(|i| self.entry(self.part.pops + i)).collect();
             self.stack.splice(0..0, below);
-            self.graph.pops += missing;
+            self.part.pops += missing;
         }
+        self.reach((self.stack.len() - n) as i32);
+    }
+
+    /// An inst reaches down to this place of the explicit stack.
+    fn reach(&mut self, place: i32) {
+        self.part.low = self.part.low.min(place - self.part.pops as i32);
     }
 
     fn pop(&mut self) -> Val {
-        match self.stack.pop() {
+        let value = match self.stack.pop() {
             Some(value) => value,
             None => {
-                let value = self.entry(self.graph.pops);
-                self.graph.pops += 1;
+                let value = self.entry(self.part.pops);
+                self.part.pops += 1;
                 value
             }
-        }
+        };
+        self.reach(self.stack.len() as i32);
+        value
     }
 
     fn push(&mut self, value: Val) {
         self.stack.push(value);
-        let height = (self.stack.len() as u32).saturating_sub(self.graph.pops);
-        self.graph.growth = self.graph.growth.max(height);
+        let height = self.stack.len() as i32 - self.part.pops as i32;
+        self.part.high = self.part.high.max(height);
     }
 
     /// Adds static gas to the open section.
@@ -237,9 +400,9 @@ impl<'a> Builder<'a> {
         }
         self.section_open = false;
         match self.section {
-            None => self.graph.gas = self.section_gas,
+            None => self.part.gas = self.section_gas,
             Some(id) => {
-                let node = &mut self.graph.nodes[id.index()];
+                let node = &mut self.region.nodes[id.index()];
                 node.imm = self.section_gas as u32;
                 // Without gas it has no job, unless growth of memory follows in it.
                 node.dead = self.section_gas == 0 && self.expand_node.is_none();
@@ -255,7 +418,7 @@ impl<'a> Builder<'a> {
         let end = end.next_multiple_of(32);
         self.memory_bytes = end;
         match self.expand_node {
-            Some(id) => self.graph.nodes[id.index()].imm = end as u32,
+            Some(id) => self.region.nodes[id.index()].imm = end as u32,
             None => {
                 let mut op = Draft::new(OpKind::MemExpand, &[]);
                 op.imm = end as u32;
@@ -274,9 +437,10 @@ impl<'a> Builder<'a> {
     }
 
     fn append(&mut self, op: Draft, x: u16, ext: u32) -> NodeId {
-        let id = NodeId(self.graph.nodes.len() as u32);
+        let id = NodeId(self.region.nodes.len() as u32);
         let bits = self.result_bits(&op);
-        self.graph.nodes.push(Node {
+        self.part_of.push(self.region.parts.len() as u16);
+        self.region.nodes.push(Node {
             kind: op.kind,
             args: op.args,
             ext,
@@ -298,8 +462,8 @@ impl<'a> Builder<'a> {
     pub fn effect_with(&mut self, op: Draft, x: u16, ext: Option<[Val; 4]>) -> Val {
         let at = match ext {
             Some(ext) => {
-                self.graph.exts.push(ext);
-                self.graph.exts.len() as u32 - 1
+                self.region.exts.push(ext);
+                self.region.exts.len() as u32 - 1
             }
             None => Node::NO_EXT,
         };
@@ -351,8 +515,9 @@ impl<'a> Builder<'a> {
                 self.shared.used += 1;
                 return Val::node(id);
             }
-            let node = self.graph.node(id);
-            if node.kind == op.kind && node.args == op.args && node.imm == op.imm {
+            let node = self.region.node(id);
+            let at_hand = self.on_path[usize::from(self.part_of[id.index()])];
+            if at_hand && node.kind == op.kind && node.args == op.args && node.imm == op.imm {
                 return Val::node(id);
             }
             at = (at + 1) & mask;
@@ -367,7 +532,7 @@ impl<'a> Builder<'a> {
             if generation != self.shared.generation {
                 continue;
             }
-            let node = self.graph.node(id);
+            let node = self.region.node(id);
             let draft = Draft { kind: node.kind, args: node.args, imm: node.imm };
             let home = draft_hash(&draft) as usize;
             let mut places = (home..home + PROBES_MAX).map(|at| at & (len - 1));
@@ -381,7 +546,7 @@ impl<'a> Builder<'a> {
         let Draft { args, .. } = Draft::new(kind, args);
         let ext = Node::NO_EXT;
         let (pc, dead) = (self.pc, false);
-        self.graph.end = Some(Node { kind, args, ext, imm: 0, x: 0, bits: 0, dead, pc });
+        self.part.terminator = Some(Node { kind, args, ext, imm: 0, x: 0, bits: 0, dead, pc });
     }
 
     /// Runs the inst at `self.pc` and returns the pc after it. `term` is given in the last bb.
@@ -389,7 +554,7 @@ impl<'a> Builder<'a> {
         let code = self.input.code;
         let byte = code[self.pc as usize];
         let info = self.input.table[usize::from(byte)];
-        self.graph.insts += 1;
+        self.part.insts += 1;
         self.open_section();
         self.charge(u64::from(info.gas));
         let next = self.pc + 1 + u32::from(info.immediate);
@@ -488,7 +653,7 @@ impl<'a> Builder<'a> {
         let (kind, args) = loop {
             let plain = (OpKind::JumpIf, [condition, Val::NONE]);
             let Some(id) = condition.as_node().filter(|_| self.options.fuse) else { break plain };
-            let node = *self.graph.node(id);
+            let node = *self.region.node(id);
             let [a, b, _] = node.args;
             match node.kind {
                 OpKind::IsZero => (condition, negate) = (a, !negate),

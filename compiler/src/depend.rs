@@ -16,7 +16,7 @@
 //!
 //! [`Address::overlaps`]: crate::memory::Address::overlaps
 
-use crate::graph::{Graph, Node, View, has_effect, observes_gas};
+use crate::graph::{Graph, Node, View, for_each_operand, has_effect, observes_gas};
 use crate::limits::DEPEND_ACCESSES_MAX;
 use crate::memory::{Address as At, Extent};
 use crate::program::OpKind;
@@ -186,7 +186,7 @@ fn memory_use(view: View<'_>, node: &Node) -> MemoryUse {
     let word = |at: Val, n| view.address_of(at).map(|at| (at, Extent::Bytes(n)));
     let fixed = |n| vec![(At::constant(u64::from(node.imm)), Extent::Bytes(n))];
     let list = |region: Option<(At, Extent)>| region.into_iter().collect();
-    let ext = || view.graph.exts[node.ext as usize];
+    let ext = || view.exts[node.ext as usize];
     let (reads, writes) = match node.kind {
         Mload => (list(word(a, 32)), vec![]),
         MloadK => (fixed(32), vec![]),
@@ -267,7 +267,7 @@ struct Collector<'a> {
 /// The order of the nodes of `graph`.
 pub fn dependencies(graph: &Graph, pool: &ConstPool) -> Dependencies {
     let mut collector = Collector {
-        view: View { graph, pool },
+        view: View { nodes: &graph.nodes, exts: &graph.exts, pool },
         edges: Vec::new(),
         memory: Vec::new(),
         keys: [Vec::new(), Vec::new()],
@@ -302,8 +302,8 @@ impl Collector<'_> {
     }
 
     fn node(&mut self, id: NodeId, node: &Node) {
-        self.view.graph.for_each_operand(node, |v| {
-            if let Some(from) = v.as_node() {
+        for_each_operand(self.view.exts, node, |v| {
+            if let Some(from) = v.as_node().filter(|from| !self.view.node(*from).dead) {
                 self.edges.push(Edge { from, to: id, kind: EdgeKind::Data });
             }
         });

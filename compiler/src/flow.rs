@@ -205,6 +205,18 @@ impl Flow {
         self.general[bb.index()]
     }
 
+    /// Per ebb: whether exactly one edge leads to it, and nothing else.
+    pub fn single_entries(&self) -> Vec<bool> {
+        let mut edges = vec![0u32; self.ebbs.len()];
+        for ebb in &self.ebbs {
+            for next in ebb.term.successors() {
+                edges[next.index()] += 1;
+            }
+        }
+        let entered = |id: EbbId| id.0 == 0 || self.ebb(id).computed_entry;
+        self.ids().map(|id| edges[id.index()] == 1 && !entered(id)).collect()
+    }
+
     /// All ids.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = EbbId> + use<> {
         (0..self.ebbs.len() as u32).map(EbbId)

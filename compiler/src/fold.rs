@@ -126,7 +126,7 @@ impl Builder<'_> {
 
     /// The draft that made `v`, if a node of this kind did.
     fn made_by(&self, v: Val, kind: OpKind) -> Option<Draft> {
-        let node = self.graph.node(v.as_node()?);
+        let node = self.region.node(v.as_node()?);
         (node.kind == kind).then_some(Draft { kind, args: node.args, imm: node.imm })
     }
 
@@ -136,7 +136,7 @@ impl Builder<'_> {
             return self.pool.get(id).bit_len() as u32;
         }
         match v.as_node() {
-            Some(id) if self.options.known_bits => u32::from(self.graph.node(id).bits),
+            Some(id) if self.options.known_bits => u32::from(self.region.node(id).bits),
             _ => 256,
         }
     }

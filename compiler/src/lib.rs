@@ -43,7 +43,9 @@ pub use analysis::{Analysis, EbbAnalysis, Stats};
 
 use build::{Builder, Input};
 use cfg::Cfg;
-use flow::{EbbId, Flow};
+use flow::Flow;
+use graph::Region;
+use lower::Lowered;
 use value::ConstPool;
 
 /// Compiles `code` for `spec` with every pass.
@@ -53,7 +55,7 @@ pub fn compile(code: &[u8], spec: Spec) -> Program {
 
 /// Compiles `code` for `spec` with the passes that `options` names.
 pub fn compile_with(code: &[u8], spec: Spec, options: &Options) -> Program {
-    run(code, spec, options, &mut |_, _, _| {}).program
+    run(code, spec, options, &mut |_, _, _, _| {}).program
 }
 
 /// Compiles `code` and keeps every form on the way.
@@ -64,10 +66,12 @@ pub fn analyse(code: &[u8], spec: Spec) -> Analysis {
 /// As [`analyse`], with the passes that `options` names.
 pub fn analyse_with(code: &[u8], spec: Spec, options: &Options) -> Analysis {
     let mut ebbs = Vec::new();
-    let forms = run(code, spec, options, &mut |id, builder, ops| {
-        let graph = builder.graph.clone();
+    let forms = run(code, spec, options, &mut |builder, region, part, ops| {
+        let id = region.parts[part].id;
+        let graph = region.graph(part);
         let dependencies = depend::dependencies(&graph, &builder.pool);
-        ebbs.push(EbbAnalysis { id, graph, dependencies, ops });
+        let is_root = region.parts[part].parent.is_none();
+        ebbs.push(EbbAnalysis { id, is_root, graph, dependencies, ops });
     });
     Analysis {
         spec,
@@ -88,13 +92,11 @@ struct Forms {
     program: Program,
 }
 
-/// Compiles `code`; `see` is shown each ebb, its graph and the range of its ops.
-fn run(
-    code: &[u8],
-    spec: Spec,
-    options: &Options,
-    see: &mut dyn FnMut(EbbId, &Builder<'_>, core::ops::Range<u32>),
-) -> Forms {
+/// Is shown each ebb: the builder, its region, its part there, its ops.
+type See<'a> = &'a mut dyn FnMut(&Builder<'_>, &Region, usize, core::ops::Range<u32>);
+
+/// Compiles `code`.
+fn run(code: &[u8], spec: Spec, options: &Options, see: See<'_>) -> Forms {
     let table = opcode::table_of(spec);
     let cfg = Cfg::new(code, table);
     let flow = flow::resolve(code, &cfg, table, options);
@@ -103,31 +105,53 @@ fn run(
         true => facts::facts(&flow, &order),
         false => vec![facts::Facts::NONE; flow.ebbs.len()],
     };
-    let live_out = match options.liveness {
-        true => liveness::live_out(&flow, &order),
+    let live_in = match options.liveness {
+        true => liveness::live_in(&flow, &order),
         false => vec![liveness::Live::ALL; flow.ebbs.len()],
     };
-    let input =
-        Input { code, spec, table, cfg: &cfg, flow: &flow, facts: &facts, live_out: &live_out };
+    let (facts, live_in, single) = (&facts[..], &live_in[..], &flow.single_entries()[..]);
+    let input = Input { code, spec, table, cfg: &cfg, flow: &flow, facts, live_in, single };
     let mut builder = Builder::new(input, *options);
-    let mut lowering = lower::Lowering::new(flow.ebbs.len());
-    let layout = lower::layout(&flow);
-    for (i, id) in layout.iter().enumerate() {
-        let next = layout.get(i + 1).copied();
-        let start = lowering.ops();
-        builder.frugal = false;
-        builder.build(*id);
-        if !lowering.ebb(&mut builder, *id, next) {
-            builder.frugal = true;
-            builder.build(*id);
-            let fits = lowering.ebb(&mut builder, *id, next);
-            assert!(fits, "the frugal form always fits");
-        }
-        see(*id, &builder, start..lowering.ops());
-    }
-    let program = lowering.finish(&builder);
+    let program = lower_all(&mut builder, see);
     if cfg!(debug_assertions) {
         verify::verify(&program).expect("the compiler made a program that breaks its contract");
     }
     Forms { constants: builder.pool, cfg, flow, program }
+}
+
+/// Builds and lowers every ebb in the order of the layout.
+fn lower_all(builder: &mut Builder<'_>, see: See<'_>) -> Program {
+    let flow = builder.input.flow;
+    let mut lowering = lower::Lowering::new(flow.ebbs.len());
+    let mut regions: Vec<Option<Lowered>> = Vec::new();
+    regions.resize_with(flow.ebbs.len(), || None);
+    let layout = lower::layout(flow);
+    for (i, id) in layout.iter().enumerate() {
+        let next = layout.get(i + 1).copied();
+        let start = lowering.ops();
+        if builder.places[id.index()].is_none() {
+            builder.frugal = false;
+            builder.build(*id, false);
+            regions[id.index()] = Some(Lowered::new(builder.take_region()));
+        }
+        let (root, part) = builder.places[id.index()].expect("it was built");
+        let part = part as usize;
+        let mut lowered = regions[root.index()].take().expect("a part of it is left");
+        builder.frugal = false;
+        if !lowering.part(builder, &mut lowered, part, next) {
+            builder.frugal = true;
+            builder.build(*id, true);
+            lowered = Lowered::new(builder.take_region());
+            let fits = lowering.part(builder, &mut lowered, part, next);
+            assert!(fits, "the frugal form always fits");
+        }
+        see(builder, &lowered.region, part, start..lowering.ops());
+        lowered.left -= 1;
+        if lowered.left > 0 {
+            regions[root.index()] = Some(lowered);
+        } else {
+            builder.recycle(lowered.region);
+        }
+    }
+    lowering.finish(builder)
 }

@@ -66,3 +66,13 @@ pub const ACCESS_VISITS_MAX: u32 = 2;
 
 /// The longest memory region whose hash is an expression.
 pub const ACCESS_HASH_BYTES_MAX: u64 = 256;
+
+/// Nodes after which a region takes no more ebbs: sharing across ebbs pays along a path, and live
+/// values of a long one would widen the frames.
+pub const REGION_NODES_MAX: usize = 256;
+
+/// Ebbs of one region.
+pub const REGION_PARTS_MAX: usize = 32;
+
+/// Results of all nodes of a region of several ebbs; each may take a slot at the same time.
+pub const REGION_VALUES_MAX: usize = 160;

@@ -5,11 +5,11 @@
 //!
 //! # Soundness
 //! A backward may-analysis: a depth is live before an ebb if one of its insts reads it (DUP, SWAP
-//! and POP only move values), or if its value stands at a live depth after it. After a computed jump
-//! everything is live. It begins with the empty sets, so it holds only at the fixpoint; if the
+//! and POP only move values), or if its value stands at a live depth after it. After a computed
+//! jump everything is live. It begins with the empty sets, so it holds only at the fixpoint; if the
 //! rounds run out before, everything is live everywhere. What later passes do only removes reads.
 
-use crate::flow::{Abs, EbbId, Flow, Term, Words};
+use crate::flow::{Abs, EbbId, Flow, Words};
 use crate::limits::FIXPOINT_ROUNDS_MAX;
 
 /// A set of stack depths.
@@ -39,14 +39,14 @@ impl Live {
     pub const ALL: Live = Live { depths: ALL_DEPTHS, words: Words::MAX };
 }
 
-/// What is live at the exit of every ebb.
-pub fn live_out(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Live> {
+/// What is live before every ebb.
+pub fn live_in(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Live> {
     let mut live_in = vec![Live::default(); flow.ebbs.len()];
     for _ in 0..FIXPOINT_ROUNDS_MAX {
         let mut changed = false;
         for id in reverse_postorder.iter().rev() {
             let ebb = flow.ebb(*id);
-            let after = after(flow, *id, &live_in);
+            let after = after(flow, *id, &live_in, |_| true);
             let live = Live {
                 depths: before(flow, *id, after.depths),
                 words: ebb.words_read | after.words & !ebb.words_written,
@@ -55,23 +55,20 @@ pub fn live_out(flow: &Flow, reverse_postorder: &[EbbId]) -> Vec<Live> {
             live_in[id.index()] = live;
         }
         if !changed {
-            return flow.ids().map(|id| after(flow, id, &live_in)).collect();
+            return live_in;
         }
     }
-    flow.ids()
-        .map(|id| match flow.ebb(id).term {
-            Term::Halt | Term::BadJump => Live::default(),
-            _ => Live::ALL,
-        })
-        .collect()
+    vec![Live::ALL; flow.ebbs.len()]
 }
 
-fn after(flow: &Flow, id: EbbId, live_in: &[Live]) -> Live {
+/// What is live after an ebb for those of its successors that `counts` names.
+pub fn after(flow: &Flow, id: EbbId, live_in: &[Live], counts: impl Fn(EbbId) -> bool) -> Live {
     let term = flow.ebb(id).term;
     if term.is_computed() {
         return Live::ALL;
     }
-    term.successors().map(|next| live_in[next.index()]).fold(Live::default(), |set, live| Live {
+    let successors = term.successors().filter(|next| counts(*next));
+    successors.map(|next| live_in[next.index()]).fold(Live::default(), |set, live| Live {
         depths: set.depths | live.depths,
         words: set.words | live.words,
     })

@@ -1,22 +1,25 @@
-//! Lowers graphs to the ops of a [`Program`]: layout, slots, exit moves, jumps.
+//! Lowers regions to the ops of a [`Program`]: layout, slots, exit moves, jumps.
 //!
 //! # Terms
-//! The *home* of a value is an exit slot that is to hold it. *Temporaries* are slots above all
-//! exit slots, used again after the last read of their value.
+//! All slots here are relative to the `sp` at the entry of the region's root; ops get them relative
+//! to their own bb's. *Low* slots are those of EVM stack positions, *temporaries* stand above all
+//! of them. A low slot *holds* a value if that is its content; a value *resides* in the slot that
+//! its readers use. The *home* of a value is a low slot that must hold it at an exit of the region.
 //!
 //! # Soundness
-//! A result is written to its home at once only if the entry value in that slot has no later
-//! read, by nodes, terminator or exit moves; else it waits in a temporary for the exit moves. An op
-//! reads its operands before it writes its result, so it may write a slot that it reads last;
-//! calls and creations, which return to their frame later, never do.
+//! A result is written to its home at once only if nothing reads the value that resides there any
+//! more: no node, terminator, exit move or part below. Otherwise it waits in a temporary for the
+//! exit moves; they save a value that is still needed from a slot that they overwrite. An op reads
+//! its operands before it writes its result, so it may write a slot that it reads last; calls and
+//! creations, which return to their frame later, never do. A part below begins with the slots
+//! as the part above left them: it has no other predecessor.
 
 use crate::build::{Builder, negated};
 use crate::cfg::BbId;
-use crate::dce::remove_dead;
-use crate::flow::{Abs, EbbId, Flow, Term};
-use crate::graph::{Graph, Node, observes_gas};
+use crate::flow::{EbbId, Flow, Term};
+use crate::graph::{Node, Part, Region, for_each_operand, observes_gas};
 use crate::limits::{BB_SLOTS_MAX, STACK_HEIGHT_MAX};
-use crate::liveness::{Depths, contains};
+use crate::liveness::contains;
 use crate::moves::{Moves, Source};
 use crate::program::{OP_BAD_JUMP, Op, OpKind, Operand, Program};
 use crate::value::{ConstId, NodeId, Val, ValKind};
@@ -36,22 +39,120 @@ pub(crate) struct Lowering {
     slots: Slots,
     moves: Moves,
     exits: Vec<(i32, Val)>,
+    /// The deepest slot that the ebb reads or writes, relative to the root.
+    deepest: i32,
 }
 
-/// The slots of one ebb.
+/// A region and what its parts left in their slots.
+#[derive(Default)]
+pub(crate) struct Lowered {
+    pub region: Region,
+    /// Parts that are still to be lowered.
+    pub left: usize,
+    /// Per part: the values that parts below it read.
+    needed: Vec<Vec<Val>>,
+    /// Per part: its slots at its exit, if a part below needs them.
+    ends: Vec<Option<Ending>>,
+    /// The first temporary.
+    first_temporary: i32,
+    /// Low slots begin so far below `sp`.
+    depth: i32,
+}
+
+/// The slots at the exit of a part.
+struct Ending {
+    residences: Vec<(Val, i32)>,
+    holds: Vec<Val>,
+}
+
+impl Lowered {
+    pub fn new(region: Region) -> Lowered {
+        let parts = region.parts.len();
+        let mut lowered = Lowered {
+            left: parts,
+            needed: vec![Vec::new(); parts],
+            ends: (0..parts).map(|_| None).collect(),
+            first_temporary: region.parts.iter().map(Part::exit_base).max().unwrap_or(0).max(0),
+            depth: region.entry.len() as i32,
+            region,
+        };
+        if parts > 1 {
+            lowered.find_needed();
+        }
+        lowered
+    }
+
+    /// A number for every value that is not a constant.
+    fn index(&self, v: Val) -> Option<usize> {
+        match v.kind() {
+            ValKind::Node(id) => Some(id.index()),
+            ValKind::Entry(depth) => Some(self.region.nodes.len() + depth as usize),
+            ValKind::Const(_) => None,
+        }
+    }
+
+    /// Which values of a part and of those above it do the parts below it read?
+    fn find_needed(&mut self) {
+        let mut stamps = vec![0; self.region.nodes.len() + self.region.entry.len()];
+        for p in (1..self.region.parts.len()).rev() {
+            let part = &self.region.parts[p];
+            let parent = part.parent.expect("only the first part is a root") as usize;
+            let mut needed = std::mem::take(&mut self.needed[parent]);
+            // What siblings of this part need is in the list already.
+            let stamp = p as u32;
+            for v in &needed {
+                stamps[self.index(*v).expect("no constants are listed")] = stamp;
+            }
+            let start = part.start;
+            let mut note = |v: Val| {
+                let Some(at) = self.index(v) else { return };
+                let above = v.as_node().is_none_or(|id| id.0 < start);
+                if above && stamps[at] != stamp {
+                    stamps[at] = stamp;
+                    needed.push(v);
+                }
+            };
+            self.needed[p].iter().for_each(|v| note(*v));
+            for node in &self.region.nodes[start as usize..part.end as usize] {
+                if !node.dead {
+                    for_each_operand(&self.region.exts, node, &mut note);
+                }
+            }
+            if let Some(end) = &part.terminator {
+                for_each_operand(&self.region.exts, end, &mut note);
+            }
+            part.exits().for_each(|(_, v)| note(v));
+            self.needed[parent] = needed;
+        }
+    }
+}
+
+/// The slots of one part.
 #[derive(Default)]
 struct Slots {
-    /// Per node: where its result is.
+    /// Per value (nodes, then entry depths): where it resides.
     of: Vec<i32>,
-    /// Per node: the exit slot that wants it, or `NO_SLOT`.
-    home: Vec<i32>,
-    /// Per node: the last place that reads it.
+    /// Per value: the last place that reads it, see `place`; 0 if none does.
     last: Vec<u32>,
-    /// Per entry depth: the last place that reads it plus one, or 0.
-    entry_last: Vec<u32>,
+    /// Per node: the low slot that wants it, or `NO_SLOT`.
+    home: Vec<i32>,
+    /// Per low slot, lowest first: its content, if known.
+    holds: Vec<Val>,
+    /// Per low slot: the value that resides there.
+    resident: Vec<Val>,
+    nodes: usize,
+    depth: i32,
+    /// The part's `sp` over the root's.
+    base: i32,
     free: Vec<i32>,
     first_temporary: i32,
     top: i32,
+}
+
+/// The place of node `i` in the order of reads. After the nodes of a part come its terminator, its
+/// exit moves and the parts below it.
+fn place(i: usize) -> u32 {
+    i as u32 + 1
 }
 
 impl Slots {
@@ -67,6 +168,85 @@ impl Slots {
             self.free.push(slot);
         }
     }
+
+    fn index(&self, v: Val) -> Option<usize> {
+        match v.kind() {
+            ValKind::Node(id) => Some(id.index()),
+            ValKind::Entry(depth) => Some(self.nodes + depth as usize),
+            ValKind::Const(_) => None,
+        }
+    }
+
+    /// The place in `holds` and `resident` of a low slot.
+    fn low(&self, slot: i32) -> Option<usize> {
+        (slot < self.first_temporary).then_some((slot + self.depth) as usize)
+    }
+
+    fn note(&mut self, v: Val, place: u32) {
+        if let Some(at) = self.index(v) {
+            self.last[at] = place;
+        }
+    }
+
+    /// Readies the tables for a part of `lowered`.
+    fn start(&mut self, lowered: &Lowered, p: usize, live_in: u64) {
+        let region = &lowered.region;
+        self.nodes = region.nodes.len();
+        self.depth = lowered.depth;
+        self.first_temporary = lowered.first_temporary;
+        self.base = region.parts[p].base;
+        self.top = self.first_temporary;
+        let values = self.nodes + region.entry.len();
+        let low = (self.depth + self.first_temporary) as usize;
+        self.of.clear();
+        self.of.resize(values, NO_SLOT);
+        self.home.clear();
+        self.home.resize(self.nodes, NO_SLOT);
+        self.last.clear();
+        self.last.resize(values, 0);
+        self.free.clear();
+        self.resident.clear();
+        self.resident.resize(low, Val::NONE);
+        self.holds.clear();
+        if p == 0 {
+            self.holds.resize(low, Val::NONE);
+            for (depth, value) in region.entry.iter().enumerate() {
+                let slot = -1 - depth as i32;
+                let at = (slot + self.depth) as usize;
+                let entry = Val::entry(depth as u32);
+                if *value == entry {
+                    self.of[self.nodes + depth] = slot;
+                    self.resident[at] = entry;
+                }
+                // A constant stands there only if the predecessors had reason to write it.
+                if *value == entry || contains(live_in, depth as u32) {
+                    self.holds[at] = *value;
+                }
+            }
+        }
+    }
+
+    /// Takes over the slots of the part above; after the last reads are known.
+    fn resume(&mut self, ending: &Ending) {
+        self.holds.extend_from_slice(&ending.holds);
+        let mut used = Vec::new();
+        for (value, slot) in &ending.residences {
+            let at = self.index(*value).expect("constants reside nowhere");
+            if self.last[at] == 0 {
+                continue;
+            }
+            self.of[at] = *slot;
+            match self.low(*slot) {
+                Some(low) => self.resident[low] = *value,
+                None => used.push(*slot),
+            }
+        }
+        used.sort_unstable();
+        for slot in used {
+            self.free.extend((self.top..slot).rev());
+            self.top = slot + 1;
+        }
+    }
 }
 
 impl Lowering {
@@ -80,6 +260,7 @@ impl Lowering {
             slots: Slots::default(),
             moves: Moves::default(),
             exits: Vec::new(),
+            deepest: 0,
         }
     }
 
@@ -88,120 +269,101 @@ impl Lowering {
         self.program.ops.len() as u32
     }
 
-    /// Lowers the graph that `builder` holds. `next` is the ebb that will be placed after it.
-    /// Returns false, having emitted nothing, if it takes more slots than it may.
-    pub fn ebb(&mut self, builder: &mut Builder<'_>, id: EbbId, next: Option<EbbId>) -> bool {
-        let flow = builder.input.flow;
-        let live_out = builder.input.live_out[id.index()].depths;
+    /// Lowers part `p` of a region, after the part above it. `next` is the ebb that will be placed
+    /// after it. Returns false, having emitted nothing, if it takes more slots than it may.
+    pub fn part(
+        &mut self,
+        builder: &Builder<'_>,
+        lowered: &mut Lowered,
+        p: usize,
+        next: Option<EbbId>,
+    ) -> bool {
+        let input = builder.input;
+        let part = &lowered.region.parts[p];
+        let id = part.id;
         let first_op = self.program.ops.len();
-        let graph = &mut builder.graph;
-        if graph.pops > STACK_HEIGHT_MAX || graph.growth > STACK_HEIGHT_MAX {
-            self.starts[id.index()] = first_op as u32;
-            self.bb(graph, 0);
+        self.starts[id.index()] = first_op as u32;
+        self.program.ops.push(Op { imm: part.gas as u32, ..op(OpKind::Bb) });
+        let above = part.parent.map(|parent| &lowered.ends[parent as usize]);
+        if part.pops > STACK_HEIGHT_MAX
+            || part.growth() > STACK_HEIGHT_MAX
+            || above.is_some_and(|ending| ending.is_none())
+        {
+            // Always a stack error, here or in a part above.
+            self.finish_bb(first_op, part.height(), part.growth(), 0);
             self.program.ops.push(op(OpKind::Invalid));
             return true;
         }
-        self.collect_exits(graph, flow, id, live_out);
-        if builder.options.dce {
-            remove_dead(graph, self.exits.iter().map(|exit| exit.1));
-        }
-        self.find_last_uses(graph);
         self.const_numbers.resize(builder.pool.len().max(self.const_numbers.len()), 0);
+        self.exits.clear();
+        self.exits.extend(part.exits());
+        self.deepest = part.base;
+        let root = lowered.region.parts[0].id;
+        self.slots.start(lowered, p, input.live_in[root.index()].depths);
+        self.find_last_reads(lowered, p);
+        if let Some(Some(ending)) = above {
+            self.slots.resume(ending);
+        }
+        self.find_homes(part);
         let fixups = self.fixups.len();
-        self.bb(graph, 0);
-        for i in 0..builder.graph.nodes.len() {
-            if !builder.graph.nodes[i].dead {
-                self.node(builder, NodeId(i as u32));
+        for i in part.start as usize..part.end as usize {
+            if !lowered.region.nodes[i].dead {
+                self.node(&lowered.region, NodeId(i as u32));
             }
         }
-        self.leave(builder, flow.ebb(id).term, next);
-        let used = self.slots.top.max(0) as u32;
-        if used > BB_SLOTS_MAX && !builder.frugal {
+        self.leave(part, &lowered.needed[p], input.flow.ebb(id).term, next);
+        let used = (self.slots.top - part.base) as u32;
+        let alone = lowered.region.parts.len() == 1 && !builder.frugal;
+        if alone && used > BB_SLOTS_MAX {
             self.program.ops.truncate(first_op);
             self.fixups.truncate(fixups);
             return false;
         }
-        self.program.ops[first_op].c = Operand(used as u16);
-        self.starts[id.index()] = first_op as u32;
+        let height = part.height().max((part.base - self.deepest) as u32);
+        self.finish_bb(first_op, height, part.growth(), used);
+        if !lowered.needed[p].is_empty() || lowered.region.parts.len() > 1 {
+            let residences = lowered.needed[p].iter().map(|v| (*v, self.residence(*v))).collect();
+            let holds = self.slots.holds.clone();
+            lowered.ends[p] = Some(Ending { residences, holds });
+        }
         true
     }
 
-    fn bb(&mut self, graph: &Graph, slots: u16) {
+    fn residence(&self, v: Val) -> i32 {
+        self.slots.of[self.slots.index(v).expect("constants reside nowhere")]
+    }
+
+    fn finish_bb(&mut self, at: usize, height: u32, growth: u32, slots: u32) {
         let raw = |n: u32| Operand(n.min(u32::from(u16::MAX)) as u16);
-        self.program.ops.push(Op {
-            a: raw(graph.pops),
-            b: raw(graph.growth),
-            c: Operand(slots),
-            imm: graph.gas as u32,
-            ..op(OpKind::Bb)
-        });
+        let bb = &mut self.program.ops[at];
+        (bb.a, bb.b, bb.c) = (raw(height), raw(growth), raw(slots));
     }
 
-    /// Lists the exit slots that must be written, with their values.
-    fn collect_exits(&mut self, graph: &Graph, flow: &Flow, id: EbbId, live_out: Depths) {
-        self.exits.clear();
-        if live_out == 0 {
-            return;
-        }
-        let abstract_exit = flow.exit(id);
-        let context = flow.context(id);
-        let height = graph.exit.len() as u32;
-        for (i, value) in graph.exit.iter().enumerate() {
-            let i = i as u32;
-            if !contains(live_out, height - 1 - i) {
-                continue;
-            }
-            if let Some(depth) = graph.pops.checked_sub(1 + i) {
-                // Left where it was: `liveness` made sure that it is there.
-                let stays = match abstract_exit[i as usize] {
-                    Abs::Entry(from) => from == depth,
-                    Abs::Const(k) => context.contains(&(depth, k)),
-                    Abs::Literal(_) | Abs::Unknown => false,
-                };
-                if stays || *value == Val::entry(depth) {
-                    continue;
-                }
-            }
-            self.exits.push((i as i32 - graph.pops as i32, *value));
-        }
-    }
-
-    /// Fills the tables of last uses and homes, and resets the slots.
-    fn find_last_uses(&mut self, graph: &Graph) {
-        let nodes = graph.nodes.len();
-        let at_end = nodes as u32;
-        let slots = &mut self.slots;
-        for (table, value) in [(&mut slots.of, NO_SLOT), (&mut slots.home, NO_SLOT)] {
-            table.clear();
-            table.resize(nodes, value);
-        }
-        slots.last.clear();
-        slots.last.resize(nodes, 0);
-        slots.entry_last.clear();
-        slots.entry_last.resize(graph.pops as usize, 0);
-        slots.free.clear();
-        slots.first_temporary = graph.delta().max(0);
-        slots.top = slots.first_temporary;
-        let (last, entry_last) = (&mut slots.last, &mut slots.entry_last);
-        let mut note = |v: Val, place: u32| match v.kind() {
-            ValKind::Node(id) => last[id.index()] = place,
-            ValKind::Entry(depth) => entry_last[depth as usize] = place + 1,
-            ValKind::Const(_) => {}
-        };
-        for (i, node) in graph.nodes.iter().enumerate() {
+    fn find_last_reads(&mut self, lowered: &Lowered, p: usize) {
+        let region = &lowered.region;
+        let part = &region.parts[p];
+        let end = place(part.end as usize);
+        for i in part.start as usize..part.end as usize {
+            let node = &region.nodes[i];
             if !node.dead {
-                graph.for_each_operand(node, |v| note(v, i as u32));
+                for_each_operand(&region.exts, node, |v| self.slots.note(v, place(i)));
             }
         }
-        if let Some(end) = &graph.end {
-            graph.for_each_operand(end, |v| note(v, at_end));
+        if let Some(terminator) = &part.terminator {
+            for_each_operand(&region.exts, terminator, |v| self.slots.note(v, end));
         }
+        self.exits.iter().for_each(|(_, v)| self.slots.note(*v, end + 1));
+        lowered.needed[p].iter().for_each(|v| self.slots.note(*v, end + 2));
+    }
+
+    /// Gives the part's own values the low slots that want them at the exit.
+    fn find_homes(&mut self, part: &Part) {
         for (slot, value) in &self.exits {
-            note(*value, at_end + 1);
             if let Some(id) = value.as_node()
-                && slots.home[id.index()] == NO_SLOT
+                && id.0 >= part.start
+                && self.slots.home[id.index()] == NO_SLOT
             {
-                slots.home[id.index()] = *slot;
+                self.slots.home[id.index()] = *slot;
             }
         }
     }
@@ -209,21 +371,33 @@ impl Lowering {
     /// The slot for the result of node `i`.
     fn place_result(&mut self, i: usize, may_alias: bool) -> i32 {
         let home = self.slots.home[i];
-        if home != NO_SLOT {
-            let free = match usize::try_from(-1 - home) {
-                Ok(depth) => self.slots.entry_last[depth] <= i as u32 + u32::from(may_alias),
-                Err(_) => true,
-            };
-            if free {
-                return home;
+        if home == NO_SLOT {
+            return self.slots.allocate();
+        }
+        let low = self.slots.low(home).expect("homes are low slots");
+        let resident = self.slots.resident[low];
+        if resident != Val::NONE {
+            let at = self.slots.index(resident).expect("constants reside nowhere");
+            let read = self.slots.last[at];
+            let gone = read < place(i) || may_alias && read == place(i);
+            if !gone {
+                return self.slots.allocate();
             }
         }
-        self.slots.allocate()
+        let value = Val::node(NodeId(i as u32));
+        self.slots.holds[low] = value;
+        self.slots.resident[low] = value;
+        home
     }
 
-    fn node(&mut self, builder: &Builder<'_>, id: NodeId) {
-        let graph = &builder.graph;
-        let node = *graph.node(id);
+    /// The op's operand for a slot relative to the root.
+    fn slot(&mut self, slot: i32) -> Operand {
+        self.deepest = self.deepest.min(slot);
+        Operand::slot(slot - self.slots.base)
+    }
+
+    fn node(&mut self, region: &Region, id: NodeId) {
+        let node = *region.node(id);
         let i = id.index();
         let shape = node.kind.shape();
         let mut spare = [NO_SLOT; 7];
@@ -237,7 +411,7 @@ impl Lowering {
             }
         }
         let ext = (node.ext != Node::NO_EXT).then(|| {
-            let values = graph.exts[node.ext as usize];
+            let values = region.exts[node.ext as usize];
             let mut ext = op(OpKind::Ext);
             let fields = [&mut ext.dst, &mut ext.a, &mut ext.b, &mut ext.c];
             for (field, value) in fields.into_iter().zip(values) {
@@ -259,22 +433,15 @@ impl Lowering {
         if shape.contains('d') && !may_alias {
             result = self.place_result(i, false);
         }
-        graph.for_each_operand(&node, |v| {
-            if let Some(v) = v.as_node()
-                && self.slots.last[v.index()] == i as u32
-            {
-                let slot = std::mem::replace(&mut self.slots.of[v.index()], NO_SLOT);
-                self.slots.release(slot);
-            }
-        });
+        for_each_operand(&region.exts, &node, |v| self.release_after(v, place(i)));
         spare[..spares].iter().for_each(|slot| self.slots.release(*slot));
         if shape.contains('d') {
             if may_alias {
                 result = self.place_result(i, true);
             }
-            out.dst = Operand::slot(result);
+            out.dst = self.slot(result);
             self.slots.of[i] = result;
-            if self.slots.last[i] <= i as u32 {
+            if self.slots.last[i] == 0 {
                 self.slots.of[i] = NO_SLOT;
                 self.slots.release(result);
             }
@@ -286,27 +453,36 @@ impl Lowering {
         }
     }
 
-    /// The operand for a value; a constant beyond the range of operands goes through a slot.
-    fn operand(&mut self, v: Val, spare: &mut [i32; 7], spares: &mut usize) -> Operand {
-        match v.kind() {
-            ValKind::Entry(depth) => Operand::slot(-1 - depth as i32),
-            ValKind::Node(id) => Operand::slot(self.slots.of[id.index()]),
-            ValKind::Const(id) => {
-                let number = self.const_number(id);
-                if (number as usize) < Operand::CONSTS_MAX {
-                    return Operand::constant(number);
-                }
-                let slot = self.slots.allocate();
-                spare[*spares] = slot;
-                *spares += 1;
-                self.load_const(slot, number);
-                Operand::slot(slot)
-            }
+    /// Frees the temporary of a value whose last read is at `place`.
+    fn release_after(&mut self, v: Val, place: u32) {
+        if let Some(at) = self.slots.index(v)
+            && self.slots.last[at] == place
+            && self.slots.of[at] >= self.slots.first_temporary
+        {
+            let slot = std::mem::replace(&mut self.slots.of[at], NO_SLOT);
+            self.slots.release(slot);
         }
     }
 
+    /// The operand for a value; a constant beyond the range of operands goes through a slot.
+    fn operand(&mut self, v: Val, spare: &mut [i32; 7], spares: &mut usize) -> Operand {
+        let ValKind::Const(id) = v.kind() else {
+            let residence = self.residence(v);
+            return self.slot(residence);
+        };
+        let number = self.const_number(id);
+        if (number as usize) < Operand::CONSTS_MAX {
+            return Operand::constant(number);
+        }
+        let slot = self.slots.allocate();
+        spare[*spares] = slot;
+        *spares += 1;
+        self.load_const(slot, number);
+        self.slot(slot)
+    }
+
     fn load_const(&mut self, slot: i32, number: u32) {
-        let dst = Operand::slot(slot);
+        let dst = self.slot(slot);
         self.program.ops.push(Op { dst, imm: number, ..op(OpKind::LoadK) });
     }
 
@@ -321,39 +497,49 @@ impl Lowering {
     }
 
     /// Exit moves and the terminator.
-    fn leave(&mut self, builder: &Builder<'_>, term: Term, next: Option<EbbId>) {
-        let graph = &builder.graph;
-        let end = graph.end.expect("the builder ended the graph");
+    fn leave(&mut self, part: &Part, needed: &[Val], term: Term, next: Option<EbbId>) {
+        let end = part.terminator.expect("the builder ended the part");
+        let exits = std::mem::take(&mut self.exits);
         self.moves.clear();
-        for i in 0..self.exits.len() {
-            let (slot, value) = self.exits[i];
-            let source = match value.kind() {
-                ValKind::Entry(depth) => Source::Slot(-1 - depth as i32),
-                ValKind::Node(id) => Source::Slot(self.slots.of[id.index()]),
-                ValKind::Const(id) => Source::Const(id.0),
-            };
-            self.moves.add(slot, source);
+        for (slot, value) in &exits {
+            let low = self.slots.low(*slot).expect("exit slots are low");
+            if self.slots.holds[low] != *value {
+                let source = match value.kind() {
+                    ValKind::Const(id) => Source::Const(id.0),
+                    _ => Source::Slot(self.residence(*value)),
+                };
+                self.moves.add(*slot, source);
+            }
+        }
+        // Values that are read later are saved from slots that the moves overwrite.
+        let operands = end.args.iter().copied().filter(|arg| *arg != Val::NONE);
+        let kept = needed.iter().copied().chain(operands);
+        for value in kept {
+            let Some(at) = self.slots.index(value) else { continue };
+            let slot = self.slots.of[at];
+            if self.slots.low(slot).is_some() && self.moves.writes(slot) {
+                let saved = self.slots.allocate();
+                self.moves.add(saved, Source::Slot(slot));
+                self.slots.of[at] = saved;
+            }
         }
         let mut out = op(end.kind);
         let (mut spare, mut spares) = ([NO_SLOT; 7], 0);
         for (field, arg) in [&mut out.a, &mut out.b, &mut out.c].into_iter().zip(end.args) {
-            if arg == Val::NONE {
-                continue;
-            }
-            *field = self.operand(arg, &mut spare, &mut spares);
-            if let ValKind::Entry(depth) = arg.kind()
-                && self.moves.writes(-1 - depth as i32)
-            {
-                let slot = self.slots.allocate();
-                self.moves.add(slot, Source::Slot(-1 - depth as i32));
-                *field = Operand::slot(slot);
+            if arg != Val::NONE {
+                *field = self.operand(arg, &mut spare, &mut spares);
             }
         }
         if !self.moves.is_empty() {
             self.emit_moves();
         }
+        for (slot, value) in &exits {
+            let low = self.slots.low(*slot).expect("exit slots are low");
+            self.slots.holds[low] = *value;
+        }
+        self.exits = exits;
         if end.kind.shape().contains('x') {
-            out.x = graph.delta() as i16;
+            out.x = (part.exit_base() - part.base) as i16;
         }
         self.terminator(out, end.kind, term, next);
     }
@@ -362,10 +548,10 @@ impl Lowering {
         let spare = self.slots.top;
         let mut moves = std::mem::take(&mut self.moves);
         let used = moves.schedule(spare, |to, from| {
-            let dst = Operand::slot(to);
+            let dst = self.slot(to);
             match from {
                 Source::Slot(from) => {
-                    let a = Operand::slot(from);
+                    let a = self.slot(from);
                     self.program.ops.push(Op { dst, a, ..op(OpKind::Mov) });
                 }
                 Source::Const(id) => {

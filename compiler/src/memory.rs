@@ -72,8 +72,18 @@ pub(crate) struct KnownWord {
     value: Val,
     /// The store that put it there, if it may still be removed.
     store: Option<NodeId>,
+    /// Whether it really stands in memory; a word that a context promises may have been left out
+    /// by the ebb before, because nobody loads it.
+    present: bool,
     /// When `store` ran: removing a store at a computed address needs the same instant.
     instant: u32,
+}
+
+impl KnownWord {
+    /// Something may read what the store wrote: it must stay.
+    pub fn keep_store(&mut self) {
+        self.store = None;
+    }
 }
 
 /// The largest displacement from a base.
@@ -95,7 +105,7 @@ impl View<'_> {
             return (k < U256::from(MEM_CONST_BYTES_MAX)).then(|| Address::constant(k.to()));
         }
         if let Some(id) = v.as_node() {
-            let node = self.graph.node(id);
+            let node = self.node(id);
             if node.kind == OpKind::Add
                 && let Some(k) = self.constant_of(node.args[1])
             {
@@ -163,12 +173,13 @@ impl Builder<'_> {
             let oldest = usize::from(self.memory[0].at == pointer);
             self.memory.remove(oldest);
         }
-        self.memory.push(KnownWord { at, value, store, instant: self.instant });
+        self.memory.push(KnownWord { at, value, store, present: true, instant: self.instant });
     }
 
     /// The free-memory pointer is known on entry.
     pub(crate) fn assume_word(&mut self, offset: u64, value: Val) {
         self.remember(Address::constant(offset), value, None);
+        self.memory.iter_mut().for_each(|word| word.present = false);
     }
 
     /// MLOAD.
@@ -213,10 +224,10 @@ impl Builder<'_> {
             && let Some(KnownWord { store: Some(store), instant, .. }) = overwritten
             && (at.as_constant().is_some() || instant == self.instant)
         {
-            self.graph.nodes[store.index()].dead = true;
+            self.region.nodes[store.index()].dead = true;
         }
         if self.options.forward_memory
-            && overwritten.is_some_and(|word| word.value == value && word.store.is_none())
+            && overwritten.is_some_and(|w| w.value == value && w.store.is_none() && w.present)
         {
             // The word holds this value already, and no removable store put it there.
             return;
@@ -293,15 +304,19 @@ impl Builder<'_> {
         if !self.options.dead_stores {
             return;
         }
-        for word in &self.memory {
+        let nodes = &mut self.region.nodes;
+        self.memory.retain(|word| {
             if let (Some(store), Some(at)) = (word.store, word.at.as_constant())
                 && at % 32 == 0
                 && at / 32 < u64::from(Words::BITS)
                 && live >> (at / 32) & 1 == 0
             {
-                self.graph.nodes[store.index()].dead = true;
+                // The word is not there, so an equal store below must not be taken for useless.
+                nodes[store.index()].dead = true;
+                return false;
             }
-        }
+            true
+        });
     }
 
     /// The frame ends, and of its memory only `kept` is still read: other stores are dead.
@@ -317,7 +332,7 @@ impl Builder<'_> {
         }
         for word in &self.memory {
             if let (Some(store), Some(_)) = (word.store, word.at.as_constant()) {
-                self.graph.nodes[store.index()].dead = true;
+                self.region.nodes[store.index()].dead = true;
             }
         }
     }

@@ -31,6 +31,8 @@ pub struct Options {
     pub facts: bool,
     /// Don't write stack slots that no successor reads.
     pub liveness: bool,
+    /// Share values between ebbs along a path: see [`crate::graph`].
+    pub regions: bool,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Options {
         contexts: true,
         facts: true,
         liveness: true,
+        regions: true,
     };
 
     /// Everything off: one bb at a time, each instruction an op.
@@ -66,10 +69,11 @@ impl Options {
         contexts: false,
         facts: false,
         liveness: false,
+        regions: false,
     };
 
     /// The switches by name, in the order of the fields.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "fold",
         "strength",
         "known-bits",
@@ -83,6 +87,7 @@ impl Options {
         "contexts",
         "facts",
         "liveness",
+        "regions",
     ];
 
     /// The switch called `name` (one of [`Options::NAMES`]).
@@ -101,6 +106,7 @@ impl Options {
             "contexts" => &mut self.contexts,
             "facts" => &mut self.facts,
             "liveness" => &mut self.liveness,
+            "regions" => &mut self.regions,
             _ => return None,
         })
     }

@@ -57,7 +57,7 @@ impl Analysis {
             "ebb{}: gas {} height {} growth {} insts {} path {} of {}\n",
             ebb.id.0,
             graph.gas,
-            graph.pops,
+            graph.height,
             graph.growth,
             graph.insts,
             order.critical_path,

@@ -1,14 +1,15 @@
 //! The lowered form: what a device runs.
 //!
-//! A [`Program`] is a flat list of 16-byte [`Op`]s over *frame slots*. A call frame owns a window of
-//! slots; `sp` is the absolute slot just above the EVM stack at the entry of the running bb.
+//! A [`Program`] is a flat list of 16-byte [`Op`]s over *frame slots*. A call frame owns a window
+//! of slots; `sp` is the absolute slot just above the EVM stack at the entry of the running bb.
 //! Operands name slots relative to `sp` (negative: values that were on the EVM stack at bb entry;
 //! zero and above: values the bb pushes, then its temporaries) or constants of the program. So a
 //! program needs no knowledge of the absolute stack height, and a bb reached by a computed jump
 //! at several heights is still one piece of code.
 //!
 //! # Contract between the lowering and the kernels
-//! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the code.
+//! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the
+//!   code.
 //! - A bb starts with `Bb`. It charges the static gas of the bb's first gas section, checks
 //!   the stack (`height >= a`, `height + b <= 1024`), and reserves `c` slots above `sp`.
 //! - `Section` charges a later gas section of the same bb. A section ends right after every op
@@ -17,14 +18,24 @@
 //!   its start: a frame that runs out of gas anywhere in it fails as a whole, so nobody can tell.
 //! - Memory expansion: `MemExpand imm` grows EVM memory to at least `imm` bytes and charges it.
 //!   `MloadK`, `MstoreK`, `Mstore8K`, `KeccakK`, `Keccak1`, `Keccak2` do **no** check: a
-//!   `MemExpand` in the same section covers them. All other memory ops check and charge themselves.
+//!   `MemExpand` covers them. All other memory ops check and charge themselves.
 //!   `MemExpand` may move to the start of its section, never across `Msize`.
-//! - Dynamic gas that depends on values (copy words, cold access, `Exp` bytes, log bytes) is charged
-//!   by the op itself, unless the op's comment below says that the section has it.
+//! - Dynamic gas that depends on values (copy words, cold access, `Exp` bytes, log bytes) is
+//!   charged by the op itself, unless the op's comment below says that the section has it.
 //! - Terminators add `x` (signed) to `sp`. Exit values of the bb stand at their final slots:
 //!   the value at exit depth `k` (0 = top) is in slot `x - 1 - k` relative to the old `sp`.
-//! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index of
-//!   a `Bb` op (or op 0 or 1).
+//! - Slots keep their content over the edge to the next bb. A bb that exactly one edge leads to
+//!   (which is neither the entry nor named by the jump table) may read slots at or above its `sp`
+//!   that bbs before it wrote: what was a temporary there. All other bbs read only what is on the
+//!   EVM stack.
+//! - An op reads all its operands before it writes `dst`, which may be one of their slots, except
+//!   that the `dst` of calls and creations is never one of theirs.
+//! - Memory of a frame never shrinks: a `MemExpand` (or a checked op with constant operands) in an
+//!   earlier section, or in every bb before, covers as well as one in the same section.
+//! - Only JUMPDESTs that a computed jump of this program can reach need a bb of their own: in a
+//!   program without `Jump` and `JumpI` the jump table is all [`OP_BAD_JUMP`].
+//! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index
+//!   of a `Bb` op (or op 0 or 1).
 //!
 //! Numbers and field order are the device ABI; `cargo xtask generate` writes them for C++ and WGSL.
 
@@ -135,8 +146,9 @@ op_kinds! {
     Stop "T",
     /// Operands of the op before it: `dst`, `a`, `b`, `c` are operands 0 to 3.
     Ext "",
-    /// Start of a bb: `imm` static gas of its first section, `a` (raw u16) minimum height, `b` (raw u16)
-    /// maximum growth of the EVM stack over its entry height, `c` (raw u16) slots used above `sp`.
+    /// Start of a bb: `imm` static gas of its first section, `a` (raw u16) minimum height, `b` (raw
+    /// u16) maximum growth of the EVM stack over its entry height, `c` (raw u16) slots used above
+    /// `sp`.
     Bb "i",
     /// Start of a later gas section: `imm` static gas.
     Section "i",
@@ -240,11 +252,13 @@ op_kinds! {
     Clz "da",
     /// KECCAK256 of memory, offset `a`, length `b`; charges words and expansion.
     Keccak "dab",
-    /// KECCAK256 of memory, constant offset `imm` and length `x` (raw u16); section has the words' gas.
+    /// KECCAK256 of memory, constant offset `imm` and length `x` (raw u16); section has the words'
+    /// gas.
     KeccakK "dix",
     /// KECCAK256 of the one word `a` (32 bytes); section has the words' gas; memory is not read.
     Keccak1 "da",
-    /// KECCAK256 of the two words `a`, `b` (64 bytes); section has the words' gas; memory is not read.
+    /// KECCAK256 of the two words `a`, `b` (64 bytes); section has the words' gas; memory is not
+    /// read.
     Keccak2 "dab",
     /// ADDRESS
     Address "d",
@@ -337,8 +351,8 @@ op_kinds! {
     Create "dabc",
     /// CREATE2: value `a`, offset `b`, length `c`, salt ext 0; as CREATE.
     Create2 "dabcE1",
-    /// CALL: gas `a`, address `b`, value `c`, ext: input offset, input length, output offset, output
-    /// length. The section has the static cost of the opcode table; the op charges the rest.
+    /// CALL: gas `a`, address `b`, value `c`, ext: input offset, input length, output offset,
+    /// output length. The section has the static cost of the opcode table; the op charges the rest.
     Call "dabcE4",
     /// CALLCODE, as CALL.
     CallCode "dabcE4",
@@ -367,7 +381,8 @@ pub struct Program {
     pub ops: Vec<Op>,
     /// Constants, shared by all ops.
     pub consts: Vec<U256>,
-    /// Per pc: the index of the `Bb` op of the JUMPDEST there, else [`OP_BAD_JUMP`]. As long as the code.
+    /// Per pc: the index of the `Bb` op of the JUMPDEST there, else [`OP_BAD_JUMP`]. As long as the
+    /// code.
     pub jump_table: Vec<u32>,
     /// The index of the op where execution starts.
     pub entry: u32,

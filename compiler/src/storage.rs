@@ -43,7 +43,7 @@ impl View<'_> {
             return true;
         }
         let (Some(a), Some(b)) = (a.as_node(), b.as_node()) else { return false };
-        let (a, b) = (self.graph.node(a), self.graph.node(b));
+        let (a, b) = (self.node(a), self.node(b));
         let is_hash = |kind| matches!(kind, OpKind::Keccak1 | OpKind::Keccak2);
         if !is_hash(a.kind) || !is_hash(b.kind) {
             return false;

@@ -1,5 +1,5 @@
-//! Golden tests: each file in `filetests/` names the forms under test, holds a code in assembly, and
-//! beside it what the compiler made of it.
+//! Golden tests: each file in `filetests/` names the forms under test, holds a code in assembly,
+//! and beside it what the compiler made of it.
 //!
 //! ```text
 //! ; what this shows

@@ -101,12 +101,15 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 pub struct Sequential<DB: DatabaseRef> {
     evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
     spec: Spec,
+    /// What the block's gas limit leaves, where it is checked. revm itself looks at one transaction.
+    gas_left: Option<u64>,
 }
 
 impl<DB: DatabaseRef> Sequential<DB> {
     /// Starts on `db`, which stays as it is.
     pub fn new(env: &Env, db: DB) -> Sequential<DB> {
-        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec }
+        let gas_left = env.checks.block_gas_limit.then_some(env.block.gas_limit);
+        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec, gas_left }
     }
 
     /// The state as it is now.
@@ -121,6 +124,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Executes a transaction and keeps what it changed.
     pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
         let (outcome, touched) = self.transact_once(tx)?;
+        self.spend(&outcome);
         self.commit(touched);
         Ok(outcome)
     }
@@ -130,19 +134,30 @@ impl<DB: DatabaseRef> Sequential<DB> {
         &mut self,
         tx: &Transaction,
     ) -> Result<(Outcome, EvmState), ReferenceError> {
+        if let Some(max) = self.gas_left.filter(|left| tx.gas_limit > *left) {
+            let why = "the gas that the block has left";
+            let result = Err(Rejected::GasLimit { limit: tx.gas_limit, max, why });
+            return Ok((Outcome { result, fallback: None }, EvmState::default()));
+        }
         outcome_of(self.evm.transact(tx.clone()).map(|r| (r.result, r.state)), self.spec)
+    }
+
+    /// Takes what a transaction used from the gas that the block has left.
+    pub fn spend(&mut self, outcome: &Outcome) {
+        let used = outcome.result.as_ref().map_or(0, |executed| executed.gas_used);
+        self.gas_left = self.gas_left.map(|left| left.saturating_sub(used));
     }
 
     /// Keeps what a transaction touched.
     pub fn commit(&mut self, touched: EvmState) {
-        // revm's cache keeps touched empty accounts as existing ones (EIP-161).
-        let empty = |account: &Account| account.is_touched() && account.info.is_empty();
-        let gone: Vec<Address> = match self.spec >= Spec::SpuriousDragon {
-            true => touched.iter().filter(|(_, a)| empty(a)).map(|(address, _)| *address).collect(),
-            false => Vec::new(),
-        };
+        let mut empty = Vec::new();
+        if self.spec >= Spec::SpuriousDragon {
+            let gone = touched.iter().filter(|(_, a)| a.is_touched() && a.info.is_empty());
+            empty.extend(gone.map(|(address, _)| *address));
+        }
         self.evm.commit(touched);
-        for address in gone {
+        // revm's cache keeps an empty account as it is. It is gone (EIP-161), and only once.
+        for address in empty {
             if let Some(account) = self.state_mut().cache.accounts.get_mut(&address) {
                 account.account_state = AccountState::NotExisting;
             }
@@ -211,8 +226,9 @@ impl<DB: DatabaseRef> Sequential<DB> {
         Ok(())
     }
 
-    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are left
-    /// out, since a block's ommers are not in the input. Returns the outputs of the system calls.
+    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are
+    /// left out, since a block's ommers are not in the input. Returns the outputs of the system
+    /// calls.
     pub fn end(&mut self, block: &BlockInput) -> Result<Vec<Bytes>, ReferenceError> {
         for withdrawal in &block.withdrawals {
             self.credit(withdrawal.address, withdrawal.wei())?;
@@ -450,24 +466,22 @@ fn changes(touched: &EvmState, spec: Spec) -> Vec<AccountChange> {
 }
 
 fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChange> {
-    let there = |info: &revm::state::AccountInfo, exists: bool| {
-        exists.then(|| AccountInfo {
-            balance: info.balance,
-            nonce: info.nonce,
-            code_hash: info.code_hash(),
-        })
+    let info = |info: &revm::state::AccountInfo| AccountInfo {
+        balance: info.balance,
+        nonce: info.nonce,
+        code_hash: info.code_hash(),
     };
-    let before = there(&account.original_info(), !account.is_loaded_as_not_existing());
+    // An account that is empty from before EIP-161 exists until it is touched.
+    let before = (!account.is_loaded_as_not_existing()).then(|| info(&account.original_info()));
     let destroyed = account.is_selfdestructed();
-    // From Spurious Dragon on a touched account that is empty goes (EIP-161), also one of old.
-    let deleted = spec >= Spec::SpuriousDragon && account.info.is_empty();
-    let after = there(&account.info, !destroyed && !deleted);
-    // Locally: before Spurious Dragon revm also marks an account as created that a touch brought
-    // into being.
-    let created = account.is_created_locally();
-    let wiped = (destroyed || created) && (before.is_some() || after.is_some());
+    let gone = destroyed || (spec >= Spec::SpuriousDragon && account.info.is_empty());
+    let after = (!gone).then(|| info(&account.info));
+    // Before Spurious Dragon revm marks a touched account that did not exist as created, too: only
+    // the local mark means CREATE.
+    let wiped =
+        (destroyed || account.is_created_locally()) && (before.is_some() || after.is_some());
     let mut storage: Vec<(U256, U256)> = Vec::new();
-    if !destroyed {
+    if !gone {
         let slots = account.storage.iter().filter(|(_, slot)| match wiped {
             true => !slot.present_value.is_zero(),
             false => slot.is_changed(),

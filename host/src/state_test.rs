@@ -1,9 +1,9 @@
 //! Writes one transaction as a state test (the GeneralStateTest format of ethereum/tests): a
 //! reproducer that every client's state test runner takes.
 //!
-//! The pre-state holds only what the transaction touched. A state test's BLOCKHASH of n is keccak of n
-//! in decimal, and all validity checks are on: so the expected result is revm's on the test itself,
-//! not on the input that it came from.
+//! The pre-state holds only what the transaction touched. A state test's BLOCKHASH of n is keccak
+//! of n in decimal, and all validity checks are on: so the expected result is revm's on the test
+//! itself, not on the input that it came from.
 
 use crate::input::{MemoryState, UnknownCode};
 use crate::reference::{ReferenceError, Sequential};
@@ -55,8 +55,8 @@ pub struct Expected {
 }
 
 impl StateTest {
-    /// A test of `transaction` on what it touched in `state`. `touched` is what revm touched, `also`
-    /// what the other side changed: a wrong access must find the same state.
+    /// A test of `transaction` on what it touched in `state`. `touched` is what revm touched,
+    /// `also` what the other side changed: a wrong access must find the same state.
     pub fn new<DB: DatabaseRef>(
         env: &Env,
         transaction: &Transaction,

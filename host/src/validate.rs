@@ -24,10 +24,9 @@ const CALLS_PER_TASK: usize = 256;
 pub enum Validate {
     /// Nothing.
     Off,
-    /// One transaction in sixteen, always the same ones. In a block each runs on the state that the
-    /// results of its predecessors give.
+    /// One transaction in sixteen, always the same ones.
     Sample,
-    /// Every transaction; in a block on revm's own state.
+    /// Every transaction.
     #[default]
     Full,
 }
@@ -74,8 +73,8 @@ impl fmt::Display for Mismatch {
 /// A transaction whose result differs.
 #[derive(Clone, Debug)]
 pub struct Wrong {
-    /// Index of the transaction.
-    pub transaction: usize,
+    /// Index of the outcome.
+    pub index: usize,
     /// Its differences.
     pub mismatches: Vec<Mismatch>,
     /// revm's result.
@@ -100,7 +99,9 @@ impl Validation {
     }
 }
 
-/// Validates the results of a block.
+/// Validates the results of a block. Each transaction that is checked runs on the state that the
+/// results before it give, so that one wrong result is one difference and not one for each
+/// transaction that follows; as long as nothing differs, that is revm's own state.
 pub fn validate_block(
     block: &BlockInput,
     outcomes: &[Outcome],
@@ -113,12 +114,19 @@ pub fn validate_block(
     let mut revm = Sequential::new(&block.env, &block.state);
     revm.begin(block)?;
     for (index, (tx, got)) in block.transactions.iter().zip(outcomes).enumerate() {
-        if mode.checks(block.number, index) {
+        // A rejection makes the whole block invalid: no sample leaves it out.
+        if mode.checks(block.number, index) || got.result.is_err() {
             let (touched, wrong) = check(&mut revm, &block.env, index, tx, got)?;
             validation.checked += 1;
+            if wrong.is_none() {
+                revm.spend(got);
+                revm.commit(touched);
+                continue;
+            }
             validation.wrong.extend(wrong);
-            revm.commit(touched);
-        } else if let Ok(executed) = &got.result {
+        }
+        revm.spend(got);
+        if let Ok(executed) = &got.result {
             revm.apply(&executed.changes)?;
         }
     }
@@ -174,7 +182,7 @@ fn check<DB: DatabaseRef>(
     let also = got.result.as_ref().map_or(&[][..], |executed| &executed.changes);
     let comment = mismatches.iter().map(Mismatch::to_string).collect::<Vec<_>>().join("; ");
     let reproducer = StateTest::new(env, tx, revm.state(), &touched, also, comment)?;
-    Ok((touched, Some(Wrong { transaction: index, mismatches, expected, reproducer })))
+    Ok((touched, Some(Wrong { index, mismatches, expected, reproducer })))
 }
 
 /// All differences between two results of a transaction, in a fixed order.
@@ -257,7 +265,9 @@ impl Differences {
         let address = expected.address;
         self.field(format!("account {address}"), &expected.info, &got.info);
         self.field(format!("code of {address}"), &expected.code, &got.code);
-        self.field(format!("storage void of {address}"), &expected.wiped, &got.wiped);
+        // What does not exist has no storage, however it came to that.
+        let void = |change: &AccountChange| change.wiped || change.info.is_none();
+        self.field(format!("storage void of {address}"), &void(expected), &void(got));
         let slots = |change: &AccountChange| -> BTreeMap<U256, U256> {
             change.storage.iter().copied().collect()
         };

@@ -104,9 +104,12 @@ WE_DEV WE_INLINE void set_result(Vm& vm, u32 slot, const u256& x) {
     vm.m.set_slot(vm.lay->slots_off + 32 * slot, x);
 }
 
-// What a create frame's end charges and checks before its code is deployed; END_RETURN if all is well.
+// What a create frame's end charges and checks before its code is deployed; END_RETURN if all is
+// well.
 WE_DEV WE_INLINE u32 check_deploy(Vm& vm) {
-    if (vm.since(SPEC_SPURIOUS_DRAGON) && vm.ret_len > deployed_code_bytes_max) return END_CODE_SIZE;
+    if (vm.since(SPEC_SPURIOUS_DRAGON) && vm.ret_len > deployed_code_bytes_max) {
+        return END_CODE_SIZE;
+    }
     if (vm.since(SPEC_LONDON) && vm.ret_len && vm.m.byte(vm.lay->return_off) == 0xef) {
         return END_CODE_FIRST_BYTE;
     }
@@ -200,7 +203,8 @@ WE_DEV WE_INLINE u32 transfer(Vm& vm, u32 from, u32 to, const u256& value) {
     return credit(vm, to, value);
 }
 
-// ---- CALL, CALLCODE, DELEGATECALL, STATICCALL -----------------------------------------------------
+// ---- CALL, CALLCODE, DELEGATECALL, STATICCALL
+// -----------------------------------------------------
 
 struct CallArgs {
     u256 gas, to, value, in_off, in_len, out_off, out_len;
@@ -322,7 +326,8 @@ WE_DEV WE_NOINLINE u32 op_call(Vm& vm, const CallArgs& c) {
     return precompile ? start_precompile(vm, precompile) : (u32)CTL_FRAME;
 }
 
-// ---- CREATE, CREATE2 ------------------------------------------------------------------------------
+// ---- CREATE, CREATE2
+// ------------------------------------------------------------------------------
 
 // keccak(rlp([sender, nonce])), its low 160 bits (yellow paper 7).
 WE_DEV WE_NOINLINE Addr create_address(const Addr& sender, u64 nonce) {
@@ -450,7 +455,8 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     return CTL_FRAME;
 }
 
-// ---- SELFDESTRUCT ---------------------------------------------------------------------------------
+// ---- SELFDESTRUCT
+// ---------------------------------------------------------------------------------
 
 // The section has the 5000 of EIP-150. Ends the frame.
 WE_DEV WE_NOINLINE u32 op_self_destruct(Vm& vm, const u256& beneficiary) {

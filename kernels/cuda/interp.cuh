@@ -1,8 +1,8 @@
 // The interpreter: runs the frames of one instance until the transaction is over or suspends.
 //
 // Gas, sp and the op pointer of the running frame live in locals; ops that need more go through
-// functions on Vm, with gas written back before and read after. An op's body holds its semantics: its
-// static gas and its stack checks were done by the `Bb` or `Section` before it.
+// functions on Vm, with gas written back before and read after. An op's body holds its semantics:
+// its static gas and its stack checks were done by the `Bb` or `Section` before it.
 #ifndef WARPEVM_INTERP_CUH
 #define WARPEVM_INTERP_CUH
 
@@ -435,7 +435,8 @@ stop:
 #undef C
 #undef W
 
-// ---- one launch of one instance -------------------------------------------------------------------
+// ---- one launch of one instance
+// -------------------------------------------------------------------
 
 WE_DEV WE_NOINLINE void load_vm(Vm& vm) {
     const Lane& m = vm.m;

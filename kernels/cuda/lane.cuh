@@ -1,10 +1,10 @@
 // Lane: how device code reaches the memory of one instance.
 //
-// Every access to instance memory goes through here, so that the layout can be changed in one place.
-// WE_TILE instances share a tile in which units of 16 bytes are interleaved: unit u of instance i
-// lies at unit u * WE_TILE + i of the tile, so that the lanes of a warp read neighbouring units.
-// With WE_TILE 1 (the CPU) an instance is one plain piece of memory. Offsets are bytes from the start
-// of the instance. get and set want natural alignment, at most 16.
+// Every access to instance memory goes through here, so that the layout can be changed in one
+// place. WE_TILE instances share a tile in which units of 16 bytes are interleaved: unit u of
+// instance i lies at unit u * WE_TILE + i of the tile, so that the lanes of a warp read
+// neighbouring units. With WE_TILE 1 (the CPU) an instance is one plain piece of memory. Offsets
+// are bytes from the start of the instance. get and set want natural alignment, at most 16.
 #ifndef WARPEVM_LANE_CUH
 #define WARPEVM_LANE_CUH
 

@@ -47,7 +47,8 @@ WE_DEV WE_INLINE u32 load_index(const u32* p) {
 WE_DEV WE_INLINE u32 table_account(const Launch* l, const Addr& addr) {
     const u32* index = (const u32*)l->account_index;
     const TableAccount* t = (const TableAccount*)l->accounts;
-    for (u32 i = hash_account(l->hash_seed, addr) & l->account_mask;; i = (i + 1) & l->account_mask) {
+    u32 mask = l->account_mask;
+    for (u32 i = hash_account(l->hash_seed, addr) & mask;; i = (i + 1) & mask) {
         u32 e = load_index(index + i);
         if (e == 0) return NONE;
         if (same(t[e - 1].addr, addr)) return e - 1;
@@ -58,7 +59,8 @@ WE_DEV WE_INLINE u32 table_account(const Launch* l, const Addr& addr) {
 WE_DEV WE_INLINE u32 table_slot(const Launch* l, u32 account, const u256& key) {
     const u32* index = (const u32*)l->slot_index;
     const TableSlot* t = (const TableSlot*)l->slots;
-    for (u32 i = hash_slot(l->hash_seed, key, account) & l->slot_mask;; i = (i + 1) & l->slot_mask) {
+    u32 mask = l->slot_mask;
+    for (u32 i = hash_slot(l->hash_seed, key, account) & mask;; i = (i + 1) & mask) {
         u32 e = load_index(index + i);
         if (e == 0) return NONE;
         const TableSlot& s = t[e - 1];
@@ -192,8 +194,8 @@ static constexpr u32 ACCOUNT_KEPT_ON_UNDO =
     ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY;
 
 // Takes back every change since the journal had `to` entries. What was read stays read. The touch
-// of precompile 3 stays too (from EIP-161 on): mainnet's history has it so, see EIP-716's discussion
-// of block 2,675,119, and the official tests require it.
+// of precompile 3 stays too (from EIP-161 on): mainnet's history has it so, see EIP-716's
+// discussion of block 2,675,119, and the official tests require it.
 WE_DEV WE_NOINLINE void undo(Vm& vm, u32 to) {
     while (vm.journal > to) {
         u32 j = journal_off(vm, --vm.journal);

@@ -1,5 +1,6 @@
 // A transaction around its frames: the prologue (validity against the state, fees, nonce, access
-// list, authorizations), the opening of the outermost frame, and the epilogue (refund, fees, deletions).
+// list, authorizations), the opening of the outermost frame, and the epilogue (refund, fees,
+// deletions).
 #ifndef WARPEVM_TX_CUH
 #define WARPEVM_TX_CUH
 
@@ -111,7 +112,8 @@ WE_DEV WE_NOINLINE u32 prologue(Vm& vm) {
     if (tx->flags & TX_NO_BALANCE_CHECK) {
         if (lt(balance, to_u256(tx->value))) balance = to_u256(tx->value);
     } else {
-        u256 fee = add(mul(from_u64(tx->gas_limit), to_u256(tx->gas_price)), to_u256(tx->blob_cost));
+        u256 fee = mul(from_u64(tx->gas_limit), to_u256(tx->gas_price));
+        fee = add(fee, to_u256(tx->blob_cost));
         balance = sub(balance, fee);
     }
     WE_ACCW_SET(vm, sender, balance, balance);

@@ -141,8 +141,8 @@ WE_DEV WE_INLINE u32 expand(Vm& vm, u64 end) {
     return expand_slow(vm, end);
 }
 
-// Checks and expands for the range (off, len) as they stand on the stack; both are given back as u32
-// (0, 0 for an empty range, which expands nothing whatever its offset).
+// Checks and expands for the range (off, len) as they stand on the stack; both are given back as
+// u32 (0, 0 for an empty range, which expands nothing whatever its offset).
 WE_DEV WE_INLINE u32 expand_range(Vm& vm, const u256& off, const u256& len, u32& o, u32& n) {
     o = n = 0;
     if (is_zero(len)) return CTL_NEXT;

@@ -1,9 +1,10 @@
 //! The device ABI: every struct, number and limit that host and kernels share, written once.
 //!
-//! `cargo xtask generate` writes `kernels/cuda/generated/abi.cuh` from the tables here; a test fails
-//! when that file is stale. All structs are little-endian, naturally aligned, without padding.
-//! A 256-bit `Word` is four 64-bit limbs, least significant first. Addresses stand in 20 bytes, big
-//! endian, as Ethereum writes them, wherever they are a key; as a `Word` on the EVM stack.
+//! `cargo xtask generate` writes `kernels/cuda/generated/abi.cuh` from the tables here; a test
+//! fails when that file is stale. All structs are little-endian, naturally aligned, without
+//! padding. A 256-bit `Word` is four 64-bit limbs, least significant first. Addresses stand in 20
+//! bytes, big endian, as Ethereum writes them, wherever they are a key; as a `Word` on the EVM
+//! stack.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -48,6 +49,7 @@ macro_rules! device_structs {
         $($(#[doc = $fdoc:literal])* $field:ident: $ty:tt,)*
     })*) => {
         $($(#[doc = $doc])*
+        #[allow(missing_docs, reason = "a field whose name says it all has no comment")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
         #[repr(C)]
         pub struct $name { $($(#[doc = $fdoc])* pub $field: $ty,)* }
@@ -159,8 +161,9 @@ device_consts! {
     /// Code flag: EIP-7702 delegation designator; `delegate` holds its target.
     CODE_DELEGATION = 2;
 
-    /// Bytes of a modexp base, exponent or modulus up to which the device computes it itself.
-    MODEXP_BYTES_DEVICE_MAX = 256;
+    /// Bytes of a modexp base or modulus up to which the device computes it itself: all that is
+    /// valid from Osaka on (EIP-7823). The exponent is read in place and has no limit.
+    MODEXP_BYTES_DEVICE_MAX = 1024;
 }
 
 device_enum! {
@@ -196,7 +199,8 @@ device_enum! {
     /// Run precompile `need_code` on `need_off`, `need_len` with gas `need_gas`; answer in
     /// `resume_ok`, `resume_gas` (gas used) and the return buffer (`ret_len`).
     Precompile = 7,
-    /// Restart in a memory class in which the region `need_code` (a `Region`) holds `need_len` bytes.
+    /// Restart in a memory class in which the region `need_code` (a `Region`) holds `need_len`
+    /// bytes.
     Class = 8,
     /// The step budget is used up: just launch again.
     Steps = 9,
@@ -332,8 +336,8 @@ device_structs! {
         gas_price: Word,
         /// Price per gas that the fee recipient gets: effective price less base fee from London on.
         coinbase_price: Word,
-        /// What the balance must cover: gas limit times maximum fee, value, blob maximum fee. When this
-        /// exceeds 256 bits the host rejects the transaction itself.
+        /// What the balance must cover: gas limit times maximum fee, value, blob maximum fee. When
+        /// this exceeds 256 bits the host rejects the transaction itself.
         max_cost: Word,
         /// Blob gas times blob base fee (EIP-4844), burnt.
         blob_cost: Word,
@@ -530,7 +534,8 @@ device_structs! {
         suspensions: u32,
     }
 
-    /// A call frame. The running frame's `ip`, `sp`, `gas` are in the head; here are the saved ones.
+    /// A call frame. The running frame's `ip`, `sp`, `gas` are in the head; here are the saved
+    /// ones.
     struct Frame {
         value: Word,
         gas: i64,

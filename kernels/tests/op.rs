@@ -6,6 +6,8 @@
 
 #![allow(missing_docs, reason = "a test crate has no readers of its documentation")]
 
+use std::{hint::black_box, time::Instant};
+
 use alloy_primitives::{I256, U256, U512, keccak256};
 use revm::precompile;
 use warpevm_kernels as _;
@@ -127,6 +129,10 @@ impl Rng {
             2 => (U256::from(1) << self.below(256)).wrapping_sub(U256::from(self.below(3))),
             3 => U256::ZERO.wrapping_sub(U256::from(1) << self.below(256)),
             4 => U256::from(self.below(300)),
+            // Small in its low limb only.
+            5 if self.below(2) == 0 => {
+                U256::from(self.below(34)) | (U256::from(1) << (64 + self.below(192)))
+            }
             5 => U256::from(self.u64()),
             6 => {
                 // Limbs of 32 bits that are 0, all ones, a high bit, or random.
@@ -139,10 +145,7 @@ impl Rng {
             7 => {
                 (U256::from(1) << 255usize).wrapping_sub(U256::from(self.below(3))) + U256::from(1)
             }
-            8 => {
-                U256::from(32 * self.below(9)).wrapping_sub(U256::from(1))
-                    + U256::from(self.below(3))
-            }
+            8 => U256::from(32 * self.below(9) + self.below(3)).saturating_sub(U256::from(1)),
             9 | 10 => self.uniform() >> self.below(256),
             _ => self.uniform(),
         }
@@ -334,8 +337,8 @@ fn check_word_op(library: &Library, op: usize) {
         let expected = reference(a, b, c);
         assert!(
             got.value() == expected,
-            "{name} ({}, seed {SEED:#x} + {op})\n a = {a:#x}\n b = {b:#x}\n c = {c:#x}\n got {:#x}\n \
-             expected {expected:#x}",
+            "{name} ({}, seed {SEED:#x} + {op})\n a = {a:#x}\n b = {b:#x}\n c = {c:#x}\n \
+             got {:#x}\n expected {expected:#x}",
             library.name,
             got.value(),
         );
@@ -613,9 +616,12 @@ fn curve_ecrecover() {
         }
         let input = be_bytes(&[hash, v, r, s]);
         let output = precompile::secp256k1::ec_recover_run(&input, u64::MAX).expect("enough gas");
-        let expected =
-            (!output.bytes.is_empty()).then(|| vec![U256::from_be_slice(&output.bytes)]);
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        let expected = (!output.bytes.is_empty()).then(|| vec![U256::from_be_slice(&output.bytes)]);
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(0, &[hash, v, r, s], expected, case);
     }
     assert!(valid > 1000 && invalid > 1000, "{valid} valid and {invalid} invalid inputs");
@@ -636,9 +642,11 @@ fn curve_p256_verify() {
         let hash = rng.word();
         let d = curve.scalar(&mut rng) % n;
         let k = curve.scalar(&mut rng) % n;
-        let (Some(key), Some(nonce), Some(k_inverse)) =
-            (curve.mul(d, Some(curve.generator)), curve.mul(k, Some(curve.generator)), k.inv_mod(n))
-        else {
+        let (Some(key), Some(nonce), Some(k_inverse)) = (
+            curve.mul(d, Some(curve.generator)),
+            curve.mul(k, Some(curve.generator)),
+            k.inv_mod(n),
+        ) else {
             continue;
         };
         let r = nonce.0 % n;
@@ -661,7 +669,11 @@ fn curve_p256_verify() {
         let output =
             precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX).expect("enough gas");
         let expected = (!output.bytes.is_empty()).then(Vec::new);
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(1, &words, expected, case);
     }
     assert!(valid > 300 && invalid > 300, "{valid} valid and {invalid} invalid inputs");
@@ -698,7 +710,11 @@ fn curve_bn254_add() {
         let expected = precompile::bn254::run_add(&be_bytes(&words), 0, u64::MAX)
             .ok()
             .map(|output| point_words(&output.bytes));
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(2, &words, expected, case);
     }
     assert!(valid > 1000 && invalid > 1000, "{valid} valid and {invalid} invalid inputs");
@@ -715,7 +731,11 @@ fn curve_bn254_mul() {
         let expected = precompile::bn254::run_mul(&be_bytes(&words), 0, u64::MAX)
             .ok()
             .map(|output| point_words(&output.bytes));
-        if expected.is_some() { valid += 1 } else { invalid += 1 }
+        if expected.is_some() {
+            valid += 1
+        } else {
+            invalid += 1
+        }
         check_curve(3, &words, expected, case);
     }
     assert!(valid > 500 && invalid > 300, "{valid} valid and {invalid} invalid inputs");
@@ -846,5 +866,214 @@ fn modexp_gas() {
                 library.name
             );
         }
+    }
+}
+
+// ---- timings ----
+
+/// The least nanoseconds per call over some repetitions of `count` calls.
+fn least_ns(count: usize, mut calls: impl FnMut()) -> f64 {
+    (0..30)
+        .map(|_| {
+            let start = Instant::now();
+            calls();
+            start.elapsed().as_nanos() as f64 / count as f64
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn print_row(name: &str, ours: [f64; 2], reference: f64) {
+    println!("{name:<28} {:>10.1} {:>10.1} {reference:>10.1}", ours[0], ours[1]);
+}
+
+/// Nanoseconds per op of both builds and of the reference: run with
+/// `cargo test --release -p warpevm-kernels --test op -- --ignored --nocapture timings`.
+#[test]
+#[ignore = "prints timings, checks nothing"]
+fn timings() {
+    let mut rng = Rng(SEED);
+    println!("{:<28} {:>10} {:>10} {:>10}  ns", "op", "64-bit", "32-bit", "reference");
+    let count = 2000;
+    let masks = [("256/256", 0, 3), ("256/192", 0, 70), ("256/128", 0, 130), ("256/64", 0, 200)];
+    for (op, (name, reference)) in WORD_OPS.iter().enumerate() {
+        let shapes = if ["div", "mod", "sdiv"].contains(name) { &masks[..] } else { &masks[..1] };
+        for (shape, shift_a, shift_b) in shapes {
+            let shift = |x: U256, k: usize| x >> k;
+            let a: Vec<U256> = (0..count).map(|_| shift(rng.uniform(), *shift_a)).collect();
+            let b: Vec<U256> = (0..count).map(|_| shift(rng.uniform(), *shift_b)).collect();
+            let c: Vec<U256> = (0..count).map(|_| rng.uniform()).collect();
+            let words = [&a, &b, &c].map(|x| x.iter().map(|&x| x.into()).collect::<Vec<Word>>());
+            let mut out = vec![ZERO; count];
+            let ours = [0, 1].map(|i| {
+                least_ns(count, || {
+                    // SAFETY: every array holds `count` words.
+                    unsafe {
+                        (LIBRARIES[i].words)(
+                            op as u32,
+                            count as u32,
+                            words[0].as_ptr(),
+                            words[1].as_ptr(),
+                            words[2].as_ptr(),
+                            out.as_mut_ptr(),
+                        );
+                    }
+                })
+            });
+            let mut expected = vec![U256::ZERO; count];
+            let theirs = least_ns(count, || {
+                for i in 0..count {
+                    expected[i] = reference(a[i], b[i], c[i]);
+                }
+                black_box(&expected);
+            });
+            let label = if shapes.len() > 1 { format!("{name} {shape}") } else { (*name).into() };
+            print_row(&label, ours, theirs);
+        }
+    }
+    let data = rng.bytes(4096);
+    for (hash, name, reference) in [
+        (0, "keccak256", hash_word as fn(&[u8]) -> U256),
+        (1, "sha256", |x| {
+            U256::from_be_slice(&precompile::hash::sha256_run(x, u64::MAX).unwrap().bytes)
+        }),
+        (2, "ripemd160", |x| {
+            U256::from_be_slice(&precompile::hash::ripemd160_run(x, u64::MAX).unwrap().bytes)
+        }),
+    ] {
+        for len in [32, 136, 4096] {
+            let mut out = ZERO;
+            // SAFETY: `data` has at least `len` bytes.
+            let ours = LIBRARIES.each_ref().map(|library| {
+                least_ns(100, || {
+                    for _ in 0..100 {
+                        unsafe { (library.hash)(hash, data.as_ptr(), len as u32, &raw mut out) };
+                    }
+                })
+            });
+            let theirs = least_ns(100, || {
+                for _ in 0..100 {
+                    black_box(reference(black_box(&data[..len])));
+                }
+            });
+            print_row(&format!("{name} {len} bytes"), ours, theirs);
+        }
+    }
+    time_precompiles(&mut rng);
+}
+
+fn time_precompiles(rng: &mut Rng) {
+    let (secp, r1) = (secp256k1(), p256());
+    let hash = rng.uniform();
+    let r = secp.generator.0;
+    let key = r1.mul(U256::from(7), Some(r1.generator)).expect("below the order");
+    // A signature with key 7 and nonce 1: s = hash + 7 r.
+    let s = (hash % r1.order).add_mod(r1.generator.0.mul_mod(U256::from(7), r1.order), r1.order);
+    let point = bn254().random_point(rng);
+    let scalar = rng.uniform();
+    type Run = fn(&[u8]);
+    let rows: [(&str, u32, Vec<U256>, Run); 4] = [
+        ("ecrecover", 0, vec![hash, U256::from(27), r, rng.uniform() >> 1usize], |x| {
+            black_box(precompile::secp256k1::ec_recover_run(x, u64::MAX)).ok();
+        }),
+        ("p256_verify", 1, vec![hash, r1.generator.0, s, key.0, key.1], |x| {
+            black_box(precompile::secp256r1::p256_verify(x, u64::MAX)).ok();
+        }),
+        ("bn254_add", 2, vec![point.0, point.1, U256::from(1), U256::from(2)], |x| {
+            black_box(precompile::bn254::run_add(x, 0, u64::MAX)).ok();
+        }),
+        ("bn254_mul", 3, vec![point.0, point.1, scalar], |x| {
+            black_box(precompile::bn254::run_mul(x, 0, u64::MAX)).ok();
+        }),
+    ];
+    for (name, op, input, run) in rows {
+        let words: Vec<Word> = input.iter().map(|&w| w.into()).collect();
+        let bytes = be_bytes(&input);
+        let mut out = [ZERO; 2];
+        let ours = LIBRARIES.each_ref().map(|library| {
+            least_ns(10, || {
+                for _ in 0..10 {
+                    // SAFETY: `words` holds the operation's inputs, `out` its results.
+                    unsafe { (library.curve)(op, words.as_ptr(), out.as_mut_ptr()) };
+                }
+            })
+        });
+        print_row(name, ours, least_ns(10, || (0..10).for_each(|_| run(&bytes))));
+    }
+    for (name, lens) in
+        [("modexp 32^32 mod 32", [32, 32, 32]), ("modexp 256^3 mod 256", [256, 3, 256])]
+    {
+        let mut input = be_bytes(&lens.map(U256::from));
+        input.extend(rng.bytes(lens.iter().sum()));
+        if let Some(last) = input.last_mut() {
+            *last |= 1;
+        }
+        let mut out = vec![0; lens[2]];
+        let [b, e, m] = lens.map(|len| len as u32);
+        let ours = LIBRARIES.each_ref().map(|library| {
+            least_ns(1, || {
+                // SAFETY: the input is readable for its length, `out` has the modulus's length.
+                unsafe {
+                    (library.modexp)(input.as_ptr(), input.len() as u32, b, e, m, out.as_mut_ptr());
+                }
+            })
+        });
+        let theirs = least_ns(1, || {
+            black_box(precompile::modexp::berlin_run(&input, u64::MAX)).ok();
+        });
+        print_row(name, ours, theirs);
+    }
+}
+
+/// The input checks of P256VERIFY that a tampered signature does not reach: each of these inputs
+/// satisfies the equation of the signature and differs from a valid one only in what is checked.
+#[test]
+fn curve_p256_bounds() {
+    let curve = p256();
+    let n = curve.order;
+    let mut rng = Rng(SEED + 4500);
+    let check = |words: [U256; 5], valid: bool| {
+        let output = precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX);
+        assert_eq!(output.expect("enough gas").bytes.is_empty(), !valid, "{words:#x?}");
+        check_curve(1, &words, valid.then(Vec::new), 0);
+    };
+    for _ in 0..20 {
+        let k = rng.uniform() % n;
+        let k_inverse = k.inv_mod(n).expect("a prime order");
+        // A zero hash leaves R = (r / s) Q, on whatever curve Q is: b is in no formula.
+        let sign = |q: (U256, U256)| {
+            let r = curve.mul(k, Some(q)).expect("not infinity").0 % n;
+            [U256::ZERO, r, r.mul_mod(k_inverse, n), q.0, q.1]
+        };
+        let point = curve.random_point(&mut rng);
+        check(sign(point), true);
+        check(sign((point.0, point.1 ^ U256::from(1))), false);
+        // A point whose x leaves room for x + p and x + n in 256 bits.
+        let small = loop {
+            let x = rng.uniform() >> 40usize;
+            let y2 = x.pow_mod(U256::from(3), curve.p);
+            let y2 = y2.add_mod(curve.a.mul_mod(x, curve.p), curve.p).add_mod(curve.b, curve.p);
+            let y = y2.pow_mod((curve.p + U256::from(1)) >> 2usize, curve.p);
+            if y.mul_mod(y, curve.p) == y2 {
+                break (x, y);
+            }
+        };
+        let mut words = sign(small);
+        check(words, true);
+        words[3] += curve.p;
+        check(words, false);
+        // The small point as R = k Q: r + n instead of r.
+        let key = curve.mul(k_inverse, Some(small)).expect("not infinity");
+        let mut words = [U256::ZERO, small.0, small.0.mul_mod(k_inverse, n), key.0, key.1];
+        check(words, true);
+        words[1] += n;
+        check(words, false);
+        // A small s under the key 7, with the hash to match; then s + n.
+        let seven = U256::from(7);
+        let key = curve.mul(seven, Some(curve.generator)).expect("below the order");
+        let r = curve.mul(k, Some(curve.generator)).expect("below the order").0 % n;
+        let s = rng.uniform() >> 40usize;
+        let hash = sub_mod(s.mul_mod(k, n), r.mul_mod(seven, n), n);
+        check([hash, r, s, key.0, key.1], true);
+        check([hash, r, s + n, key.0, key.1], false);
     }
 }

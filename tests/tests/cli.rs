@@ -43,6 +43,18 @@ fn a_block_run_as_json_says_all() {
 }
 
 #[test]
+fn the_engine_runs_the_examples_and_equals_revm() {
+    let (block, batch) = (example_block(), example_batch());
+    let ran = warpevm(["run", "--json", "--threads", "2", text(&block), text(&batch)]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let total = ran.json();
+    assert_eq!((&total["backend"], &total["mismatches"]), (&"cpu".into(), &0.into()));
+    assert_eq!(total["validated"], total["transactions"]);
+    assert!(total["bytes_per_instance"].as_u64() > Some(0), "{total}");
+    assert!(total["suspensions"]["account"].as_u64() > Some(0), "{total}");
+}
+
+#[test]
 fn a_wrong_header_fails_the_run() {
     let folder = temp_dir("wrong-header");
     common::copy_files(&example_block(), &folder);
@@ -78,6 +90,24 @@ fn one_block_of_an_archive_and_several_inputs() {
     let total = ran.json();
     assert_eq!((&total["blocks"], &total["transactions"]), (&2.into(), &2.into()));
     assert_eq!(total["header_checks_not_checkable"], 2);
+}
+
+#[test]
+fn a_graph_is_printed_in_every_format() {
+    // PUSH1 1, PUSH1 2, ADD, PUSH1 0, SSTORE, STOP
+    let code = "0x6001600201600055 00".replace(' ', "");
+    let stats = warpevm(["graph", &code, "--format", "stats"]).json();
+    assert_eq!((&stats["code_bytes"], &stats["opcodes"]), (&9.into(), &6.into()));
+    assert!(warpevm(["graph", &code, "--format", "json"]).json().is_object());
+    assert!(warpevm(["graph", &code, "--format", "dot"]).stdout.starts_with("digraph"));
+    assert!(warpevm(["graph", &code, "--spec", "london"]).stdout.contains("ebb0"));
+    let token = common::workspace().join("host/examples/artifacts/Token.json");
+    let token = warpevm(["graph", text(&token), "--format", "stats"]).json();
+    assert!(token["code_bytes"].as_u64() > Some(1000), "{token}");
+    let bad = warpevm(["graph", "0x6z"]);
+    assert_eq!(bad.code, 1);
+    assert!(bad.stderr.contains("'0x6z' is neither a file nor hex digits"), "{}", bad.stderr);
+    assert_eq!(warpevm(["graph", &code, "--spec", "paris9"]).code, 2);
 }
 
 #[test]

@@ -7,8 +7,6 @@ use alloy_primitives::{U256, keccak256};
 use warpevm_compiler::opcode::op;
 use warpevm_compiler::{Op, OpKind, Operand, Program};
 
-thread_local! { pub static TRACE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) }; }
-
 struct Machine<'a> {
     program: &'a Program,
     slots: Vec<U256>,
@@ -16,13 +14,33 @@ struct Machine<'a> {
     at: usize,
     code: &'a [u8],
     ops: u64,
+    /// Per op: how many edges lead to the `Bb` there.
+    edges: Vec<u32>,
+}
+
+/// How many ways lead to each bb; the jump table counts as many.
+fn edges(program: &Program) -> Vec<u32> {
+    let mut edges = vec![0; program.ops.len()];
+    edges[program.entry as usize] += 2;
+    program.jump_table.iter().for_each(|to| edges[*to as usize] += 2);
+    for (at, op) in program.ops.iter().enumerate() {
+        let kind = OpKind::from_code(op.code).expect("verified");
+        if kind.shape().contains('J') {
+            edges[op.imm as usize] += 1;
+        }
+        let falls = kind.shape().contains('J') && kind != OpKind::GoTo;
+        if falls || matches!(kind, OpKind::Fall | OpKind::JumpI) {
+            edges[at + 1] += 1;
+        }
+    }
+    edges
 }
 
 /// Runs `program` and says how many ops it took.
 pub fn run(program: &Program, code: &[u8], world: &mut World) -> (Result<End, Halt>, u64) {
     let slots = vec![POISON; 3000];
     let at = program.entry as usize;
-    let mut machine = Machine { program, slots, sp: 0, at, code, ops: 0 };
+    let mut machine = Machine { program, slots, sp: 0, at, code, ops: 0, edges: edges(program) };
     loop {
         match machine.step(world) {
             Ok(None) => {}
@@ -32,7 +50,7 @@ pub fn run(program: &Program, code: &[u8], world: &mut World) -> (Result<End, Ha
     }
 }
 
-/// What slots hold that nobody wrote in this bb.
+/// What slots hold that nobody wrote since a bb with several ways in began.
 const POISON: U256 = U256::from_limbs([0xdead, 0xbeef, 0xdead, 0xbeef]);
 
 impl Machine<'_> {
@@ -53,8 +71,11 @@ impl Machine<'_> {
         if self.sp < i64::from(op.a.0) || self.sp + i64::from(op.b.0) > 1024 {
             return Err(Halt("stack"));
         }
-        let window = self.sp as usize..self.sp as usize + usize::from(op.c.0);
-        self.slots[window].fill(POISON);
+        // A bb with one way in may read what the bb before it left above `sp`.
+        if self.edges[self.at - 1] != 1 {
+            let window = self.sp as usize..self.sp as usize + usize::from(op.c.0);
+            self.slots[window].fill(POISON);
+        }
         world.charge(u64::from(op.imm))
     }
 
@@ -63,19 +84,6 @@ impl Machine<'_> {
         let kind = OpKind::from_code(op.code).expect("verified");
         self.at += 1;
         self.ops += 1;
-        if TRACE.with(|t| t.get()) {
-            println!(
-                "{:5} {:14} d{:?} {:?} {:?} {:?} x{} imm {:#x}",
-                self.at - 1,
-                kind.name(),
-                op.dst,
-                op.a,
-                op.b,
-                op.c,
-                op.x,
-                op.imm
-            );
-        }
         let shape = kind.shape();
         let arg = |letter: char, operand: Operand| match shape.split('E').next() {
             Some(head) if head.contains(letter) => self.get(operand),

@@ -1,8 +1,8 @@
 //! Compiled programs do what the bytecode says: same end, same gas, same effects in the same order.
 
 mod alu;
+mod counts;
 mod lowered;
-mod probe;
 mod programs;
 mod stack;
 mod world;

@@ -42,7 +42,7 @@ pub struct World {
     pub return_data: Vec<u8>,
     pub call_data: Vec<u8>,
     pub events: Vec<Event>,
-    pub zero_storage: bool,
+    /// CALLVALUE is 0.
     pub no_value: bool,
     calls: u64,
 }
@@ -63,7 +63,6 @@ impl World {
             return_data: Vec::new(),
             call_data: call_data.to_vec(),
             events: Vec::new(),
-            zero_storage: false,
             no_value: false,
             calls: 0,
         }
@@ -153,9 +152,6 @@ impl World {
     pub fn sload(&mut self, key: U256) -> Result<U256, Halt> {
         let cold = self.warm.insert(key);
         self.charge(if cold && self.spec >= Spec::Berlin { 2000 } else { 0 })?;
-        if self.zero_storage {
-            return Ok(self.storage.get(&key).copied().unwrap_or_default());
-        }
         Ok(self.storage.get(&key).copied().unwrap_or_else(|| self.outside("slot", key)))
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod devices;
+mod graph;
 mod output;
 mod run;
 mod runner;
@@ -38,6 +39,8 @@ enum Command {
     },
     /// Runs the official state tests: state root and logs hash of every case.
     Statetest(statetest::Statetest),
+    /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
+    Graph(graph::GraphArgs),
     /// Lists the devices that this build can run on.
     Devices {
         /// Prints JSON.
@@ -163,6 +166,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
         Command::Statetest(args) => statetest::run(args),
+        Command::Graph(args) => graph::graph(args),
         Command::Devices { json } => devices::devices(*json),
     };
     match result {

@@ -2,7 +2,7 @@
 
 use super::compare::{self, Comparison};
 use super::output::{Progress, line};
-use super::runner::{Ran, Runner};
+use super::runner::{Ran, Runner, invalid};
 use super::summary::Summary;
 use super::{OnMismatch, RunArgs};
 use anyhow::Context;
@@ -12,8 +12,9 @@ use std::path::Path;
 use std::time::Instant;
 use warpevm::header;
 use warpevm::input::{self, BatchInput, BlockInput, BlockSource, Input};
+use warpevm::reference;
 use warpevm::types::{Env, Fallback, Outcome, Transaction};
-use warpevm::validate::{self, Validate, Validation, Wrong};
+use warpevm::validate::{self, Validation, Wrong};
 
 /// How many differences are printed for one block or batch.
 const MISMATCHES_SHOWN_MAX: usize = 10;
@@ -89,17 +90,18 @@ fn one_block(
     summary.report(&ran.report, ran.seconds);
     let started = Instant::now();
     let mode = args.validate.into();
-    let mut validation = validate::validate_block(block, &ran.outcomes, mode)?;
-    if args.on_mismatch == OnMismatch::Revm
-        && mode == Validate::Sample
-        && !validation.wrong.is_empty()
-    {
-        // What is wrong in the sample may be wrong elsewhere, and what follows may rest on it.
-        validation = validate::validate_block(block, &ran.outcomes, Validate::Full)?;
-    }
+    let validation = validate::validate_block(block, &ran.outcomes, mode)?;
     summary.stage("validate", started.elapsed().as_secs_f64());
+    let rejected = ran.outcomes.last().and_then(|last| last.result.clone().err());
+    if let (Some(reason), true) = (rejected, validation.wrong.is_empty()) {
+        return Err(invalid(block, ran.outcomes.len() - 1, &reason));
+    }
     let name = format!("block-{}", block.number);
-    let shown = settle(args, &mut summary, &mut ran, &validation, &name)?;
+    let shown = settle(args, &mut summary, &ran, &validation, &name)?;
+    if args.on_mismatch == OnMismatch::Revm && !validation.wrong.is_empty() {
+        // What follows a wrong result may rest on it: revm decides on the whole block.
+        replace(&mut summary, &mut ran, reference::execute_block(block)?.into_iter().enumerate());
+    }
     let started = Instant::now();
     let checks = header::check(&block.header, &block.env, &block.transactions, &ran.outcomes);
     summary.stage("header", started.elapsed().as_secs_f64());
@@ -144,14 +146,14 @@ fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Res
             validate::validate_calls(&part.env, &calls, &ran.outcomes, &batch.state, mode)?;
         summary.stage("validate", started.elapsed().as_secs_f64());
         for wrong in &mut validation.wrong {
-            let call = part.calls[wrong.transaction];
+            let call = part.calls[wrong.index];
             wrong.mismatches.iter_mut().for_each(|mismatch| mismatch.transaction = call);
         }
         let stem = Path::new(&batch.place).file_stem().unwrap_or_default().to_string_lossy();
         shown.extend(settle(
             args,
             &mut summary,
-            &mut ran,
+            &ran,
             &validation,
             &format!("{stem}-{index}"),
         )?);
@@ -173,12 +175,11 @@ fn show(shown: &[String], print: impl Fn(&String) -> anyhow::Result<()>) -> anyh
     shown.iter().map(|text| format!("  {text}")).try_for_each(|text| print(&text))
 }
 
-/// Counts what the validation found, writes reproducers, and in production takes revm's results.
-/// Returns what there is to say about it.
+/// Counts what the validation found and writes reproducers. Returns what there is to say about it.
 fn settle(
     args: &RunArgs,
     summary: &mut Summary,
-    ran: &mut Ran,
+    ran: &Ran,
     validation: &Validation,
     name: &str,
 ) -> anyhow::Result<Vec<String>> {
@@ -194,20 +195,27 @@ fn settle(
     for wrong in validation.wrong.iter().take(REPRODUCERS_MAX) {
         shown.push(format!("reproducer: {}", reproduce(&args.reproducers, name, wrong)?));
     }
-    if args.on_mismatch == OnMismatch::Revm {
-        for wrong in &validation.wrong {
-            let result = wrong.expected.result.clone();
-            let gas_used = result.as_ref().map_or(0, |executed| executed.gas_used);
-            summary.replaced(gas_used);
-            ran.outcomes[wrong.transaction] =
-                Outcome { result, fallback: Some(Fallback::Mismatch) };
-        }
-    }
     Ok(shown)
 }
 
+/// Takes revm's results, where ours differ.
+fn replace(summary: &mut Summary, ran: &mut Ran, expected: impl Iterator<Item = (usize, Outcome)>) {
+    for (index, expected) in expected {
+        let same = |ours: &Outcome| validate::compare(index, &expected, ours).is_empty();
+        if ran.outcomes.get(index).is_some_and(same) {
+            continue;
+        }
+        let outcome = Outcome { fallback: Some(Fallback::Mismatch), ..expected };
+        summary.replaced(ran.outcomes.get(index), &outcome);
+        match ran.outcomes.get_mut(index) {
+            Some(ours) => *ours = outcome,
+            None => ran.outcomes.push(outcome),
+        }
+    }
+}
+
 fn reproduce(folder: &Path, name: &str, wrong: &Wrong) -> anyhow::Result<String> {
-    let transaction = wrong.mismatches.first().map_or(wrong.transaction, |m| m.transaction);
+    let transaction = wrong.mismatches.first().map_or(wrong.index, |m| m.transaction);
     let name = format!("{name}-transaction-{transaction}");
     let test = wrong.reproducer.to_json(&name)?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

@@ -7,10 +7,10 @@ use std::time::Instant;
 use warpevm::input::{BlockInput, MemoryState};
 use warpevm::reference::{self, system_calls_after, system_calls_before};
 use warpevm::types::{Backend, Env, Outcome, Rejected, Report, Transaction};
-use warpevm::{Config, Engine, Error, State};
+use warpevm::{BlockResult, Config, Engine, Error, State};
 
 /// The error of a block with a transaction that is not valid, which makes the block invalid.
-fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error {
+pub(crate) fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error {
     let sender = block.transactions.get(index).map(|tx| tx.caller).unwrap_or_default();
     let hint = match block.state.accounts.contains_key(&sender) {
         true => String::new(),
@@ -18,6 +18,9 @@ fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error
     };
     anyhow::anyhow!("transaction {index} is not valid: {reason}{hint}")
 }
+
+/// A block's result, or which transaction is not valid and why.
+type Executed = Result<BlockResult, (usize, Rejected)>;
 
 /// A backend, set up.
 pub(crate) struct Runner {
@@ -27,6 +30,7 @@ pub(crate) struct Runner {
 
 /// What a backend made of an input.
 pub(crate) struct Ran {
+    /// One outcome for each transaction; of a block only up to one that is not valid.
     pub outcomes: Vec<Outcome>,
     pub report: Report,
     /// Wall-clock seconds of it all.
@@ -51,25 +55,40 @@ impl Runner {
         Ok(Runner { backend, engine })
     }
 
-    /// Executes a block, system calls and withdrawals included.
+    /// Executes a block, system calls and withdrawals included. A transaction that is not valid
+    /// ends it: its outcome is the last one.
     pub(crate) fn block(&self, block: &BlockInput) -> anyhow::Result<Ran> {
         let start = Instant::now();
         if self.backend == Backend::Revm {
-            let outcomes = reference::execute_block(block)?;
-            let mut rejected = outcomes.iter().enumerate();
-            let first = rejected.find_map(|(i, o)| Some((i, o.result.as_ref().err()?)));
-            return match first {
-                Some((index, reason)) => Err(invalid(block, index, reason)),
-                None => Ok(revm(outcomes, start)),
-            };
+            let mut outcomes = reference::execute_block(block)?;
+            let rejected = outcomes.iter().position(|outcome| outcome.result.is_err());
+            outcomes.truncate(rejected.map_or(outcomes.len(), |index| index + 1));
+            return Ok(revm(outcomes, start));
         }
+        let (result, rejected) = match self.execute(block, block.transactions.len())? {
+            Ok(result) => (result, None),
+            // Only a valid block has a result. What the transactions before have is found again.
+            Err((index, reason)) => match self.execute(block, index)? {
+                Ok(result) => (result, Some(reason)),
+                Err((_, reason)) => anyhow::bail!("a valid prefix of a block is not: {reason}"),
+            },
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let (mut outcomes, report) = (result.outcomes, result.report);
+        outcomes.extend(rejected.map(|reason| Outcome { result: Err(reason), fallback: None }));
+        Ok(Ran { outcomes, report, seconds })
+    }
+
+    /// Executes the first `count` transactions of a block; or which one is not valid, and why.
+    fn execute(&self, block: &BlockInput, count: usize) -> anyhow::Result<Executed> {
         let mut state = State::new(&block.state)?;
         let spec = block.env.spec;
         for (to, data) in system_calls_before(spec, &block.header) {
             self.engine.system_call(&block.env, to, data, &mut state)?;
         }
-        let result = match self.engine.execute(&block.env, &block.transactions, &mut state) {
-            Err(Error::Rejected { index, reason }) => return Err(invalid(block, index, &reason)),
+        let transactions = &block.transactions[..count];
+        let result = match self.engine.execute(&block.env, transactions, &mut state) {
+            Err(Error::Rejected { index, reason }) => return Ok(Err((index, reason))),
             result => result?,
         };
         for withdrawal in &block.withdrawals {
@@ -78,8 +97,7 @@ impl Runner {
         for to in system_calls_after(spec) {
             self.engine.system_call(&block.env, *to, Bytes::new(), &mut state)?;
         }
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(Ran { outcomes: result.outcomes, report: result.report, seconds })
+        Ok(Ok(result))
     }
 
     /// Simulates calls on a snapshot, which is read from its start.

@@ -57,7 +57,8 @@ impl Executor for Device {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let with_storage = state.accounts_with_storage();
         let probe = move |address| with_storage.contains(&address);
-        let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe(Box::new(probe));
+        let state =
+            State::new(state).map_err(|e| e.to_string())?.with_storage_probe(Box::new(probe));
         let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
         let outcomes = batch.map_err(|e| e.to_string())?.outcomes;
         outcomes.into_iter().next().ok_or_else(|| "the batch gave no outcome".to_owned())
@@ -69,7 +70,9 @@ pub(crate) fn run(args: &Statetest) -> Result<bool> {
     rayon::ThreadPoolBuilder::new().num_threads(args.jobs).build_global().ok();
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(Revm),
-        backend => Box::new(Device(Engine::new(Config { backend, threads: 1, ..Config::default() })?)),
+        backend => {
+            Box::new(Device(Engine::new(Config { backend, threads: 1, ..Config::default() })?))
+        }
     };
     let mut total = Summary::default();
     for path in &args.paths {

@@ -4,7 +4,7 @@ use super::output::{duration, line, percent};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use warpevm::header::HeaderCheck;
-use warpevm::types::{Backend, Fallback, Report};
+use warpevm::types::{Backend, Fallback, Outcome, Report};
 
 /// A block's, a batch's or a whole run's results. The field names are those of `--json`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -85,11 +85,21 @@ impl Summary {
         *self.seconds.entry(stage.to_owned()).or_default() += seconds;
     }
 
-    /// A transaction whose result was wrong and replaced by revm's.
-    pub(crate) fn replaced(&mut self, gas_used: u64) {
+    /// A result that was wrong, or missing, and was replaced by revm's.
+    pub(crate) fn replaced(&mut self, ours: Option<&Outcome>, expected: &Outcome) {
+        let gas = |outcome: &Outcome| outcome.result.as_ref().map_or(0, |e| e.gas_used);
+        match ours {
+            Some(ours) => {
+                self.gas_used = self.gas_used.saturating_sub(gas(ours));
+                if ours.fallback.is_none() {
+                    self.resident.0 = self.resident.0.saturating_sub(1);
+                    self.resident.1 = self.resident.1.saturating_sub(gas(ours));
+                }
+            }
+            None => self.transactions += 1,
+        }
+        self.gas_used += gas(expected);
         *self.fallbacks.entry(Fallback::Mismatch).or_default() += 1;
-        self.resident.0 = self.resident.0.saturating_sub(1);
-        self.resident.1 = self.resident.1.saturating_sub(gas_used);
         self.settle();
     }
 

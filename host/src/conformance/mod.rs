@@ -1,6 +1,7 @@
 //! Runs the official Ethereum tests: whole files, every case, with state roots and logs hashes.
 //!
-//! Nothing is skipped silently: a case passes, fails with a reason, or is counted as skipped with one.
+//! Nothing is skipped silently: a case passes, fails with a reason, or is counted as skipped with
+//! one.
 
 pub mod files;
 pub mod state_test;

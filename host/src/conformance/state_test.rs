@@ -440,8 +440,10 @@ fn signed_chain_id(bytes: Option<&Bytes>, tx_type: u8, chain_id: u64) -> Option<
 
 fn authorizations(
     t: &TestTransaction,
-) -> Result<Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>, String>
-{
+) -> Result<
+    Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>,
+    String,
+> {
     let list = t.authorization_list.as_deref().unwrap_or_default();
     list.iter()
         .map(|a| {

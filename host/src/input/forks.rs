@@ -29,9 +29,9 @@ const BY_TIMESTAMP: [(u64, Spec); 4] = [
 /// First second and update fraction of the blob parameter forks of mainnet, BPO2 and BPO1.
 const BLOB_FRACTIONS: [(u64, u64); 2] = [(1_767_747_671, 11_684_671), (1_765_290_071, 8_346_193)];
 
-/// The largest quotient of excess blob gas and update fraction that is computed. The fee is e to the
-/// power of it in wei: beyond e^50 (5,000 ether for one gas) nothing can be paid, and the formula's
-/// 128-bit steps would overflow.
+/// The largest quotient of excess blob gas and update fraction that is computed. The fee is e to
+/// the power of it in wei: beyond e^50 (5,000 ether for one gas) nothing can be paid, and the
+/// formula's 128-bit steps would overflow.
 const BLOB_FEE_EXPONENT_MAX: u64 = 50;
 
 /// The spec of a mainnet block.
@@ -53,7 +53,8 @@ pub fn blob_fraction(spec: Spec) -> u64 {
     }
 }
 
-/// The update fraction of a mainnet block; later than Osaka it changes without a new spec (EIP-7892).
+/// The update fraction of a mainnet block; later than Osaka it changes without a new spec
+/// (EIP-7892).
 pub fn mainnet_blob_fraction(spec: Spec, timestamp: u64) -> u64 {
     let late = BLOB_FRACTIONS.iter().find(|(from, _)| timestamp >= *from);
     late.map_or_else(|| blob_fraction(spec), |(_, fraction)| *fraction)

@@ -50,8 +50,8 @@ pub struct UnknownCode(pub B256);
 impl DBErrorMarker for UnknownCode {}
 
 impl MemoryState {
-    /// Adds a code and returns its hash with it. A code that starts like a delegation (EIP-7702) but
-    /// is none is plain code.
+    /// Adds a code and returns its hash with it. A code that starts like a delegation (EIP-7702)
+    /// but is none is plain code.
     pub fn add_code(&mut self, bytes: Bytes) -> (B256, Bytecode) {
         let hash = keccak256(&bytes);
         let code = self.codes.entry(hash).or_insert_with(|| bytecode(bytes)).clone();

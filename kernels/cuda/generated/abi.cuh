@@ -35,7 +35,7 @@ static constexpr u32 TX_HAS_AUTHORIZATIONS = 0x20u;
 static constexpr u32 AUTH_VALID = 0x1u;
 static constexpr u32 CODE_COMPILED = 0x1u;
 static constexpr u32 CODE_DELEGATION = 0x2u;
-static constexpr u32 MODEXP_BYTES_DEVICE_MAX = 0x100u;
+static constexpr u32 MODEXP_BYTES_DEVICE_MAX = 0x400u;
 
 static constexpr u32 STATUS_READY = 0;
 static constexpr u32 STATUS_DONE = 1;

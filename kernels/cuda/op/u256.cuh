@@ -942,7 +942,9 @@ WE_DEV WE_NOINLINE u256 exp(const u256& base, const u256& exponent) {
     if (low_u64(base) == 2 && fits_u64(base)) return shl(exponent, r);
     WE_ROLL
     while (true) {
-        if ((e.w[0] & 1) != 0) r = mul(r, b);
+        // Unconditional: it overlaps with the squaring, and exponent bits are hard to predict.
+        u256 product = mul(r, b);
+        r = select((e.w[0] & 1) != 0, product, r);
         e = shr_bits(e, 1, 0);
         if (is_zero(e)) break;
         b = mul(b, b);

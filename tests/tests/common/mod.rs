@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
-use warpevm_tests::fixtures::workspace;
+pub use warpevm_tests::fixtures::workspace;
 
 /// The archive of mainnet blocks among the fixtures.
 pub const MAINNET: &str = "mainnet/mainnet-dev.tar.zst";
