@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use warpevm_compiler::{Options, Spec, compile_with, verify};
 use world::World;
 
-const GAS: u64 = 200_000;
+const GAS: u64 = 2_000_000;
 
 /// Compiles and runs `code` both ways and compares all that can be seen.
 fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result<(), String> {
@@ -72,7 +72,11 @@ fn spec() -> impl Strategy<Value = Spec> {
 
 fn cases(default: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
-    ProptestConfig { cases: cases.unwrap_or(default), ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: cases.unwrap_or(default),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
