@@ -37,7 +37,8 @@ fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result
             }
             let differ = want.events.iter().zip(&got.events).find(|(want, got)| want != got);
             Err(format!(
-                "first event that differs: {differ:#?}\nwant {want_end:?} gas {} memory {} events {}\n\
+                "first event that differs: {differ:#?}\n\
+                 want {want_end:?} gas {} memory {} events {}\n\
                  got {got_end:?} gas {} memory {} events {}\nstorage {} transient {} warm {}",
                 want.gas,
                 want.memory.len(),

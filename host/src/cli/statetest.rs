@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Statetest) -> Result<bool> {
     for path in &args.paths {
         let summary = run_path(args, path, executor.as_ref())
             .with_context(|| format!("cannot run {}", path.display()))?;
-        total = total.add(summary);
+        total = total.merged(summary);
     }
     print(args, &total)?;
     let resident = total.residency() >= args.min_residency;
@@ -111,7 +111,7 @@ fn run_path(args: &Statetest, path: &std::path::Path, executor: &dyn Executor) -
             .collect();
         waiting.clear();
         let mut sum = total.lock().unwrap_or_else(|e| e.into_inner());
-        *sum = results?.into_iter().fold(std::mem::take(&mut *sum), Summary::add);
+        *sum = results?.into_iter().fold(std::mem::take(&mut *sum), Summary::merged);
         Ok(())
     };
     let mut failed = Ok(());
