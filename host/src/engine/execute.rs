@@ -2,13 +2,13 @@
 //!
 //! One thread walks in order. With several threads, when the walk meets a transaction that has to
 //! run, it and those of a window behind it run ahead on all threads, on the state as it is then,
-//! which does not change meanwhile. A transaction that ran ahead is committed as it is if every value
-//! that it observed is still what the table has when the walk comes to it; else it runs again, on the
-//! table as it is then, which is what sequential execution would do. So the result is that of
-//! sequential execution whatever ran ahead.
+//! which does not change meanwhile. A transaction that ran ahead is committed as it is if every
+//! value that it observed is still what the table has when the walk comes to it; else it runs
+//! again, on the table as it is then, which is what sequential execution would do. So the result is
+//! that of sequential execution whatever ran ahead.
 //!
-//! Some run ahead in vain. One whose last reads will be written by one before it waits, and one that
-//! was in vain several times is left to the walk.
+//! Some run ahead in vain. One whose last reads will be written by one before it waits, and one
+//! that was in vain several times is left to the walk.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
