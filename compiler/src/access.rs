@@ -7,13 +7,15 @@
 //! the accesses on all paths from the start of the code that can succeed with that selector.
 //!
 //! # Method
-//! Paths are walked over the ebbs with a stack and a memory of expressions. A branch whose condition
-//! is constant (the dispatcher's comparisons are, once the selector is) goes one way, all others
-//! both ways. Paths that end in a revert are dropped: what they read does not conflict with anyone.
+//! Paths are walked over the ebbs with a stack and a memory of expressions. A branch whose
+//! condition is constant (the dispatcher's comparisons are, once the selector is) goes one way, all
+//! others both ways. Paths that end in a revert are dropped: what they read does not conflict with
+//! anyone.
 //!
 //! # Soundness
-//! None is claimed: a set is a prediction. `complete` says that no path was cut and no key was unknown;
-//! callee accesses are never part of it. Wrong predictions cost time in the host, never a result.
+//! None is claimed: a set is a prediction. `complete` says that no path was cut and no key was
+//! unknown; callee accesses are never part of it. Wrong predictions cost time in the host, never a
+//! result.
 
 use crate::analysis::Analysis;
 use crate::flow::{EbbId, Term};

@@ -1,10 +1,10 @@
 //! The dependency graphs of ebbs: SSA nodes in program order.
 //!
 //! # Terms
-//! A *node* is one op with SSA operands. Nodes stand in an order that is a legal schedule. `Section`
-//! and `MemExpand` are nodes too: they carry the gas of the nodes around them. The *exit* is the
-//! stack that the ebb leaves. A *region* is a tree of ebbs, each with one predecessor, that are
-//! built together: a value of one ebb is known by name in all ebbs below it. Entry values and
+//! A *node* is one op with SSA operands. Nodes stand in an order that is a legal schedule.
+//! `Section` and `MemExpand` are nodes too: they carry the gas of the nodes around them. The *exit*
+//! is the stack that the ebb leaves. A *region* is a tree of ebbs, each with one predecessor, that
+//! are built together: a value of one ebb is known by name in all ebbs below it. Entry values and
 //! slots are those of the region's root.
 
 use crate::flow::EbbId;

@@ -5,8 +5,8 @@
 //!
 //! # Soundness
 //! A backward may-analysis: a depth is live before an ebb if one of its insts reads it (DUP, SWAP
-//! and POP only move values), or if its value stands at a live depth after it. After a computed jump
-//! everything is live. It begins with the empty sets, so it holds only at the fixpoint; if the
+//! and POP only move values), or if its value stands at a live depth after it. After a computed
+//! jump everything is live. It begins with the empty sets, so it holds only at the fixpoint; if the
 //! rounds run out before, everything is live everywhere. What later passes do only removes reads.
 
 use crate::flow::{Abs, EbbId, Flow, Words};

@@ -1,18 +1,18 @@
 //! Lowers regions to the ops of a [`Program`]: layout, slots, exit moves, jumps.
 //!
 //! # Terms
-//! All slots here are relative to the `sp` at the entry of the region's root; ops get them relative to
-//! their own bb's. *Low* slots are those of EVM stack positions, *temporaries* stand above all of
-//! them. A low slot *holds* a value if that is its content; a value *resides* in the slot that its
-//! readers use. The *home* of a value is a low slot that must hold it at an exit of the region.
+//! All slots here are relative to the `sp` at the entry of the region's root; ops get them relative
+//! to their own bb's. *Low* slots are those of EVM stack positions, *temporaries* stand above all
+//! of them. A low slot *holds* a value if that is its content; a value *resides* in the slot that
+//! its readers use. The *home* of a value is a low slot that must hold it at an exit of the region.
 //!
 //! # Soundness
 //! A result is written to its home at once only if nothing reads the value that resides there any
-//! more: no node, terminator, exit move or part below. Otherwise it waits in a temporary for the exit
-//! moves; they save a value that is still needed from a slot that they overwrite. An op reads its
-//! operands before it writes its result, so it may write a slot that it reads last; calls and
-//! creations, which return to their frame later, never do. A part below begins with the slots
-//! as the part above left them: it has no other predecessor.
+//! more: no node, terminator, exit move or part below. Otherwise it waits in a temporary for the
+//! exit moves; they save a value that is still needed from a slot that they overwrite. An op reads
+//! its operands before it writes its result, so it may write a slot that it reads last; calls and
+//! creations, which return to their frame later, never do. A part below begins with the slots as
+//! the part above left them: it has no other predecessor.
 
 use crate::build::{Builder, negated};
 use crate::cfg::BbId;

@@ -1,14 +1,15 @@
 //! The lowered form: what a device runs.
 //!
-//! A [`Program`] is a flat list of 16-byte [`Op`]s over *frame slots*. A call frame owns a window of
-//! slots; `sp` is the absolute slot just above the EVM stack at the entry of the running bb.
+//! A [`Program`] is a flat list of 16-byte [`Op`]s over *frame slots*. A call frame owns a window
+//! of slots; `sp` is the absolute slot just above the EVM stack at the entry of the running bb.
 //! Operands name slots relative to `sp` (negative: values that were on the EVM stack at bb entry;
 //! zero and above: values the bb pushes, then its temporaries) or constants of the program. So a
-//! program needs no knowledge of the absolute stack height, and a bb reached by a computed jump
-//! at several heights is still one piece of code.
+//! program needs no knowledge of the absolute stack height, and a bb reached by a computed jump at
+//! several heights is still one piece of code.
 //!
 //! # Contract between the lowering and the kernels
-//! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the code.
+//! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the
+//!   code.
 //! - A bb starts with `Bb`. It charges the static gas of the bb's first gas section, checks
 //!   the stack (`height >= a`, `height + b <= 1024`), and reserves `c` slots above `sp`.
 //! - `Section` charges a later gas section of the same bb. A section ends right after every op
@@ -19,21 +20,22 @@
 //!   `MloadK`, `MstoreK`, `Mstore8K`, `KeccakK`, `Keccak1`, `Keccak2` do **no** check: a
 //!   `MemExpand` covers them. All other memory ops check and charge themselves.
 //!   `MemExpand` may move to the start of its section, never across `Msize`.
-//! - Dynamic gas that depends on values (copy words, cold access, `Exp` bytes, log bytes) is charged
-//!   by the op itself, unless the op's comment below says that the section has it.
+//! - Dynamic gas that depends on values (copy words, cold access, `Exp` bytes, log bytes) is
+//!   charged by the op itself, unless the op's comment below says that the section has it.
 //! - Terminators add `x` (signed) to `sp`. Exit values of the bb stand at their final slots:
 //!   the value at exit depth `k` (0 = top) is in slot `x - 1 - k` relative to the old `sp`.
-//! - Slots keep their content over the edge to the next bb. A bb that exactly one edge leads to (which is
-//!   neither the entry nor named by the jump table) may read slots at or above its `sp` that bbs
-//!   before it wrote: what was a temporary there. All other bbs read only what is on the EVM stack.
+//! - Slots keep their content over the edge to the next bb. A bb that exactly one edge leads to
+//!   (which is neither the entry nor named by the jump table) may read slots at or above its `sp`
+//!   that bbs before it wrote: what was a temporary there. All other bbs read only what is on the
+//!   EVM stack.
 //! - An op reads all its operands before it writes `dst`, which may be one of their slots, except
 //!   that the `dst` of calls and creations is never one of theirs.
 //! - Memory of a frame never shrinks: a `MemExpand` (or a checked op with constant operands) in an
 //!   earlier section, or in every bb before, covers as well as one in the same section.
 //! - Only JUMPDESTs that a computed jump of this program can reach need a bb of their own: in a
 //!   program without `Jump` and `JumpI` the jump table is all [`OP_BAD_JUMP`].
-//! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index of
-//!   a `Bb` op (or op 0 or 1).
+//! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index
+//!   of a `Bb` op (or op 0 or 1).
 //!
 //! Numbers and field order are the device ABI; `cargo xtask generate` writes them for C++ and WGSL.
 

@@ -1,8 +1,8 @@
 //! Does a program keep its contract with the kernels?
 //!
 //! # Terms
-//! The rules are those of [`crate::program`]. *Covered bytes* are the least size of EVM memory at an
-//! op, as far as the program itself shows it.
+//! The rules are those of [`crate::program`]. *Covered bytes* are the least size of EVM memory at
+//! an op, as far as the program itself shows it.
 //!
 //! # Soundness
 //! Covered bytes are computed anew from the ops alone, by a forward must-analysis over the bbs:
