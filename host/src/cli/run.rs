@@ -156,6 +156,10 @@ fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Res
         }
         let stem = Path::new(&batch.place).file_stem().unwrap_or_default().to_string_lossy();
         shown.extend(settle(args, &mut summary, &ran, &validation, &format!("{stem}-{index}"))?);
+        if args.on_mismatch == OnMismatch::Revm {
+            let expected = validation.wrong.iter().map(|w| (w.index, w.expected.clone()));
+            replace(&mut summary, &mut ran, expected);
+        }
     }
     if args.json {
         let mut object = serde_json::to_value(&summary)?;
