@@ -32,6 +32,9 @@ pub(crate) struct Statetest {
     /// Threads (0: all cores).
     #[arg(long, default_value_t = 0)]
     jobs: usize,
+    /// Fails when a smaller share of the cases ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    min_residency: f64,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -78,10 +81,15 @@ pub(crate) fn run(args: &Statetest) -> Result<bool> {
     for path in &args.paths {
         let summary = run_path(args, path, executor.as_ref())
             .with_context(|| format!("cannot run {}", path.display()))?;
-        total = total.add(summary);
+        total = total.merged(summary);
     }
     print(args, &total)?;
-    Ok(total.failed == 0)
+    let resident = total.residency() >= args.min_residency;
+    if !resident {
+        let share = total.residency();
+        eprintln!("error: residency {share:.4} is below the {} asked for", args.min_residency);
+    }
+    Ok(resident && total.failed == 0)
 }
 
 fn run_path(args: &Statetest, path: &std::path::Path, executor: &dyn Executor) -> Result<Summary> {
@@ -103,7 +111,7 @@ fn run_path(args: &Statetest, path: &std::path::Path, executor: &dyn Executor) -
             .collect();
         waiting.clear();
         let mut sum = total.lock().unwrap_or_else(|e| e.into_inner());
-        *sum = results?.into_iter().fold(std::mem::take(&mut *sum), Summary::add);
+        *sum = results?.into_iter().fold(std::mem::take(&mut *sum), Summary::merged);
         Ok(())
     };
     let mut failed = Ok(());

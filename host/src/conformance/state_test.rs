@@ -199,7 +199,7 @@ fn trie_account(
 ) -> TrieAccount {
     let slots = storage.into_iter().filter(|(_, value)| !value.is_zero());
     let storage_root = storage_root_unhashed(slots.map(|(key, value)| (B256::from(key), value)));
-    TrieAccount { nonce, balance, storage_root, code_hash, ..Default::default() }
+    TrieAccount { nonce, balance, storage_root, code_hash }
 }
 
 /// Runs every case of one file that `filter` lets through.
@@ -225,7 +225,8 @@ pub fn run_file(
                 let at = post.indexes;
                 let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
                 if filter(&case, fork) {
-                    summary = summary.add(run_case(name, case, fork, unit, post, &state, executor));
+                    summary =
+                        summary.merged(run_case(name, case, fork, unit, post, &state, executor));
                 }
             }
         }
