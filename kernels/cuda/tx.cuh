@@ -108,15 +108,11 @@ WE_DEV WE_NOINLINE u32 prologue(Vm& vm) {
     WE_TRY(find_account(vm, tx->caller, sender));
     WE_TRY(check_sender(vm, sender));
     WE_TRY(load_lists(vm));
-    u256 balance = WE_ACCW(vm, sender, balance);
-    if (tx->flags & TX_NO_BALANCE_CHECK) {
-        if (lt(balance, to_u256(tx->value))) balance = to_u256(tx->value);
-    } else {
+    if (!(tx->flags & TX_NO_BALANCE_CHECK)) {
         u256 fee = mul(from_u64(tx->gas_limit), to_u256(tx->gas_price));
         fee = add(fee, to_u256(tx->blob_cost));
-        balance = sub(balance, fee);
+        WE_ACCW_SET(vm, sender, balance, sub(WE_ACCW(vm, sender, balance), fee));
     }
-    WE_ACCW_SET(vm, sender, balance, balance);
     WE_ACC_SET(vm, sender, nonce, WE_ACC(vm, sender, nonce) + 1);
     observe(vm, sender, ACCOUNT_TOUCHED | ACCOUNT_EXISTS | ACCOUNT_WARM);
     WE_TRY(warm_access_list(vm));
@@ -175,6 +171,20 @@ WE_DEV WE_NOINLINE u32 start_create(Vm& vm, NewFrame& f) {
     return CTL_FRAME;
 }
 
+// Without a balance check, a value that the sender does not have fails the transaction as it would
+// fail a call: nothing moves, a creation's nonce neither, and the gas stays (revm's OutOfFunds).
+WE_DEV WE_NOINLINE u32 check_value(Vm& vm, i64 gas) {
+    u32 sender;
+    if (!(vm.tx->flags & TX_NO_BALANCE_CHECK)) return CTL_NEXT;
+    WE_TRY(find_account(vm, vm.tx->caller, sender));
+    if (!lt(WE_ACCW(vm, sender, balance), to_u256(vm.tx->value))) return CTL_NEXT;
+    if (vm.tx->flags & TX_CREATE) WE_ACC_SET(vm, sender, nonce, WE_ACC(vm, sender, nonce) - 1);
+    vm.gas = gas;
+    vm.end = END_BALANCE;
+    vm.phase = PHASE_EPILOGUE;
+    return CTL_DONE;
+}
+
 WE_DEV WE_INLINE u32 start(Vm& vm) {
     const Tx* tx = vm.tx;
     no_frame(vm);
@@ -183,6 +193,7 @@ WE_DEV WE_INLINE u32 start(Vm& vm) {
     f.caller = tx->caller;
     f.gas = (i64)(tx->gas_limit - tx->intrinsic_gas);
     f.out_off = f.out_len = f.result_slot = 0;
+    WE_TRY(check_value(vm, f.gas));
     return tx->flags & TX_CREATE ? start_create(vm, f) : start_call(vm, f);
 }
 
