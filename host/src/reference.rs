@@ -101,7 +101,8 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 pub struct Sequential<DB: DatabaseRef> {
     evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
     spec: Spec,
-    /// What the block's gas limit leaves, where it is checked. revm itself looks at one transaction.
+    /// What the block's gas limit leaves, where it is checked. revm itself looks at one
+    /// transaction.
     gas_left: Option<u64>,
 }
 

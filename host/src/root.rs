@@ -14,7 +14,7 @@ pub fn trie_account(
 ) -> TrieAccount {
     let slots = storage.into_iter().filter(|(_, value)| !value.is_zero());
     let storage_root = storage_root_unhashed(slots.map(|(key, value)| (B256::from(key), value)));
-    TrieAccount { nonce, balance, storage_root, code_hash, ..Default::default() }
+    TrieAccount { nonce, balance, storage_root, code_hash }
 }
 
 /// The leaf of an account in memory.

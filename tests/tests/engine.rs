@@ -155,7 +155,7 @@ fn a_counter_runs_on_a_snapshot_and_in_order() {
     assert_eq!(outcomes[4].result.as_ref().map(|e| e.logs.len()), Ok(1));
     let reports = execute_checked(&env, &txs, &db);
     assert_eq!(reports[0].replays, 0, "one thread wastes nothing");
-    assert!(reports[1].replays >= 59, "each but the first read an outdated value");
+    assert!(reports[1].replays > 0, "all but the first of a window read an outdated value");
     assert!(reports[1].replays <= 59 * 3, "and was tried a bounded number of times");
 }
 

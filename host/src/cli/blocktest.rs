@@ -24,7 +24,8 @@ pub(crate) struct Blocktest {
     #[arg(long)]
     compare: bool,
     /// Rounds of a comparison, of which the median counts. Each compiles anew.
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
 }
 

@@ -76,6 +76,9 @@ pub(crate) struct RunArgs {
     /// Of a batch: also measures one thread against one thread of revm.
     #[arg(long)]
     pub compare: bool,
+    /// Fails when a smaller share of the transactions ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub min_residency: f64,
     /// Prints a JSON object for each block, and last one object with the totals.
     #[arg(long)]
     pub json: bool,
@@ -100,10 +103,12 @@ enum Workload {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// How many calls, each with a sender and a recipient of its own.
-    #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub calls: u32,
     /// How many rounds are measured, revm and warpevm in turn.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     #[command(flatten)]
     pub engine: EngineArgs,

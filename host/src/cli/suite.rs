@@ -30,6 +30,9 @@ pub(crate) struct SuiteArgs {
     /// Threads (0: all cores).
     #[arg(long, default_value_t = 0)]
     pub jobs: usize,
+    /// Fails when a smaller share of the cases ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub min_residency: f64,
     /// Print one JSON object as the last line.
     #[arg(long)]
     pub json: bool,
@@ -50,7 +53,7 @@ impl SuiteArgs {
         for path in &self.paths {
             let summary = self.run_path(path, run_file);
             let context = || format!("cannot run {}", path.display());
-            total = total.add(summary.with_context(context)?);
+            total = total.merged(summary.with_context(context)?);
         }
         Ok(total)
     }
@@ -62,7 +65,7 @@ impl SuiteArgs {
             let results: Result<Vec<Summary>, _> =
                 waiting.par_iter().map(|file| self.run_one(file, run_file)).collect();
             waiting.clear();
-            total = results?.into_iter().fold(std::mem::take(&mut total), Summary::add);
+            total = results?.into_iter().fold(std::mem::take(&mut total), Summary::merged);
             Ok(())
         };
         files::visit(path, &mut |file| {
@@ -86,7 +89,7 @@ impl SuiteArgs {
         })
     }
 
-    /// Prints a sum; whether every case passed.
+    /// Prints a sum; whether every case passed and enough were resident.
     pub(crate) fn print(&self, total: &Summary) -> Result<bool> {
         let shown = if self.all_failures { usize::MAX } else { FAILURES_SHOWN_MAX };
         for failure in total.failures.iter().take(shown) {
@@ -120,6 +123,11 @@ impl SuiteArgs {
             });
             println!("{object}");
         }
-        Ok(total.failed == 0)
+        let resident = total.residency() >= self.min_residency;
+        if !resident {
+            let share = total.residency();
+            eprintln!("error: residency {share:.4} is below the {} asked for", self.min_residency);
+        }
+        Ok(resident && total.failed == 0)
     }
 }

@@ -97,7 +97,7 @@ pub fn run_file(
             }
         }
         case.summary.resident = u64::from(case.summary.blocks == case.summary.resident_blocks);
-        summary = summary.add(case.summary);
+        summary = summary.merged(case.summary);
         spent.time += case.spent.time;
         spent.gas += case.spent.gas;
     }

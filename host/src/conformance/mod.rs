@@ -76,8 +76,8 @@ impl Summary {
         self.skipped.values().sum()
     }
 
-    /// Adds another sum.
-    pub fn add(mut self, other: Summary) -> Summary {
+    /// The sum of both.
+    pub fn merged(mut self, other: Summary) -> Summary {
         self.passed += other.passed;
         self.failed += other.failed;
         self.resident += other.resident;

@@ -211,7 +211,8 @@ pub fn run_file(
                 let at = post.indexes;
                 let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
                 if filter(&case, fork) {
-                    summary = summary.add(run_case(name, case, fork, unit, post, &state, executor));
+                    summary =
+                        summary.merged(run_case(name, case, fork, unit, post, &state, executor));
                 }
             }
         }
