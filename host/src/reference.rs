@@ -165,12 +165,12 @@ impl<DB: DatabaseRef> Sequential<DB> {
         }
     }
 
-    /// Makes a system call and keeps what it changed. Returns its output.
-    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
+    /// Makes a system call and keeps what it changed.
+    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Executed, ReferenceError> {
         let result = self.evm.system_call(to, data);
         let (outcome, touched) = outcome_of(result.map(|r| (r.result, r.state)), self.spec)?;
         self.commit(touched);
-        Ok(outcome.result.map(|executed| executed.output).unwrap_or_default())
+        outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
     }
 
     /// Adds to a balance.
@@ -235,7 +235,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
             self.credit(withdrawal.address, withdrawal.wei())?;
         }
         let calls = system_calls_after(self.spec).iter();
-        calls.map(|to| self.system_call(*to, Bytes::new())).collect()
+        calls.map(|to| self.system_call(*to, Bytes::new()).map(|call| call.output)).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Commands, their arguments, exit codes: 0 all well, 1 a failure, 2 wrong usage.
 
 mod bench;
+mod blocktest;
 mod compare;
 mod devices;
 mod graph;
@@ -8,6 +9,7 @@ mod output;
 mod run;
 mod runner;
 mod statetest;
+mod suite;
 mod summary;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,7 +40,9 @@ enum Command {
         workload: Workload,
     },
     /// Runs the official state tests: state root and logs hash of every case.
-    Statetest(statetest::Statetest),
+    Statetest(suite::SuiteArgs),
+    /// Runs the official blockchain tests: whole blocks with their headers, valid or not.
+    Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
     /// Lists the devices that this build can run on.
@@ -171,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
         Command::Statetest(args) => statetest::run(args),
+        Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),
         Command::Devices { json } => devices::devices(*json),
     };
