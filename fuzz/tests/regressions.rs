@@ -1,0 +1,57 @@
+//! What the fuzzer found once, each small.
+
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_eips::eip7702::Authorization;
+use alloy_primitives::{Address, B256, Signature, TxKind, U256, hex};
+use revm::context::BlockEnv;
+use revm::context::either::Either;
+use warpevm::{Checks, Env, Spec, Transaction};
+use warpevm_fuzz::case::{Account, Case};
+use warpevm_fuzz::check::{Checker, ENGINES};
+use warpevm_fuzz::world::{User, users};
+
+const CONTRACT: Address = Address::repeat_byte(0xc0);
+
+/// A case in which every user has an ether and the contract has this code.
+fn case(spec: Spec, code: &[u8], txs: Vec<Transaction>, block: bool) -> Case {
+    let mut env = Env { spec, chain_id: 1, block: BlockEnv::default(), checks: Checks::default() };
+    env.block.beneficiary = Address::repeat_byte(0xcb);
+    env.block.gas_limit = u64::MAX;
+    env.block.prevrandao = Some(B256::repeat_byte(1));
+    env.block.set_blob_excess_gas_and_price(0, 5_007_716);
+    let balance = U256::from(10u128.pow(18));
+    let user = |user: &User| Account { address: user.address, balance, ..Default::default() };
+    let mut accounts: Vec<Account> = users().iter().map(user).collect();
+    let storage = vec![(U256::ZERO, U256::ONE), (U256::ONE, U256::from(2))];
+    let (address, balance, code) = (CONTRACT, U256::from(14), code.to_vec().into());
+    accounts.push(Account { address, balance, nonce: 1, code, storage });
+    Case { env, accounts, txs, block, engine: 0, table_seed: 1 }
+}
+
+fn call(user: usize, to: Address) -> Transaction {
+    Transaction {
+        caller: users()[user].address,
+        kind: TxKind::Call(to),
+        gas_limit: 100_000,
+        gas_price: 10,
+        chain_id: Some(1),
+        ..Default::default()
+    }
+}
+
+/// Every engine agrees with revm.
+fn agrees(case: &Case) {
+    for engine in 0..ENGINES {
+        let failure = Checker::default().check(&Case { engine, ..case.clone() });
+        assert_eq!(failure, None, "engine {engine}");
+    }
+}
+
+/// revm's cache gave a deleted account that comes back its old storage.
+#[test]
+fn a_deleted_account_comes_back_without_storage() {
+    let txs = (0..6).map(|user| call(user, CONTRACT)).collect();
+    let mut case = case(Spec::Istanbul, &hex!("6002ff"), txs, true);
+    case.env.block.beneficiary = CONTRACT;
+    agrees(&case);
+}
