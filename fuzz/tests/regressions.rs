@@ -55,3 +55,28 @@ fn a_deleted_account_comes_back_without_storage() {
     case.env.block.beneficiary = CONTRACT;
     agrees(&case);
 }
+
+/// Setting the delegation that an account has already is no change of its code.
+#[test]
+fn the_same_delegation_again() {
+    let user = &users()[1];
+    let tuple = Authorization { chain_id: U256::ONE, address: CONTRACT, nonce: 0 };
+    let hash = tuple.signature_hash();
+    let (signature, recovery) =
+        user.key.sign_prehash_recoverable(hash.as_slice()).expect("32 bytes can be signed");
+    let signature = Signature::from_signature_and_parity(signature, recovery.is_y_odd());
+    let signed = tuple.into_signed(signature);
+    let tx = Transaction {
+        tx_type: 4,
+        gas_priority_fee: Some(1),
+        authorization_list: vec![Either::Left(signed)],
+        ..call(0, user.address)
+    };
+    let mut case = case(Spec::Prague, &[], vec![tx], false);
+    for code in [[&hex!("ef0100")[..], CONTRACT.as_slice()].concat(), Vec::new()] {
+        let own = case.accounts.iter_mut().find(|account| account.address == user.address);
+        own.expect("a user").code = code.into();
+        agrees(&case);
+        agrees(&Case { block: true, ..case.clone() });
+    }
+}

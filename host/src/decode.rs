@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, LogData, U256};
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, Addr, CODE_EMPTY, End, OverlayAccount,
-    OverlaySlot, SLOT_TRANSIENT, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount, Tx, Word,
+    OverlaySlot, SLOT_TRANSIENT, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
+    Tx, Word,
 };
 
 use crate::error::Error;
@@ -183,10 +184,13 @@ fn change_of<'a>(
         return None;
     }
     let wiped = account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0;
+    // A transaction may bring a code (a designator, say) that the account has already.
+    let same_code =
+        account.code == before.code || codes.hash(account.code) == codes.hash(before.code);
     let same = there == was_there
         && account.balance == before.balance
         && account.nonce == before.nonce
-        && account.code == before.code;
+        && same_code;
     if same && !wiped && slots.len() == 0 {
         return None;
     }
@@ -195,7 +199,7 @@ fn change_of<'a>(
         nonce: account.nonce,
         code_hash: codes.hash(account.code),
     });
-    let new_code = there && account.code != before.code;
+    let new_code = there && !same_code;
     Some(AccountChange {
         address: Address::from(account.addr),
         info,
