@@ -80,3 +80,15 @@ fn the_same_delegation_again() {
         agrees(&Case { block: true, ..case.clone() });
     }
 }
+
+/// Without the balance check a call whose value the sender lacks fails, and its gas stays.
+#[test]
+fn a_value_that_the_sender_lacks() {
+    let lacks = Transaction { value: U256::from(10u128.pow(19)), ..call(0, CONTRACT) };
+    let create = Transaction { kind: TxKind::Create, ..lacks.clone() };
+    for spec in [Spec::Frontier, Spec::Istanbul, Spec::Osaka] {
+        let mut case = case(spec, &[0x00], vec![lacks.clone(), create.clone()], false);
+        case.env.checks.balance = false;
+        agrees(&case);
+    }
+}
