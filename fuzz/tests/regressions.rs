@@ -92,3 +92,24 @@ fn a_value_that_the_sender_lacks() {
         agrees(&case);
     }
 }
+
+/// A transaction that names an account without observing it must not bring it back after another
+/// one deleted it.
+#[test]
+fn what_another_transaction_deletes_stays_deleted() {
+    let list = AccessList(vec![AccessListItem { address: CONTRACT, storage_keys: vec![] }]);
+    for spec in [Spec::Frontier, Spec::London] {
+        let listed = spec >= Spec::Berlin;
+        let mut txs = vec![call(0, CONTRACT)];
+        for user in 1..6 {
+            let access_list = if listed { list.clone() } else { AccessList::default() };
+            let to = if user % 2 == 0 { CONTRACT } else { Address::repeat_byte(1) };
+            let tx_type = listed.into();
+            txs.push(Transaction { tx_type, access_list, ..call(user, to) });
+            let second = Transaction { nonce: 1, ..call(user, CONTRACT) };
+            txs.push(second);
+        }
+        // SELFDESTRUCT to 0x02
+        agrees(&case(spec, &hex!("6002ff"), txs, true));
+    }
+}

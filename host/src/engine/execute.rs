@@ -373,7 +373,7 @@ fn commit_ahead<DB: DatabaseRef + Sync>(
     if !ahead.footprint.holds(&table) {
         return Ok(None);
     }
-    ahead.footprint.rebase(&table);
+    ahead.footprint.rebase(&table, session.spec());
     let overlay = ahead.footprint.overlay();
     let codes = session.code_view(worker.temps());
     let mut executed = ahead.executed;
