@@ -113,3 +113,16 @@ fn what_another_transaction_deletes_stays_deleted() {
         agrees(&case(spec, &hex!("6002ff"), txs, true));
     }
 }
+
+/// Kernels count gas in 63 bits; a simulation without a block gas limit may have more.
+#[test]
+fn gas_limits_around_two_to_the_63() {
+    let limits = [i64::MAX as u64 - 1, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
+    // Returns the gas left; or uses it all up.
+    for code in [&hex!("5a60005260206000f3")[..], &hex!("fe")[..]] {
+        let txs = limits.map(|gas_limit| Transaction { gas_limit, ..call(0, CONTRACT) }).to_vec();
+        let mut case = case(Spec::Prague, code, txs, false);
+        case.env.checks.balance = false;
+        agrees(&case);
+    }
+}
