@@ -126,3 +126,15 @@ fn gas_limits_around_two_to_the_63() {
         agrees(&case);
     }
 }
+
+/// Where several reasons hold, the reported one is revm's: nonce and code come before the cost.
+#[test]
+fn a_cost_beyond_256_bits_is_not_the_first_reason() {
+    let dear = Transaction { gas_price: u128::MAX, value: U256::MAX, ..call(0, CONTRACT) };
+    let early = Transaction { nonce: 1, ..dear.clone() };
+    let contract = Transaction { caller: CONTRACT, nonce: 1, ..dear.clone() };
+    for spec in [Spec::Frontier, Spec::Osaka] {
+        let txs = vec![dear.clone(), early.clone(), contract.clone()];
+        agrees(&case(spec, &[0x00], txs, false));
+    }
+}

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, LogData, U256};
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, Addr, CODE_EMPTY, End, OverlayAccount,
-    OverlaySlot, SLOT_TRANSIENT, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
+    OverlaySlot, SLOT_TRANSIENT, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
     Tx, Word,
 };
 
@@ -119,6 +119,7 @@ fn rejected(end: End, tx: &Tx, sender: Option<&OverlayAccount>) -> Rejected {
         End::RejectNonceHigh => Rejected::NonceTooHigh { tx: tx.nonce, state },
         End::RejectSenderCode => Rejected::SenderCode,
         End::RejectNonceMax => Rejected::NonceMax,
+        _ if tx.flags & TX_COST_OVERFLOW != 0 => Rejected::CostOverflow,
         _ => Rejected::Balance {
             cost: U256::from_limbs(tx.max_cost),
             balance: sender.map(|s| U256::from_limbs(s.balance)).unwrap_or_default(),

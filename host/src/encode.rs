@@ -162,10 +162,10 @@ impl Encoder {
         if limit > GAS_LIMIT_DEVICE_MAX {
             return Err(NotEncoded::TooLarge);
         }
-        let max_cost = match tx.max_balance_spending() {
-            Ok(cost) => cost.into_limbs(),
-            Err(_) if self.checks.balance => return Err(Rejected::CostOverflow.into()),
-            Err(_) => [u64::MAX; 4],
+        // Of several reasons to reject it the sender's nonce and code come before its balance.
+        let (max_cost, overflow) = match tx.max_balance_spending() {
+            Ok(cost) => (cost.into_limbs(), 0),
+            Err(_) => ([u64::MAX; 4], abi::TX_COST_OVERFLOW),
         };
         let price = tx.effective_gas_price(self.base_fee.into());
         let london = self.spec >= Spec::London;
@@ -183,7 +183,7 @@ impl Encoder {
             floor_gas,
             nonce: tx.nonce,
             caller: tx.caller.into_array(),
-            flags: self.flags(),
+            flags: self.flags() | overflow,
             ..Default::default()
         };
         match tx.kind {

@@ -38,7 +38,8 @@ WE_DEV WE_NOINLINE u32 check_sender(Vm& vm, u32 sender) {
     }
     if (nonce == ~0ull) return reject(vm, END_REJECT_NONCE_MAX);
     if (!(tx->flags & TX_NO_BALANCE_CHECK) &&
-        lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost))) {
+        ((tx->flags & TX_COST_OVERFLOW) ||
+         lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost)))) {
         return reject(vm, END_REJECT_BALANCE);
     }
     return CTL_NEXT;
