@@ -38,7 +38,8 @@ WE_DEV WE_NOINLINE u32 check_sender(Vm& vm, u32 sender) {
     }
     if (nonce == ~0ull) return reject(vm, END_REJECT_NONCE_MAX);
     if (!(tx->flags & TX_NO_BALANCE_CHECK) &&
-        lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost))) {
+        ((tx->flags & TX_COST_OVERFLOW) ||
+         lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost)))) {
         return reject(vm, END_REJECT_BALANCE);
     }
     return CTL_NEXT;
@@ -108,17 +109,31 @@ WE_DEV WE_NOINLINE u32 prologue(Vm& vm) {
     WE_TRY(find_account(vm, tx->caller, sender));
     WE_TRY(check_sender(vm, sender));
     WE_TRY(load_lists(vm));
+    u256 balance = WE_ACCW(vm, sender, balance);
     if (!(tx->flags & TX_NO_BALANCE_CHECK)) {
         u256 fee = mul(from_u64(tx->gas_limit), to_u256(tx->gas_price));
         fee = add(fee, to_u256(tx->blob_cost));
-        WE_ACCW_SET(vm, sender, balance, sub(WE_ACCW(vm, sender, balance), fee));
+        balance = sub(balance, fee);
     }
+    WE_ACCW_SET(vm, sender, balance, balance);
     WE_ACC_SET(vm, sender, nonce, WE_ACC(vm, sender, nonce) + 1);
     observe(vm, sender, ACCOUNT_TOUCHED | ACCOUNT_EXISTS | ACCOUNT_WARM);
     WE_TRY(warm_access_list(vm));
     WE_TRY(apply_authorizations(vm));
     vm.phase = PHASE_START;
     return CTL_NEXT;
+}
+
+// Without the balance check a sender may lack the value: then the outermost frame does not begin,
+// and its gas stays.
+WE_DEV WE_INLINE bool lacks_value(const Vm& vm, u32 from) {
+    return lt(WE_ACCW(vm, from, balance), to_u256(vm.tx->value));
+}
+
+WE_DEV WE_INLINE u32 refuse_start(Vm& vm) {
+    vm.end = END_BALANCE;
+    vm.phase = PHASE_EPILOGUE;
+    return CTL_DONE;
 }
 
 // Opens the outermost frame. Runs again from its start after a suspension.
@@ -145,6 +160,7 @@ WE_DEV WE_NOINLINE u32 start_call(Vm& vm, NewFrame& f) {
     if (system) {
         WE_TRY(touch(vm, to));
     } else {
+        if (lacks_value(vm, from)) return refuse_start(vm);
         WE_TRY(transfer(vm, from, to, f.value));
     }
     return precompile ? start_precompile(vm, precompile) : (u32)CTL_FRAME;
@@ -163,26 +179,17 @@ WE_DEV WE_NOINLINE u32 start_create(Vm& vm, NewFrame& f) {
     f.input_off = f.input_len = f.input_in_data = 0;
     WE_TRY(open_frame(vm, f));
     vm.phase = PHASE_RUN;
+    if (lacks_value(vm, from)) {
+        // The nonce is part of the creation, which does not begin.
+        WE_ACC_SET(vm, from, nonce, WE_ACC(vm, from, nonce) - 1);
+        return refuse_start(vm);
+    }
     if (collides(vm, at)) {
         vm.end = END_CREATE_COLLISION;
         return end_frame(vm);
     }
     WE_TRY(make_contract(vm, from, f.value));
     return CTL_FRAME;
-}
-
-// Without a balance check, a value that the sender does not have fails the transaction as it would
-// fail a call: nothing moves, a creation's nonce neither, and the gas stays (revm's OutOfFunds).
-WE_DEV WE_NOINLINE u32 check_value(Vm& vm, i64 gas) {
-    u32 sender;
-    if (!(vm.tx->flags & TX_NO_BALANCE_CHECK)) return CTL_NEXT;
-    WE_TRY(find_account(vm, vm.tx->caller, sender));
-    if (!lt(WE_ACCW(vm, sender, balance), to_u256(vm.tx->value))) return CTL_NEXT;
-    if (vm.tx->flags & TX_CREATE) WE_ACC_SET(vm, sender, nonce, WE_ACC(vm, sender, nonce) - 1);
-    vm.gas = gas;
-    vm.end = END_BALANCE;
-    vm.phase = PHASE_EPILOGUE;
-    return CTL_DONE;
 }
 
 WE_DEV WE_INLINE u32 start(Vm& vm) {
@@ -193,7 +200,6 @@ WE_DEV WE_INLINE u32 start(Vm& vm) {
     f.caller = tx->caller;
     f.gas = (i64)(tx->gas_limit - tx->intrinsic_gas);
     f.out_off = f.out_len = f.result_slot = 0;
-    WE_TRY(check_value(vm, f.gas));
     return tx->flags & TX_CREATE ? start_create(vm, f) : start_call(vm, f);
 }
 
