@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, LogData, U256};
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, Addr, CODE_EMPTY, End, OverlayAccount,
-    OverlaySlot, SLOT_TRANSIENT, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount, Tx, Word,
+    OverlaySlot, SLOT_TRANSIENT, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
+    Tx, Word,
 };
 
 use crate::error::Error;
@@ -118,6 +119,7 @@ fn rejected(end: End, tx: &Tx, sender: Option<&OverlayAccount>) -> Rejected {
         End::RejectNonceHigh => Rejected::NonceTooHigh { tx: tx.nonce, state },
         End::RejectSenderCode => Rejected::SenderCode,
         End::RejectNonceMax => Rejected::NonceMax,
+        _ if tx.flags & TX_COST_OVERFLOW != 0 => Rejected::CostOverflow,
         _ => Rejected::Balance {
             cost: U256::from_limbs(tx.max_cost),
             balance: sender.map(|s| U256::from_limbs(s.balance)).unwrap_or_default(),
@@ -183,10 +185,13 @@ fn change_of<'a>(
         return None;
     }
     let wiped = account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0;
+    // A transaction may bring a code (a designator, say) that the account has already.
+    let same_code =
+        account.code == before.code || codes.hash(account.code) == codes.hash(before.code);
     let same = there == was_there
         && account.balance == before.balance
         && account.nonce == before.nonce
-        && account.code == before.code;
+        && same_code;
     if same && !wiped && slots.len() == 0 {
         return None;
     }
@@ -195,7 +200,7 @@ fn change_of<'a>(
         nonce: account.nonce,
         code_hash: codes.hash(account.code),
     });
-    let new_code = there && account.code != before.code;
+    let new_code = there && !same_code;
     Some(AccountChange {
         address: Address::from(account.addr),
         info,

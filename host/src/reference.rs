@@ -173,7 +173,21 @@ impl<DB: DatabaseRef> Sequential<DB> {
             let gone = touched.iter().filter(|(_, a)| a.is_touched() && a.info.is_empty());
             empty.extend(gone.map(|(address, _)| *address));
         }
+        // What was deleted and comes back does so without its storage, which revm's cache would
+        // read from the database again.
+        let gone = |address: &Address| {
+            let account = self.state().cache.accounts.get(address);
+            account.is_some_and(|account| account.account_state == AccountState::NotExisting)
+        };
+        let back: Vec<Address> = touched.keys().copied().filter(gone).collect();
         self.evm.commit(touched);
+        for address in back {
+            if let Some(account) = self.state_mut().cache.accounts.get_mut(&address)
+                && account.account_state == AccountState::Touched
+            {
+                account.account_state = AccountState::StorageCleared;
+            }
+        }
         // revm's cache keeps an empty account as it is. It is gone (EIP-161), and only once.
         for address in empty {
             if let Some(account) = self.state_mut().cache.accounts.get_mut(&address) {
@@ -198,7 +212,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
         let account = self.state_mut().load_account(address).map_err(database)?;
         account.info.balance = account.info.balance.saturating_add(amount);
         if account.account_state == AccountState::NotExisting {
-            account.account_state = AccountState::Touched;
+            account.account_state = AccountState::StorageCleared;
         }
         Ok(())
     }
@@ -223,7 +237,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
                     account.info.code_hash = info.code_hash;
                     account.info.code = None;
                     if account.account_state == AccountState::NotExisting {
-                        account.account_state = AccountState::Touched;
+                        account.account_state = AccountState::StorageCleared;
                     }
                 }
                 None => {

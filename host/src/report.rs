@@ -48,11 +48,12 @@ impl Counts {
     pub fn outcome(&mut self, outcome: &Outcome) {
         let gas = outcome.result.as_ref().map(|executed| executed.gas_used).unwrap_or_default();
         self.transactions += 1;
-        self.gas_used += gas;
+        // A simulation may have gas limits near 2^64.
+        self.gas_used = self.gas_used.saturating_add(gas);
         match outcome.fallback {
             None => {
                 self.resident_transactions += 1;
-                self.resident_gas += gas;
+                self.resident_gas = self.resident_gas.saturating_add(gas);
             }
             Some(reason) => *self.fallbacks.entry(reason).or_default() += 1,
         }
@@ -61,9 +62,9 @@ impl Counts {
     /// Adds what another worker counted.
     pub fn add(&mut self, other: &Counts) {
         self.transactions += other.transactions;
-        self.gas_used += other.gas_used;
+        self.gas_used = self.gas_used.saturating_add(other.gas_used);
         self.resident_transactions += other.resident_transactions;
-        self.resident_gas += other.resident_gas;
+        self.resident_gas = self.resident_gas.saturating_add(other.resident_gas);
         for (reason, count) in &other.fallbacks {
             *self.fallbacks.entry(*reason).or_default() += count;
         }

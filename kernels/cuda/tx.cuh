@@ -38,7 +38,8 @@ WE_DEV WE_NOINLINE u32 check_sender(Vm& vm, u32 sender) {
     }
     if (nonce == ~0ull) return reject(vm, END_REJECT_NONCE_MAX);
     if (!(tx->flags & TX_NO_BALANCE_CHECK) &&
-        lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost))) {
+        ((tx->flags & TX_COST_OVERFLOW) ||
+         lt(WE_ACCW(vm, sender, balance), to_u256(tx->max_cost)))) {
         return reject(vm, END_REJECT_BALANCE);
     }
     return CTL_NEXT;
@@ -109,9 +110,7 @@ WE_DEV WE_NOINLINE u32 prologue(Vm& vm) {
     WE_TRY(check_sender(vm, sender));
     WE_TRY(load_lists(vm));
     u256 balance = WE_ACCW(vm, sender, balance);
-    if (tx->flags & TX_NO_BALANCE_CHECK) {
-        if (lt(balance, to_u256(tx->value))) balance = to_u256(tx->value);
-    } else {
+    if (!(tx->flags & TX_NO_BALANCE_CHECK)) {
         u256 fee = mul(from_u64(tx->gas_limit), to_u256(tx->gas_price));
         fee = add(fee, to_u256(tx->blob_cost));
         balance = sub(balance, fee);
@@ -123,6 +122,18 @@ WE_DEV WE_NOINLINE u32 prologue(Vm& vm) {
     WE_TRY(apply_authorizations(vm));
     vm.phase = PHASE_START;
     return CTL_NEXT;
+}
+
+// Without the balance check a sender may lack the value: then the outermost frame does not begin,
+// and its gas stays.
+WE_DEV WE_INLINE bool lacks_value(const Vm& vm, u32 from) {
+    return lt(WE_ACCW(vm, from, balance), to_u256(vm.tx->value));
+}
+
+WE_DEV WE_INLINE u32 refuse_start(Vm& vm) {
+    vm.end = END_BALANCE;
+    vm.phase = PHASE_EPILOGUE;
+    return CTL_DONE;
 }
 
 // Opens the outermost frame. Runs again from its start after a suspension.
@@ -149,6 +160,7 @@ WE_DEV WE_NOINLINE u32 start_call(Vm& vm, NewFrame& f) {
     if (system) {
         WE_TRY(touch(vm, to));
     } else {
+        if (lacks_value(vm, from)) return refuse_start(vm);
         WE_TRY(transfer(vm, from, to, f.value));
     }
     return precompile ? start_precompile(vm, precompile) : (u32)CTL_FRAME;
@@ -167,6 +179,11 @@ WE_DEV WE_NOINLINE u32 start_create(Vm& vm, NewFrame& f) {
     f.input_off = f.input_len = f.input_in_data = 0;
     WE_TRY(open_frame(vm, f));
     vm.phase = PHASE_RUN;
+    if (lacks_value(vm, from)) {
+        // The nonce is part of the creation, which does not begin.
+        WE_ACC_SET(vm, from, nonce, WE_ACC(vm, from, nonce) - 1);
+        return refuse_start(vm);
+    }
     if (collides(vm, at)) {
         vm.end = END_CREATE_COLLISION;
         return end_frame(vm);

@@ -152,6 +152,8 @@ device_consts! {
     TX_NO_EOA_CHECK = 16;
     /// Transaction flag: the authorization list is present (type 4).
     TX_HAS_AUTHORIZATIONS = 32;
+    /// Transaction flag: value and fees exceed 256 bits, so no balance covers them.
+    TX_COST_OVERFLOW = 64;
 
     /// Authorization flag: signature, chain id and nonce bound hold; else the tuple is skipped.
     AUTH_VALID = 1;

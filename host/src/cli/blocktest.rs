@@ -1,4 +1,4 @@
-//! `warpevm blocktest`: runs the official blockchain tests, or measures them side by side with revm.
+//! `warpevm blocktest`: runs the official blockchain tests, or measures them beside revm.
 
 use super::suite::SuiteArgs;
 use anyhow::{Context, Result, ensure};

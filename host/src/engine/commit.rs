@@ -6,8 +6,8 @@ use alloy_primitives::U256;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_READ_BALANCE,
-    ACCOUNT_READ_EMPTY, ACCOUNT_READ_INFO, ACCOUNT_WIPED, CODE_EMPTY, NONE, OverlayAccount,
-    OverlaySlot, SLOT_TRANSIENT, TableAccount, Word,
+    ACCOUNT_READ_EMPTY, ACCOUNT_READ_INFO, ACCOUNT_TOUCHED, ACCOUNT_WIPED, CODE_EMPTY, NONE,
+    OverlayAccount, OverlaySlot, SLOT_TRANSIENT, TableAccount, Word,
 };
 
 use crate::decode::{CodeView, Overlay, Recipient, credited};
@@ -88,9 +88,12 @@ impl Footprint {
     }
 
     /// Puts what the transaction did not observe onto the table as it is now: credits add up.
-    pub fn rebase(&mut self, table: &Table) {
+    pub fn rebase(&mut self, table: &Table, spec: Spec) {
         for (account, before) in self.accounts.iter_mut().zip(&self.before) {
             let now = table.account(account.base);
+            if now == *before {
+                continue;
+            }
             if account.flags & ACCOUNT_READ_BALANCE == 0 {
                 account.balance = delta(&account.balance, &before.balance, &now.balance);
             }
@@ -98,10 +101,14 @@ impl Footprint {
                 account.nonce = now.nonce;
                 account.code = now.code;
             }
-            // Neither made nor deleted by this transaction: as others left it.
-            if (account.flags & ACCOUNT_EXISTS != 0) == exists(before) && !exists(before) {
-                account.flags = (account.flags & !ACCOUNT_EXISTS) | (now.flags & ACCOUNT_EXISTS);
-            }
+            // What the transaction touched is there, unless it is empty (EIP-161); the rest is as
+            // others left it.
+            let there = match account.flags & ACCOUNT_TOUCHED != 0 {
+                true => spec < Spec::SpuriousDragon || !holds_nothing(account),
+                false => exists(&now),
+            };
+            account.flags &= !ACCOUNT_EXISTS;
+            account.flags |= if there { ACCOUNT_EXISTS } else { 0 };
         }
     }
 
@@ -134,6 +141,10 @@ impl Footprint {
     pub fn overlay(&self) -> Overlay<'_> {
         Overlay { accounts: &self.accounts, slots: &self.slots, recipient: self.recipient }
     }
+}
+
+fn holds_nothing(account: &OverlayAccount) -> bool {
+    account.balance == [0; 4] && account.nonce == 0 && account.code == CODE_EMPTY
 }
 
 fn untouched_info(account: &OverlayAccount, before: &TableAccount) -> bool {

@@ -374,7 +374,7 @@ fn commit_ahead<DB: DatabaseRef + Sync>(
     worker: &Worker,
 ) -> Result<Outcome, Error> {
     let mut table = session.state.table_mut();
-    ahead.footprint.rebase(&table);
+    ahead.footprint.rebase(&table, session.spec());
     let overlay = ahead.footprint.overlay();
     let codes = session.code_view(worker.temps());
     let mut executed = ahead.executed;

@@ -32,6 +32,7 @@ static constexpr u32 TX_NO_NONCE_CHECK = 0x4u;
 static constexpr u32 TX_NO_BALANCE_CHECK = 0x8u;
 static constexpr u32 TX_NO_EOA_CHECK = 0x10u;
 static constexpr u32 TX_HAS_AUTHORIZATIONS = 0x20u;
+static constexpr u32 TX_COST_OVERFLOW = 0x40u;
 static constexpr u32 AUTH_VALID = 0x1u;
 static constexpr u32 CODE_COMPILED = 0x1u;
 static constexpr u32 CODE_DELEGATION = 0x2u;
