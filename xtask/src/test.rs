@@ -15,6 +15,9 @@ const NAME_COLUMNS: usize = 24;
 /// The suites of official state tests, all of whose cases must pass.
 const STATE_TESTS: [&str; 2] = ["dev", "generated-dev"];
 
+/// The suites of official blockchain tests, all of whose cases must pass.
+const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
+
 enum Outcome {
     Passed,
     Failed(String),
@@ -83,6 +86,11 @@ impl Runner<'_> {
             let file = format!("conformance/{name}.tar.zst");
             let step = format!("statetest {name}");
             self.suite(quick, &step, "statetest", &file, &["--backend", "cpu"]);
+        }
+        for name in BLOCK_TESTS {
+            let file = format!("conformance/{name}.tar.zst");
+            let step = format!("blocktest {name}");
+            self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
     }
 
