@@ -159,6 +159,9 @@ impl<DB: DatabaseRef> Sequential<DB> {
             let result = Err(Rejected::GasLimit { limit: tx.gas_limit, max, why });
             return Ok((Outcome { result, fallback: None }, EvmState::default()));
         }
+        if let Some(reason) = wrong_creation(tx, self.spec) {
+            return Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
+        }
         outcome_of(self.evm.transact(tx.clone()), self.spec)
     }
 
@@ -409,6 +412,17 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
         created,
         logs,
         changes: changes(touched, spec),
+    }
+}
+
+/// A creation of a type that has none: revm leaves it to the decoder of transactions, whose format
+/// cannot say it.
+fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
+    match tx.tx_type {
+        _ if !tx.kind.is_create() => None,
+        3 if spec >= Spec::Cancun => Some(Rejected::Blobs("a creation cannot carry blobs")),
+        4 if spec >= Spec::Prague => Some(Rejected::Authorizations("a creation cannot carry any")),
+        _ => None,
     }
 }
 

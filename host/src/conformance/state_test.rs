@@ -12,6 +12,7 @@ use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::map::{AddressMap, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::TrieAccount;
+use rayon::prelude::*;
 use revm::bytecode::Bytecode;
 use revm::context::{BlockEnv, either::Either};
 use revm::database_interface::DatabaseRef;
@@ -44,6 +45,24 @@ struct Unit {
     transaction: TestTransaction,
     post: BTreeMap<String, Vec<Post>>,
     config: Option<Config>,
+    #[serde(rename = "_info")]
+    info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(rename = "filling-tool-version")]
+    filler: Option<String>,
+}
+
+impl Unit {
+    /// Whether the block that the test was filled with paid its beneficiary a reward of nothing,
+    /// also where it rejected the transaction. retesteth has it so; execution-spec-tests, which
+    /// name no such tool, leave the state alone.
+    fn rewards(&self) -> bool {
+        let filler = self.info.as_ref().and_then(|info| info.filler.as_deref());
+        filler.is_some_and(|filler| filler.starts_with("retesteth"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -199,16 +218,16 @@ pub fn run_file(
     for (test, unit) in &units {
         let mut state = TestState::default();
         fill(&mut state.0, &unit.pre);
-        for (fork, posts) in &unit.post {
-            for post in posts {
-                let at = post.indexes;
-                let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
-                if filter(&case, fork) {
-                    summary =
-                        summary.merged(run_case(name, case, fork, unit, post, &state, executor));
-                }
-            }
-        }
+        let posts = unit.post.iter().flat_map(|(fork, posts)| posts.iter().map(move |p| (fork, p)));
+        let cases = posts.filter_map(|(fork, post)| {
+            let at = post.indexes;
+            let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
+            filter(&case, fork).then_some((case, fork.as_str(), post))
+        });
+        let cases: Vec<_> = cases.collect();
+        let run = |(case, fork, post)| run_case(name, case, fork, unit, post, &state, executor);
+        let ran: Vec<Summary> = cases.into_par_iter().map(run).collect();
+        summary = ran.into_iter().fold(summary, Summary::merged);
     }
     Ok(summary)
 }
@@ -247,7 +266,8 @@ fn run_case(
                 Some(reason) => *summary.fallbacks.entry(reason).or_default() += 1,
                 None => summary.resident += 1,
             }
-            judge(post, state, outcome, (spec, unit.env.current_coinbase))
+            let rewarded = unit.rewards().then_some(unit.env.current_coinbase);
+            judge(post, state, outcome, spec, rewarded)
         }
     };
     match verdict {
@@ -265,7 +285,8 @@ fn judge(
     post: &Post,
     state: &TestState,
     outcome: Result<Outcome, String>,
-    (spec, beneficiary): (Spec, Address),
+    spec: Spec,
+    rewarded: Option<Address>,
 ) -> Result<(), String> {
     let result = outcome.and_then(|o| o.result.map_err(|r| r.to_string()));
     match (&result, &post.expect_exception) {
@@ -277,7 +298,9 @@ fn judge(
         Ok(executed) => (executed.changes, executed.logs),
         Err(_) => (Vec::new(), Vec::new()),
     };
-    reward_nothing(spec, beneficiary, state, &mut changes);
+    if let Some(beneficiary) = rewarded {
+        reward_nothing(spec, beneficiary, state, &mut changes);
+    }
     let logs = keccak256(alloy_rlp::encode(&logs));
     if logs != post.logs {
         return Err(format!("logs hash {logs}, expected {}", post.logs));
@@ -291,9 +314,8 @@ fn judge(
     Err(format!("state root {root}, expected {}{difference}", post.hash))
 }
 
-/// A state test's block pays its beneficiary a reward of nothing, also when the transaction is
-/// rejected. That touches the account: before EIP-161 it is there afterwards, from then on it is
-/// not if it is empty.
+/// A reward of nothing touches the account: before EIP-161 it is there afterwards, from then on it
+/// is not if it is empty.
 fn reward_nothing(
     spec: Spec,
     beneficiary: Address,
