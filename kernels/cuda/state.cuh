@@ -22,14 +22,19 @@ WE_DEV WE_INLINE u64 mix(u64 a, u64 b) {
     return mul_fold(a ^ 0x9E3779B97F4A7C15ull, b ^ 0xD6E8FEB86659FD93ull);
 }
 
+// A second secret: no factor of a product may be known to who chooses the keys, or all keys with a
+// factor of zero collide, whatever the seed.
+WE_DEV WE_INLINE u64 other_seed(u64 seed) { return seed << 32 | seed >> 32; }
+
 WE_DEV WE_INLINE u32 hash_account(u64 seed, const Addr& a) {
     u64 x0 = (u64)a.w[1] << 32 | a.w[0], x1 = (u64)a.w[3] << 32 | a.w[2];
-    return (u32)mix(mix(x0 ^ seed, x1), a.w[4] ^ seed);
+    return (u32)mix(mix(x0 ^ seed, x1 ^ other_seed(seed)), a.w[4] ^ seed);
 }
 
 WE_DEV WE_INLINE u32 hash_slot(u64 seed, const u256& key, u32 account) {
     u64 k0 = u64_at(key, 0), k1 = u64_at(key, 1), k2 = u64_at(key, 2), k3 = u64_at(key, 3);
-    return (u32)mix(mix(k0 ^ seed, k1), mix(k2 ^ seed, k3 ^ account));
+    u64 other = other_seed(seed);
+    return (u32)mix(mix(k0 ^ seed, k1 ^ other), mix(k2 ^ seed, k3 ^ other ^ account));
 }
 
 // ---- the shared table -------------------------------------------------------------------------

@@ -22,17 +22,25 @@ pub fn mix(a: u64, b: u64) -> u64 {
     (p as u64) ^ ((p >> 64) as u64)
 }
 
+/// A second secret: no factor of a product may be known to who chooses the keys, or all keys with a
+/// factor of zero collide, whatever the seed.
+fn other_seed(seed: u64) -> u64 {
+    seed.rotate_left(32)
+}
+
 /// The hash of an account.
 pub fn account_hash(seed: u64, addr: &Addr) -> u64 {
     let x0 = u64::from_le_bytes(addr[0..8].try_into().unwrap_or_default());
     let x1 = u64::from_le_bytes(addr[8..16].try_into().unwrap_or_default());
     let x2 = u32::from_le_bytes(addr[16..20].try_into().unwrap_or_default());
-    mix(mix(x0 ^ seed, x1), u64::from(x2) ^ seed)
+    mix(mix(x0 ^ seed, x1 ^ other_seed(seed)), u64::from(x2) ^ seed)
 }
 
 /// The hash of slot `key` of the account at table index `account`.
 pub fn slot_hash(seed: u64, key: &Word, account: u32) -> u64 {
-    mix(mix(key[0] ^ seed, key[1]), mix(key[2] ^ seed, key[3] ^ u64::from(account)))
+    let other = other_seed(seed);
+    let low = mix(key[0] ^ seed, key[1] ^ other);
+    mix(low, mix(key[2] ^ seed, key[3] ^ other ^ u64::from(account)))
 }
 
 /// The table has no room: grow it while nothing runs.
@@ -353,6 +361,7 @@ pub fn exists(account: &TableAccount) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     fn account(n: u32) -> TableAccount {
         let mut addr = [0u8; 20];
@@ -425,5 +434,30 @@ mod tests {
         assert_eq!(mix(0x9E37_79B9_7F4A_7C14, 0xD6E8_FEB8_6659_FD93 ^ 9), 9);
         assert_ne!(account_hash(1, &[1; 20]), account_hash(2, &[1; 20]));
         assert_ne!(slot_hash(1, &[1; 4], 0), slot_hash(1, &[1; 4], 1));
+    }
+
+    /// Keys that make a factor zero where it is no secret: they collided under every seed.
+    #[test]
+    fn no_keys_collide_under_every_seed() {
+        let zero = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93u64];
+        for seed in [1, 0x1234_5678_9abc_def0, u64::MAX / 3] {
+            for z in zero {
+                let distinct = |hash: &dyn Fn(u64) -> u64| {
+                    (0..1000).map(|n| hash(n) as u32).collect::<HashSet<_>>().len()
+                };
+                let slots: [&dyn Fn(u64) -> Word; 4] =
+                    [&|n| [n, z, 0, 0], &|n| [z, n, 0, 0], &|n| [0, 0, n, z], &|n| [0, 0, z, n]];
+                for key in slots {
+                    assert!(distinct(&|n| slot_hash(seed, &key(n), 0)) > 990);
+                }
+                let hash = |n: u64| {
+                    let mut addr = [0; 20];
+                    addr[..8].copy_from_slice(&n.to_le_bytes());
+                    addr[8..16].copy_from_slice(&z.to_le_bytes());
+                    account_hash(seed, &addr)
+                };
+                assert!(distinct(&hash) > 990);
+            }
+        }
     }
 }
