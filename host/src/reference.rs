@@ -16,6 +16,8 @@ use revm::state::{Account, EvmState};
 use revm::{Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, SystemCallEvm};
 use warpevm_compiler::Spec;
 
+use crate::limits::EVM_MEMORY_BYTES_MAX;
+
 /// Blobs of one transaction from Cancun on (EIP-4844).
 const BLOBS_MAX_CANCUN: u64 = 6;
 /// Blobs of one transaction from Prague on (EIP-7691).
@@ -63,6 +65,7 @@ fn config(env: &Env) -> CfgEnv {
     cfg.disable_eip3607 = !env.checks.sender_code;
     cfg.disable_block_gas_limit = !env.checks.block_gas_limit;
     cfg.disable_base_fee = !env.checks.base_fee;
+    cfg.memory_limit = EVM_MEMORY_BYTES_MAX;
     cfg.max_blobs_per_tx = match env.spec {
         Spec::Osaka => Some(BLOBS_MAX_OSAKA),
         Spec::Prague => Some(BLOBS_MAX_PRAGUE),
