@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn no_keys_collide_under_every_seed() {
         let zero = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93u64];
-        for seed in [1, 0x1234_5678_9abc_def0, u64::MAX / 3] {
+        for seed in [7, 0x1234_5678_9abc_def0, 0x0b5e_55ed_5eed_5eed] {
             for z in zero {
                 let distinct = |hash: &dyn Fn(u64) -> u64| {
                     (0..1000).map(|n| hash(n) as u32).collect::<HashSet<_>>().len()
