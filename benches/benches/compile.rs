@@ -1,11 +1,12 @@
 //! How long does it take to compile a contract?
 //!
-//! Real contracts come from the fixtures (`WARPEVM_FIXTURES`, default `../shared/fixtures`; a
-//! folder `contracts` there, unpacked, with `.hex` files at any depth); hostile ones are made here.
+//! Real contracts come from the fixtures (`WARPEVM_FIXTURES`, else `../shared/fixtures` beside the
+//! clone; `contracts/contracts.tar.zst` there); hostile ones are made here.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use warpevm::conformance::files;
 use warpevm_compiler::opcode::op;
 use warpevm_compiler::{Spec, analyse, compile};
 
@@ -34,29 +35,26 @@ fn hostile() -> Vec<(String, Vec<u8>)> {
     .into()
 }
 
-fn hex_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.is_dir() {
-            hex_files(&path, found);
-        } else if path.extension().is_some_and(|ext| ext == "hex") {
-            found.push(path);
-        }
-    }
-}
-
 /// The contracts of the fixtures, if they are there.
 fn contracts() -> Vec<(String, Vec<u8>)> {
-    let root = std::env::var("WARPEVM_FIXTURES").unwrap_or("../shared/fixtures".to_owned());
-    let mut files = Vec::new();
-    hex_files(&Path::new(&root).join("contracts"), &mut files);
-    files.sort();
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).ok()?;
-        let code = alloy_primitives::hex::decode(text.trim()).ok()?;
-        Some((path.file_stem()?.to_str()?.to_owned(), code))
-    };
-    files.iter().filter_map(read).collect()
+    let root = std::env::var_os("WARPEVM_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"),
+        PathBuf::from,
+    );
+    let archive = root.join("contracts/contracts.tar.zst");
+    let mut found = Vec::new();
+    let read = files::visit_kind(&archive, "hex", &mut |file| {
+        let text = String::from_utf8_lossy(&file.bytes);
+        if let Ok(code) = alloy_primitives::hex::decode(text.trim()) {
+            let name = file.name.trim_end_matches(".hex").replace('/', "-");
+            found.push((name, code));
+        }
+        Ok(())
+    });
+    if let Err(error) = read {
+        eprintln!("only hostile codes: {error}");
+    }
+    found
 }
 
 /// Without allocation or hashing of its own: what a compilation made, as one number.

@@ -123,7 +123,7 @@ fn run(code: &[u8], spec: Spec, options: &Options, see: See<'_>) -> Forms {
 fn lower_all(builder: &mut Builder<'_>, see: See<'_>) -> Program {
     let flow = builder.input.flow;
     let mut lowering = lower::Lowering::new(flow.ebbs.len());
-    let mut regions: Vec<Option<Lowered>> = Vec::new();
+    let mut regions: Vec<Option<Box<Lowered>>> = Vec::new();
     regions.resize_with(flow.ebbs.len(), || None);
     let layout = lower::layout(flow);
     for (i, id) in layout.iter().enumerate() {
@@ -132,7 +132,7 @@ fn lower_all(builder: &mut Builder<'_>, see: See<'_>) -> Program {
         if builder.places[id.index()].is_none() {
             builder.frugal = false;
             builder.build(*id, false);
-            regions[id.index()] = Some(Lowered::new(builder.take_region()));
+            regions[id.index()] = Some(Box::new(Lowered::new(builder.take_region())));
         }
         let (root, part) = builder.places[id.index()].expect("it was built");
         let part = part as usize;
@@ -141,7 +141,7 @@ fn lower_all(builder: &mut Builder<'_>, see: See<'_>) -> Program {
         if !lowering.part(builder, &mut lowered, part, next) {
             builder.frugal = true;
             builder.build(*id, true);
-            lowered = Lowered::new(builder.take_region());
+            *lowered = Lowered::new(builder.take_region());
             let fits = lowering.part(builder, &mut lowered, part, next);
             assert!(fits, "the frugal form always fits");
         }

@@ -25,7 +25,7 @@ pub const DUPLICATE_BB_BYTES_MAX: u32 = 256;
 
 /// Bytes of code that may be copied into extended bbs beyond the first copy of each bb: this many
 /// for each byte of the code, plus [`DUPLICATE_BASE_BYTES`].
-pub const DUPLICATE_PER_CODE_BYTE: u32 = 2;
+pub const DUPLICATE_PER_CODE_BYTE: u32 = 1;
 
 /// See [`DUPLICATE_PER_CODE_BYTE`]; lets small contracts be specialised throughout.
 pub const DUPLICATE_BASE_BYTES: u32 = 16384;

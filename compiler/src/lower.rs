@@ -11,8 +11,8 @@
 //! more: no node, terminator, exit move or part below. Otherwise it waits in a temporary for the
 //! exit moves; they save a value that is still needed from a slot that they overwrite. An op reads
 //! its operands before it writes its result, so it may write a slot that it reads last; calls and
-//! creations, which return to their frame later, never do. A part below begins with the slots
-//! as the part above left them: it has no other predecessor.
+//! creations, which return to their frame later, never do. A part below begins with the slots as
+//! the part above left them: it has no other predecessor.
 
 use crate::build::{Builder, negated};
 use crate::cfg::BbId;

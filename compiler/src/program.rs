@@ -4,8 +4,8 @@
 //! of slots; `sp` is the absolute slot just above the EVM stack at the entry of the running bb.
 //! Operands name slots relative to `sp` (negative: values that were on the EVM stack at bb entry;
 //! zero and above: values the bb pushes, then its temporaries) or constants of the program. So a
-//! program needs no knowledge of the absolute stack height, and a bb reached by a computed jump
-//! at several heights is still one piece of code.
+//! program needs no knowledge of the absolute stack height, and a bb reached by a computed jump at
+//! several heights is still one piece of code.
 //!
 //! # Contract between the lowering and the kernels
 //! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the

@@ -203,6 +203,9 @@ impl Encoder {
         Ok(())
     }
 
+    /// The checks that the kernel leaves out. Without the balance check no fee is charged or paid
+    /// to the fee recipient, as revm has it with `disable_fee_charge`, and a sender whose balance
+    /// is below the value is lent it, so that a simulated call need not care for balances.
     fn flags(&self) -> u32 {
         let when = |on: bool, flag: u32| if on { 0 } else { flag };
         when(self.checks.nonce, abi::TX_NO_NONCE_CHECK)

@@ -1,7 +1,7 @@
 //! Checks a block's results against its header: receipts root, logs bloom, gas used.
 
 use crate::input::Header;
-use crate::types::{Env, Outcome, Transaction, TxStatus};
+use crate::types::{Env, Executed, Outcome, Transaction, TxStatus};
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_primitives::{B256, Bloom};
@@ -44,19 +44,31 @@ impl HeaderCheck {
     }
 }
 
-/// The receipts of a block's valid transactions, in order.
+/// The receipts of a block's valid transactions, in order, with their status.
 pub fn receipts(transactions: &[Transaction], outcomes: &[Outcome]) -> Vec<ReceiptEnvelope> {
+    receipts_with(transactions.iter().map(|tx| tx.tx_type), outcomes, |_, executed| {
+        Eip658Value::Eip658(executed.status == TxStatus::Success)
+    })
+}
+
+/// The receipts of a block's valid transactions, in order. `status` gives each its first field from
+/// its place and its result.
+pub fn receipts_with(
+    types: impl Iterator<Item = u8>,
+    outcomes: &[Outcome],
+    status: impl Fn(usize, &Executed) -> Eip658Value,
+) -> Vec<ReceiptEnvelope> {
     let mut cumulative_gas_used = 0u64;
-    let valid = transactions.iter().zip(outcomes);
-    let receipt = |(tx, outcome): (&Transaction, &Outcome)| {
+    let valid = types.zip(outcomes).enumerate();
+    let receipt = |(index, (ty, outcome)): (usize, (u8, &Outcome))| {
         let executed = outcome.result.as_ref().ok()?;
         cumulative_gas_used = cumulative_gas_used.saturating_add(executed.gas_used);
         let receipt = ReceiptWithBloom::from(Receipt {
-            status: Eip658Value::Eip658(executed.status == TxStatus::Success),
+            status: status(index, executed),
             cumulative_gas_used,
             logs: executed.logs.clone(),
         });
-        Some(match tx.tx_type {
+        Some(match ty {
             0 => ReceiptEnvelope::Legacy(receipt),
             1 => ReceiptEnvelope::Eip2930(receipt),
             2 => ReceiptEnvelope::Eip1559(receipt),

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod buffer;
+pub mod chain;
 pub mod code_cache;
 pub mod conformance;
 pub mod decode;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod precompiles;
 pub mod reference;
 pub mod report;
+pub mod root;
 pub mod session;
 pub mod state;
 pub mod state_test;

@@ -36,7 +36,8 @@ pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 /// Transactions that a worker takes at once in the speculation of `execute`: a block has a few
 /// hundred.
 pub const SPECULATION_CHUNK_COUNT: usize = 4;
-/// Transactions per thread that the walk of `execute` looks ahead for others that must run again.
+/// Transactions per thread that run ahead of the walk of `execute`: enough to keep a thread busy
+/// for some hundred microseconds, few enough that not all conflict with each other.
 pub const SPECULATION_WINDOW_COUNT: usize = 16;
 /// Times that a transaction runs ahead: one that was in vain three times depends on most of those
 /// before it.

@@ -1,6 +1,7 @@
 //! Sequential revm: the reference that results are compared with, and the baseline for speed.
 
 use crate::input::{BlockInput, Header};
+use crate::limits::SYSTEM_CALL_GAS;
 use crate::types::{AccountChange, AccountInfo, End, Env, Executed, Outcome, Rejected};
 use crate::types::{Transaction, TxStatus};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
@@ -10,10 +11,12 @@ use revm::context::result::{Output, SuccessReason};
 use revm::context::{CfgEnv, Context};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
-use revm::handler::{MainnetContext, MainnetEvm};
+use revm::handler::{Handler, MainnetContext, MainnetEvm, MainnetHandler, SystemCallTx};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, SystemCallEvm};
+use revm::{
+    Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, context::ContextSetters,
+};
 use warpevm_compiler::Spec;
 
 use crate::limits::EVM_MEMORY_BYTES_MAX;
@@ -79,6 +82,20 @@ fn evm<DB: Database>(env: &Env, db: DB) -> MainnetEvm<MainnetContext<DB>> {
     context.with_cfg(config(env)).with_block(env.block.clone()).build_mainnet()
 }
 
+/// Makes a system call. revm's own has more gas, which a later fork gives it (EIP-8037).
+fn system_call<DB: Database>(
+    evm: &mut MainnetEvm<MainnetContext<DB>>,
+    to: Address,
+    data: Bytes,
+) -> Transacted<DB::Error> {
+    let mut tx = Transaction::new_system_tx(to, data);
+    tx.gas_limit = SYSTEM_CALL_GAS;
+    evm.ctx.set_tx(tx);
+    let mut handler = MainnetHandler::<_, EVMError<DB::Error>, _>::default();
+    let result = handler.run_system_call(evm)?;
+    Ok((result, evm.finalize()))
+}
+
 /// The system calls before a block's transactions: whom, with which data.
 pub fn system_calls_before(spec: Spec, header: &Header) -> Vec<(Address, Bytes)> {
     let mut calls = Vec::new();
@@ -104,7 +121,8 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 pub struct Sequential<DB: DatabaseRef> {
     evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
     spec: Spec,
-    /// What the block's gas limit leaves, where it is checked. revm itself looks at one transaction.
+    /// What the block's gas limit leaves, where it is checked. revm itself looks at one
+    /// transaction.
     gas_left: Option<u64>,
 }
 
@@ -181,12 +199,12 @@ impl<DB: DatabaseRef> Sequential<DB> {
         }
     }
 
-    /// Makes a system call and keeps what it changed. Returns its output.
-    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Bytes, ReferenceError> {
-        let result = self.evm.system_call(to, data);
-        let (outcome, touched) = outcome_of(result.map(|r| (r.result, r.state)), self.spec)?;
+    /// Makes a system call and keeps what it changed.
+    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Executed, ReferenceError> {
+        let result = system_call(&mut self.evm, to, data);
+        let (outcome, touched) = outcome_of(result, self.spec)?;
         self.commit(touched);
-        Ok(outcome.result.map(|executed| executed.output).unwrap_or_default())
+        outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
     }
 
     /// Adds to a balance.
@@ -251,7 +269,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
             self.credit(withdrawal.address, withdrawal.wei())?;
         }
         let calls = system_calls_after(self.spec).iter();
-        calls.map(|to| self.system_call(*to, Bytes::new())).collect()
+        calls.map(|to| self.system_call(*to, Bytes::new()).map(|call| call.output)).collect()
     }
 }
 
@@ -296,8 +314,8 @@ pub fn system_call_once<DB: DatabaseRef>(
     to: Address,
     data: Bytes,
 ) -> Result<Executed, ReferenceError> {
-    let result = evm(env, WrapDatabaseRef(db)).system_call(to, data);
-    let (outcome, _) = outcome_of(result.map(|r| (r.result, r.state)), env.spec)?;
+    let result = system_call(&mut evm(env, WrapDatabaseRef(db)), to, data);
+    let (outcome, _) = outcome_of(result, env.spec)?;
     outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
 }
 

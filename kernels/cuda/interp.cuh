@@ -24,8 +24,13 @@ struct Operands {
         usize slots = (usize)m.base + slots_off + 32 * ((usize)sp - OPERAND_SLOT_BIAS);
         usize consts_base = (usize)consts - 32 * (usize)OPERAND_CONST_BIT;
         usize p = (x & OPERAND_CONST_BIT ? consts_base : slots) + 32 * (usize)x;
+        // By limbs, which stay in registers: a copy of the whole would go through the stack, and
+        // its 16-byte loads would wait for 8-byte stores.
         u256 v;
-        __builtin_memcpy(&v, (const void*)p, 32);
+        WE_UNROLL
+        for (u32 i = 0; i < word_limbs; i++) {
+            __builtin_memcpy(&v.w[i], (const void*)(p + sizeof(limb) * i), sizeof(limb));
+        }
         return v;
 #else
         if (x & OPERAND_CONST_BIT) {
@@ -38,7 +43,10 @@ struct Operands {
     WE_DEV WE_INLINE void write(u32 x, const u256& v) const {
 #if WE_TILE == 1
         usize p = (usize)m.base + slots_off + 32 * ((usize)sp + x - OPERAND_SLOT_BIAS);
-        __builtin_memcpy((void*)p, &v, 32);
+        WE_UNROLL
+        for (u32 i = 0; i < word_limbs; i++) {
+            __builtin_memcpy((void*)(p + sizeof(limb) * i), &v.w[i], sizeof(limb));
+        }
 #else
         m.set_slot(slots_off + 32 * slot(x), v);
 #endif

@@ -942,10 +942,10 @@ fn timings() {
     ] {
         for len in [32, 136, 4096] {
             let mut out = ZERO;
-            // SAFETY: `data` has at least `len` bytes.
             let ours = LIBRARIES.each_ref().map(|library| {
                 least_ns(100, || {
                     for _ in 0..100 {
+                        // SAFETY: `data` has at least `len` bytes, and `out` is one word.
                         unsafe { (library.hash)(hash, data.as_ptr(), len as u32, &raw mut out) };
                     }
                 })

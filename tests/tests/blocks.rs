@@ -1,16 +1,13 @@
 //! Real mainnet blocks through the engine, against sequential revm.
 
-use std::path::{Path, PathBuf};
+mod common;
 
 use alloy_primitives::Bytes;
-use warpevm::input::{self, BlockInput, Input, InputError, Selection};
+use common::{MAINNET, source};
+use warpevm::input::{BlockInput, InputError, Selection};
 use warpevm::validate::compare;
 use warpevm::{Config, Engine, Outcome, State, reference};
-
-fn archive() -> PathBuf {
-    let fixtures = std::env::var_os("WARPEVM_FIXTURES").unwrap_or("/work/shared/fixtures".into());
-    Path::new(&fixtures).join("mainnet/mainnet-dev.tar.zst")
-}
+use warpevm_tests::fixture;
 
 fn run(engine: &Engine, block: &BlockInput) -> Result<Vec<Outcome>, warpevm::Error> {
     let (env, spec) = (&block.env, block.env.spec);
@@ -30,13 +27,11 @@ fn run(engine: &Engine, block: &BlockInput) -> Result<Vec<Outcome>, warpevm::Err
 
 #[test]
 fn every_block_gives_what_revm_gives() {
-    let Input::Blocks(source) = input::open(&archive()).expect("the archive opens") else {
-        panic!("an archive is no batch");
-    };
+    let archive = fixture!("every_block_gives_what_revm_gives", MAINNET);
     let engines = [1, 2]
         .map(|threads| Engine::new(Config { threads, ..Default::default() }).expect("an engine"));
     let mut wrong = Vec::new();
-    let count = source
+    let count = source(&archive)
         .visit(Selection::All, |block| {
             let expected = reference::execute_block(&block).expect("revm runs the block");
             for engine in &engines {

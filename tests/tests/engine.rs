@@ -9,7 +9,7 @@ use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
 use warpevm::validate::compare;
 use warpevm::{
-    Checks, Config, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State, Transaction,
+    Checks, Config, End, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State, Transaction,
     TxStatus, reference,
 };
 
@@ -155,7 +155,7 @@ fn a_counter_runs_on_a_snapshot_and_in_order() {
     assert_eq!(outcomes[4].result.as_ref().map(|e| e.logs.len()), Ok(1));
     let reports = execute_checked(&env, &txs, &db);
     assert_eq!(reports[0].replays, 0, "one thread wastes nothing");
-    assert!(reports[1].replays >= 59, "each but the first read an outdated value");
+    assert!(reports[1].replays > 0, "all but the first of a window read an outdated value");
     assert!(reports[1].replays <= 59 * 3, "and was tried a bounded number of times");
 }
 
@@ -339,9 +339,14 @@ fn checks_can_be_switched_off() {
         TxEnv { nonce: 77, ..call(sender(0), Address::repeat_byte(0xcc), &[1; 32]) },
         TxEnv { gas_price: 0, ..call(sender(9), Address::repeat_byte(0xcc), &[2; 32]) },
         call(Address::repeat_byte(0xcc), sender(1), &[]),
+        // Nobody has that much: the call fails, also as a creation, and keeps the rest of its gas.
+        TxEnv { value: U256::MAX, ..call(sender(0), sender(1), &[]) },
+        TxEnv { value: U256::MAX, kind: TxKind::Create, ..call(sender(0), sender(1), &[0; 9]) },
     ];
     let outcomes = simulate_checked(&env, &calls, &db);
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+    let ends = outcomes.iter().map(|o| o.result.as_ref().expect("valid").end).collect::<Vec<_>>();
+    assert_eq!(ends[3..], [End::Balance, End::Balance]);
 }
 
 #[test]

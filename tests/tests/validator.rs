@@ -69,7 +69,6 @@ fn root(db: &InMemoryDB, spec: SpecId) -> alloy_primitives::B256 {
             balance: account.info.balance,
             storage_root: root::storage_root_unhashed(slots.map(|(k, v)| ((*k).into(), *v))),
             code_hash: account.info.code_hash,
-            ..Default::default()
         };
         (*address, account)
     }))

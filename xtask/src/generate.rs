@@ -12,6 +12,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     for (path, text) in [
         ("kernels/cuda/generated/abi.cuh", abi_header()),
         ("kernels/cuda/generated/ops.cuh", ops_header()),
+        ("shaders/wgsl/generated/numbers.wgsl", numbers_wgsl()),
     ] {
         let file = root.join(path);
         let old = fs::read_to_string(&file).unwrap_or_default();
@@ -21,6 +22,8 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         if check {
             bail!("{path} is stale: run `cargo xtask generate`");
         }
+        let folder = file.parent().expect("the file is in a folder");
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
@@ -65,8 +68,7 @@ fn abi_header() -> String {
     }
     s.push('\n');
     for spec in Spec::ALL {
-        let name = spec.name().replace('-', "_").to_ascii_uppercase();
-        writeln!(s, "static constexpr u32 SPEC_{name} = {};", spec as u32).unwrap();
+        writeln!(s, "static constexpr u32 {} = {};", spec_constant(spec), spec as u32).unwrap();
     }
     for t in abi::STRUCTS {
         writeln!(s, "\nstruct {} {{", t.name).unwrap();
@@ -84,6 +86,36 @@ fn abi_header() -> String {
     }
     s.push_str("\n}  // namespace warpevm\n#endif\n");
     s
+}
+
+/// Every number that the C++ headers define, under the same names.
+fn numbers_wgsl() -> String {
+    let mut s = String::from(NOTE);
+    s.push_str("// Op numbers, specs, limits and enumerations of the device ABI.\n\n");
+    let mut constant = |name: &str, value: u64| {
+        writeln!(s, "const {name}: u32 = {value}u;").unwrap();
+    };
+    for c in abi::CONSTS {
+        constant(c.name, c.value);
+    }
+    for (prefix, table) in [abi::STATUS, abi::NEED, abi::REGION, abi::END] {
+        for c in table {
+            constant(&format!("{prefix}{}", screaming(c.name)), c.value);
+        }
+    }
+    for spec in Spec::ALL {
+        constant(&spec_constant(spec), u64::from(spec as u32));
+    }
+    for k in OpKind::ALL {
+        constant(&format!("OP_{}", screaming(k.name())), u64::from(*k as u16));
+    }
+    constant("OPERAND_CONST_BIT", u64::from(warpevm_compiler::Operand::CONST_BIT));
+    constant("OPERAND_SLOT_BIAS", warpevm_compiler::Operand::SLOT_BIAS as u64);
+    s
+}
+
+fn spec_constant(spec: Spec) -> String {
+    format!("SPEC_{}", spec.name().replace('-', "_").to_ascii_uppercase())
 }
 
 fn ops_header() -> String {

@@ -1,7 +1,7 @@
 //! What the checks need besides Rust, and where what is fetched is kept.
 
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Names the folder outside the clone in which fetched and compiled things are kept.
@@ -52,4 +52,13 @@ pub fn component(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{name} is not installed, and rustup could not add it"))
+}
+
+/// The folder of the test data, which may not exist: `WARPEVM_FIXTURES`, else `../shared/fixtures`
+/// beside the clone.
+pub fn fixtures_dir(root: &Path) -> PathBuf {
+    match std::env::var_os("WARPEVM_FIXTURES") {
+        Some(path) => PathBuf::from(path),
+        None => root.join("../shared/fixtures"),
+    }
 }

@@ -10,7 +10,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Columns of a step's name in the table.
-const NAME_COLUMNS: usize = 22;
+const NAME_COLUMNS: usize = 24;
+
+/// The suites of official state tests, all of whose cases must pass.
+const STATE_TESTS: [&str; 2] = ["dev", "generated-dev"];
+
+/// The suites of official blockchain tests, all of whose cases must pass.
+const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
 
 enum Outcome {
     Passed,
@@ -71,19 +77,44 @@ impl Runner<'_> {
             });
         }
         self.step("example files", |r| r.command(example(root, true)));
-        self.unless(quick, "example block", |r| {
-            let block = "host/examples/token-block";
-            r.telling_command(cargo(
-                root,
-                &["run", "--release", "--quiet", "--", "run", block, "--validate", "full"],
-            ))
+        let block = "host/examples/token-block";
+        let full = ["--validate", "full", "--min-residency", "0.99"];
+        self.binary(quick, "example block", &["run", block], &full);
+        self.binary(quick, "example batch", &["simulate", "host/examples/erc20-batch.json"], &full);
+        self.suite(quick, "mainnet blocks", "run", "mainnet/mainnet-dev.tar.zst", &full);
+        for name in STATE_TESTS {
+            let file = format!("conformance/{name}.tar.zst");
+            let step = format!("statetest {name}");
+            self.suite(quick, &step, "statetest", &file, &["--backend", "cpu"]);
+        }
+        for name in BLOCK_TESTS {
+            let file = format!("conformance/{name}.tar.zst");
+            let step = format!("blocktest {name}");
+            self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
+        }
+    }
+
+    /// Runs the release build of `warpevm`.
+    fn binary(&mut self, quick: bool, name: &str, command: &[&str], options: &[&str]) {
+        let root = self.root;
+        self.unless(quick, name, |r| {
+            let mut args = vec!["run", "--release", "--quiet", "--"];
+            args.extend(command);
+            args.extend(options);
+            r.telling_command(cargo(root, &args))
         });
-        self.unless(quick, "example batch", |r| {
-            let batch = "host/examples/erc20-batch.json";
-            r.telling_command(cargo(
-                root,
-                &["run", "--release", "--quiet", "--", "simulate", batch, "--validate", "full"],
-            ))
+    }
+
+    /// Runs it on a file of the fixtures.
+    fn suite(&mut self, quick: bool, name: &str, command: &str, file: &str, options: &[&str]) {
+        let path = setup::fixtures_dir(self.root).join(file);
+        if quick || path.exists() {
+            let path = path.display().to_string();
+            return self.binary(quick, name, &[command, &path], options);
+        }
+        self.step(name, |_| {
+            let place = path.display();
+            Outcome::Skipped(format!("{place} is missing; docs/TESTING.md says where it is from"))
         });
     }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use warpevm_compiler::{Options, Spec, compile_with, verify};
 use world::World;
 
-const GAS: u64 = 200_000;
+const GAS: u64 = 2_000_000;
 
 /// Compiles and runs `code` both ways and compares all that can be seen.
 fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result<(), String> {
@@ -37,7 +37,8 @@ fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result
             }
             let differ = want.events.iter().zip(&got.events).find(|(want, got)| want != got);
             Err(format!(
-                "first event that differs: {differ:#?}\nwant {want_end:?} gas {} memory {} events {}\n\
+                "first event that differs: {differ:#?}\n\
+                 want {want_end:?} gas {} memory {} events {}\n\
                  got {got_end:?} gas {} memory {} events {}\nstorage {} transient {} warm {}",
                 want.gas,
                 want.memory.len(),
@@ -72,7 +73,11 @@ fn spec() -> impl Strategy<Value = Spec> {
 
 fn cases(default: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
-    ProptestConfig { cases: cases.unwrap_or(default), ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: cases.unwrap_or(default),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

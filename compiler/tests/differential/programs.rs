@@ -284,7 +284,7 @@ impl Maker<'_> {
     }
 
     fn statement(&mut self, depth: u32) {
-        match self.choices.below(19) {
+        match self.choices.below(22) {
             0 | 1 => self.value(),
             2 | 3 => {
                 let byte = self.choices.pick(PURE);
@@ -308,7 +308,7 @@ impl Maker<'_> {
                 let byte = self.choices.pick(&[op::SSTORE, op::SSTORE, op::TSTORE]);
                 self.op(if self.defined(byte) { byte } else { op::SSTORE });
             }
-            7 if self.height > 0 => self.op(op::POP),
+            7 if self.height > 0 => self.show(),
             8 if self.height > 1 => {
                 let n = self.choices.below((self.height - 1).min(16) as u8);
                 self.op(op::SWAP1 + n);
@@ -338,6 +338,12 @@ impl Maker<'_> {
             17 if self.choices.below(8) == 0 => {
                 let byte = self.choices.pick(&[op::RETURN, op::REVERT, op::STOP, op::JUMP]);
                 self.op(byte);
+            }
+            18 => self.storage_story(),
+            19 => self.memory_story(),
+            20 => {
+                self.value();
+                self.round_trip();
             }
             _ => self.value(),
         }
@@ -382,10 +388,83 @@ impl Maker<'_> {
         self.place(end);
     }
 
+    /// Takes the top of the stack off, mostly so that it can be seen.
+    fn show(&mut self) {
+        if self.choices.below(4) == 0 {
+            self.op(op::POP);
+        } else {
+            self.push(u64::from(self.height));
+            self.op(op::SSTORE);
+        }
+    }
+
+    /// A round trip through shifts, masks or negations.
+    fn round_trip(&mut self) {
+        let amount = self.choices.pick(&[1, 8, 96, 224]);
+        let pair = self.choices.pick(&[(op::SHL, op::SHR), (op::SHR, op::SHL), (op::SHR, op::SHR)]);
+        if !self.defined(op::SHL) {
+            self.op(op::NOT);
+            return self.op(op::NOT);
+        }
+        for byte in [pair.0, pair.1] {
+            self.push(amount);
+            self.op(byte);
+        }
+    }
+
+    /// Accesses of one key with something between them.
+    fn storage_story(&mut self) {
+        let key = u64::from(self.choices.below(2));
+        for _ in 0..2 + self.choices.below(3) {
+            match self.choices.below(5) {
+                0 | 1 => {
+                    self.push(key);
+                    self.op(op::SLOAD);
+                }
+                2 => {
+                    self.value();
+                    self.push(key);
+                    self.op(op::SSTORE);
+                }
+                3 => {
+                    self.value();
+                    self.key();
+                    self.op(op::SSTORE);
+                }
+                _ => self.call(),
+            }
+        }
+    }
+
+    /// Accesses of memory around what observes its size or the gas left.
+    fn memory_story(&mut self) {
+        for _ in 0..2 + self.choices.below(3) {
+            match self.choices.below(5) {
+                0 => {
+                    self.value();
+                    self.address();
+                    self.op(op::MSTORE);
+                }
+                1 => {
+                    self.address();
+                    self.op(op::MLOAD);
+                }
+                2 => {
+                    let offset = self.choices.pick(&[200, 640, 1000, 1500]);
+                    self.push(7);
+                    self.push(offset);
+                    self.op(op::MSTORE);
+                }
+                3 => self.op(op::MSIZE),
+                _ => self.op(op::GAS),
+            }
+        }
+    }
+
     /// Brings the stack to this height, so that both sides of a branch agree.
     fn level(&mut self, height: u32) {
         while self.height > height {
-            self.op(op::POP);
+            self.show();
         }
         while self.height < height {
             self.push(7);
@@ -454,7 +533,7 @@ impl Maker<'_> {
     }
 
     fn finish(&mut self) {
-        match self.choices.below(3) {
+        match self.choices.below(5) {
             0 => self.code.push(op::STOP),
             1 => {
                 self.push(64);

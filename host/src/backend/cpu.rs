@@ -161,7 +161,7 @@ impl Worker {
         hold: &mut Hold<'s, DB>,
         mut class: usize,
     ) -> Result<Ran, Error> {
-        let brought = self.temps.len();
+        let brought = self.temps.count();
         loop {
             let largest = match class == CLASS_COUNT - 1 {
                 true => Some(take_largest(session.largest, hold)),

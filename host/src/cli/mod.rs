@@ -1,6 +1,7 @@
 //! Commands, their arguments, exit codes: 0 all well, 1 a failure, 2 wrong usage.
 
 mod bench;
+mod blocktest;
 mod compare;
 mod devices;
 mod graph;
@@ -8,6 +9,7 @@ mod output;
 mod run;
 mod runner;
 mod statetest;
+mod suite;
 mod summary;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,7 +40,9 @@ enum Command {
         workload: Workload,
     },
     /// Runs the official state tests: state root and logs hash of every case.
-    Statetest(statetest::Statetest),
+    Statetest(suite::SuiteArgs),
+    /// Runs the official blockchain tests: whole blocks with their headers, valid or not.
+    Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
     /// Lists the devices that this build can run on.
@@ -72,6 +76,9 @@ pub(crate) struct RunArgs {
     /// Of a batch: also measures one thread against one thread of revm.
     #[arg(long)]
     pub compare: bool,
+    /// Fails when a smaller share of the transactions ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub min_residency: f64,
     /// Prints a JSON object for each block, and last one object with the totals.
     #[arg(long)]
     pub json: bool,
@@ -96,10 +103,12 @@ enum Workload {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// How many calls, each with a sender and a recipient of its own.
-    #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub calls: u32,
     /// How many rounds are measured, revm and warpevm in turn.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -166,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
         Command::Statetest(args) => statetest::run(args),
+        Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),
         Command::Devices { json } => devices::devices(*json),
     };

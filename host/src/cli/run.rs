@@ -49,7 +49,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
             comparison.print()?;
         }
     }
-    Ok(!total.failed())
+    let resident = total.residency.transactions >= args.min_residency;
+    if !resident {
+        let share = total.residency.transactions;
+        eprintln!("error: residency {share:.4} is below the {} asked for", args.min_residency);
+    }
+    Ok(resident && !total.failed())
 }
 
 fn blocks(
@@ -150,13 +155,11 @@ fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Res
             wrong.mismatches.iter_mut().for_each(|mismatch| mismatch.transaction = call);
         }
         let stem = Path::new(&batch.place).file_stem().unwrap_or_default().to_string_lossy();
-        shown.extend(settle(
-            args,
-            &mut summary,
-            &mut ran,
-            &validation,
-            &format!("{stem}-{index}"),
-        )?);
+        shown.extend(settle(args, &mut summary, &ran, &validation, &format!("{stem}-{index}"))?);
+        if args.on_mismatch == OnMismatch::Revm {
+            let expected = validation.wrong.iter().map(|w| (w.index, w.expected.clone()));
+            replace(&mut summary, &mut ran, expected);
+        }
     }
     if args.json {
         let mut object = serde_json::to_value(&summary)?;

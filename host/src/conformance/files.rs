@@ -22,9 +22,18 @@ pub fn visit(
     path: &Path,
     visit: &mut dyn FnMut(TestFile) -> Result<(), InputError>,
 ) -> Result<(), InputError> {
+    visit_kind(path, "json", visit)
+}
+
+/// The same for another kind of file, by the extension of its name.
+pub fn visit_kind(
+    path: &Path,
+    kind: &str,
+    visit: &mut dyn FnMut(TestFile) -> Result<(), InputError>,
+) -> Result<(), InputError> {
     if path.is_dir() {
         let mut names = Vec::new();
-        list(path, &mut names)?;
+        list(path, kind, &mut names)?;
         names.sort();
         for name in names {
             let bytes = fs::read(&name).map_err(|e| InputError::io(&name, e))?;
@@ -34,18 +43,18 @@ pub fn visit(
         return Ok(());
     }
     if path.extension().is_some_and(|e| e == "zst") {
-        return visit_archive(path, visit);
+        return visit_archive(path, kind, visit);
     }
     let bytes = fs::read(path).map_err(|e| InputError::io(path, e))?;
     visit(TestFile { name: path.display().to_string(), bytes })
 }
 
-fn list(folder: &Path, names: &mut Vec<PathBuf>) -> Result<(), InputError> {
+fn list(folder: &Path, kind: &str, names: &mut Vec<PathBuf>) -> Result<(), InputError> {
     for entry in fs::read_dir(folder).map_err(|e| InputError::io(folder, e))? {
         let path = entry.map_err(|e| InputError::io(folder, e))?.path();
         if path.is_dir() {
-            list(&path, names)?;
-        } else if path.extension().is_some_and(|e| e == "json") {
+            list(&path, kind, names)?;
+        } else if path.extension().is_some_and(|e| e == kind) {
             names.push(path);
         }
     }
@@ -54,6 +63,7 @@ fn list(folder: &Path, names: &mut Vec<PathBuf>) -> Result<(), InputError> {
 
 fn visit_archive(
     path: &Path,
+    kind: &str,
     visit: &mut dyn FnMut(TestFile) -> Result<(), InputError>,
 ) -> Result<(), InputError> {
     let io = |e| InputError::io(path, e);
@@ -63,7 +73,9 @@ fn visit_archive(
     for entry in tar::Archive::new(zstd).entries().map_err(io)? {
         let mut entry = entry.map_err(io)?;
         let name = entry.path().map_err(io)?.display().to_string();
-        if !entry.header().entry_type().is_file() || !name.ends_with(".json") {
+        if !entry.header().entry_type().is_file()
+            || Path::new(&name).extension().is_none_or(|e| e != kind)
+        {
             continue;
         }
         let mut bytes = Vec::new();

@@ -3,6 +3,7 @@
 //! Nothing is skipped silently: a case passes, fails with a reason, or is counted as skipped with
 //! one.
 
+pub mod block_test;
 pub mod files;
 pub mod state_test;
 
@@ -34,6 +35,10 @@ pub struct Summary {
     pub resident: u64,
     /// Reason to count of cases.
     pub fallbacks: BTreeMap<Fallback, u64>,
+    /// Blocks that were executed to their end; state tests have none.
+    pub blocks: u64,
+    /// Of these, those of which every transaction ran wholly on the device asked for.
+    pub resident_blocks: u64,
     /// What failed and why.
     pub failures: Vec<Failure>,
 }
@@ -56,16 +61,28 @@ impl Summary {
         if run == 0 { 1.0 } else { self.resident as f64 / run as f64 }
     }
 
+    /// Share of the blocks that were resident.
+    pub fn block_residency(&self) -> f64 {
+        if self.blocks == 0 { 1.0 } else { self.resident_blocks as f64 / self.blocks as f64 }
+    }
+
+    /// Counts cases that are not run.
+    pub fn skip(&mut self, reason: &str, count: u64) {
+        *self.skipped.entry(reason.to_owned()).or_default() += count;
+    }
+
     /// Cases not run.
     pub fn skipped(&self) -> u64 {
         self.skipped.values().sum()
     }
 
-    /// Adds another sum.
-    pub fn add(mut self, other: Summary) -> Summary {
+    /// The sum of both.
+    pub fn merged(mut self, other: Summary) -> Summary {
         self.passed += other.passed;
         self.failed += other.failed;
         self.resident += other.resident;
+        self.blocks += other.blocks;
+        self.resident_blocks += other.resident_blocks;
         for (reason, count) in other.skipped {
             *self.skipped.entry(reason).or_default() += count;
         }

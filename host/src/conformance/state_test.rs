@@ -4,8 +4,9 @@
 use super::{Executor, Failure, Summary};
 use crate::input::json::{HexBytes, Int64, Int128, Quantity, UniqueMap, parse};
 use crate::input::{InputError, MemoryState, UnknownCode, forks};
+use crate::root::{memory_account, trie_account};
 use crate::types::{AccountChange, Checks, Env, Outcome, Transaction};
-use alloy_consensus::proofs::{state_root_unhashed, storage_root_unhashed};
+use alloy_consensus::proofs::state_root_unhashed;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::map::{AddressMap, HashMap, U256Map};
@@ -58,8 +59,9 @@ struct TestEnv {
     current_excess_blob_gas: Option<Int64>,
 }
 
+/// An account as the tests write it.
 #[derive(Clone, Deserialize)]
-struct TestAccount {
+pub(super) struct TestAccount {
     balance: Quantity,
     nonce: Int64,
     code: HexBytes,
@@ -170,13 +172,8 @@ impl TestState {
     pub fn root_after(&self, changes: &[AccountChange]) -> B256 {
         let changed: AddressMap<&AccountChange> = changes.iter().map(|c| (c.address, c)).collect();
         let untouched = self.0.accounts.iter().filter(|(a, _)| !changed.contains_key(*a));
-        let mut accounts: Vec<(Address, TrieAccount)> = untouched
-            .map(|(a, account)| {
-                let info = &account.info;
-                let storage = account.storage.iter().map(|(k, v)| (*k, *v));
-                (*a, trie_account(info.nonce, info.balance, info.code_hash, storage))
-            })
-            .collect();
+        let mut accounts: Vec<(Address, TrieAccount)> =
+            untouched.map(|(a, account)| (*a, memory_account(account))).collect();
         for change in changes {
             let Some(info) = &change.info else { continue };
             let mut storage: U256Map<U256> = match self.0.accounts.get(&change.address) {
@@ -191,17 +188,6 @@ impl TestState {
     }
 }
 
-fn trie_account(
-    nonce: u64,
-    balance: U256,
-    code_hash: B256,
-    storage: impl IntoIterator<Item = (U256, U256)>,
-) -> TrieAccount {
-    let slots = storage.into_iter().filter(|(_, value)| !value.is_zero());
-    let storage_root = storage_root_unhashed(slots.map(|(key, value)| (B256::from(key), value)));
-    TrieAccount { nonce, balance, storage_root, code_hash, ..Default::default() }
-}
-
 /// Runs every case of one file that `filter` lets through.
 pub fn run_file(
     name: &str,
@@ -212,7 +198,7 @@ pub fn run_file(
     let json: BTreeMap<String, serde_json::Value> = parse(name, bytes)?;
     if json.values().any(|test| test.get("transaction").is_none()) {
         let mut summary = Summary::default();
-        summary.skipped.insert("not a state test".into(), json.len() as u64);
+        summary.skip("not a state test", json.len() as u64);
         return Ok(summary);
     }
     let units: BTreeMap<String, Unit> = parse(name, bytes)?;
@@ -225,7 +211,8 @@ pub fn run_file(
                 let at = post.indexes;
                 let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
                 if filter(&case, fork) {
-                    summary = summary.add(run_case(name, case, fork, unit, post, &state, executor));
+                    summary =
+                        summary.merged(run_case(name, case, fork, unit, post, &state, executor));
                 }
             }
         }
@@ -233,7 +220,8 @@ pub fn run_file(
     Ok(summary)
 }
 
-fn fill(state: &mut MemoryState, accounts: &UniqueMap<Address, TestAccount>) {
+/// Adds the accounts of a test to a state. Slots that are zero are left out.
+pub(super) fn fill(state: &mut MemoryState, accounts: &UniqueMap<Address, TestAccount>) {
     for (address, account) in &accounts.0 {
         let slots = account.storage.0.iter().filter(|(_, value)| !value.0.is_zero());
         let storage = slots.map(|(key, value)| (key.0, value.0)).collect();

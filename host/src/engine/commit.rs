@@ -1,5 +1,7 @@
 //! Reads of a transaction against the committed state, and its writes into it.
 
+use std::collections::HashSet;
+
 use alloy_primitives::U256;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
@@ -25,7 +27,16 @@ pub struct Footprint {
     recipient: Option<Recipient>,
 }
 
-/// The account was there before the change of one that did not observe it, for balance deltas.
+/// What transactions are about to write, by place in the table.
+#[derive(Debug, Default)]
+pub struct Written {
+    balances: HashSet<u32>,
+    /// Nonces and codes.
+    infos: HashSet<u32>,
+    slots: HashSet<u32>,
+}
+
+/// What `now` becomes by a change from `before` to `after`.
 fn delta(after: &Word, before: &Word, now: &Word) -> Word {
     let gain = U256::from_limbs(*after).wrapping_sub(U256::from_limbs(*before));
     U256::from_limbs(*now).wrapping_add(gain).into_limbs()
@@ -99,6 +110,31 @@ impl Footprint {
             account.flags &= !ACCOUNT_EXISTS;
             account.flags |= if there { ACCOUNT_EXISTS } else { 0 };
         }
+    }
+
+    /// It observed what a transaction before it writes.
+    pub fn reads_any(&self, written: &Written) -> bool {
+        let account = |account: &OverlayAccount| {
+            let read = |flags: u32| account.flags & flags != 0;
+            (read(ACCOUNT_READ_BALANCE) && written.balances.contains(&account.base))
+                || (read(ACCOUNT_READ_INFO) && written.infos.contains(&account.base))
+        };
+        let slot = |slot: &OverlaySlot| slot.base != NONE && written.slots.contains(&slot.base);
+        self.accounts.iter().any(account) || self.slots.iter().any(slot)
+    }
+
+    /// Adds what it writes.
+    pub fn add_writes(&self, written: &mut Written) {
+        for (account, before) in self.accounts.iter().zip(&self.before) {
+            if account.balance != before.balance {
+                written.balances.insert(account.base);
+            }
+            if !untouched_info(account, before) {
+                written.infos.insert(account.base);
+            }
+        }
+        let slots = self.slots.iter().filter(|slot| slot.value != slot.original);
+        written.slots.extend(slots.map(|slot| slot.base));
     }
 
     /// As an overlay.

@@ -1,13 +1,14 @@
 //! `execute`: transactions in a fixed order, each on what those before it left.
 //!
-//! With several threads all transactions first run ahead on the state before the block, which does
-//! not change meanwhile. Then one thread walks in order: a transaction of which every observed
-//! value is still what the table has is committed as it is; else it runs again, on the table as it
-//! is then, which is what sequential execution would do. So the result is that of sequential
-//! execution whatever ran ahead.
+//! One thread walks in order. With several threads, when the walk meets a transaction that has to
+//! run, it and those of a window behind it run ahead on all threads, on the state as it is then,
+//! which does not change meanwhile. A transaction that ran ahead is committed as it is if every
+//! value that it observed is still what the table has when the walk comes to it; else it runs
+//! again, on the table as it is then, which is what sequential execution would do. So the result is
+//! that of sequential execution whatever ran ahead.
 //!
-//! When the walk meets a transaction that has to run, those behind it that have to run as well do
-//! so with it, on all threads. A transaction that was in vain several times is left to the walk.
+//! Some run ahead in vain. One whose last reads will be written by one before it waits, and one
+//! that was in vain several times is left to the walk.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 
 use super::Engine;
-use super::commit::{Footprint, commit};
+use super::commit::{Footprint, Written, commit};
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
@@ -54,6 +55,8 @@ struct Ahead {
 #[derive(Default)]
 struct Pending {
     ahead: Option<Box<Ahead>>,
+    /// How it ran ahead the last time that was in vain: it will likely read and write the same.
+    last: Option<Box<Ahead>>,
     /// How often it ran ahead.
     runs: u32,
 }
@@ -83,18 +86,14 @@ impl Engine {
         let session = self.session(env, state)?;
         let mut pending: Vec<Pending> = Vec::new();
         pending.resize_with(txs.len(), Pending::default);
-        let mut walk = Walk { rounds: 1, ..Walk::default() };
+        let mut walk = Walk::default();
         let wide = self.config.backend != Backend::Revm
             && self.threads() > 1
             && txs.len() >= SPECULATION_TRANSACTIONS_COUNT_MIN;
-        if wide {
-            self.run_ahead(&session, txs, &mut pending, &counts)?;
-            walk.ahead = start.elapsed();
-        }
         let window = if wide { SPECULATION_WINDOW_COUNT * self.threads() } else { 0 };
         let outcomes = self.walk(&session, txs, &mut pending, window, &counts, &mut walk)?;
         let mut report = self.report(counts);
-        report.rounds = walk.rounds;
+        report.rounds = walk.rounds.max(1);
         report.replays = walk.replays;
         for (stage, time) in [
             ("speculate", walk.ahead),
@@ -108,23 +107,13 @@ impl Engine {
         Ok(BlockResult { outcomes, gas_used, report })
     }
 
-    /// Runs, of the transactions that are not ahead, the first of each sender: the others could not
-    /// have the right nonce yet.
+    /// Runs transactions ahead on the state as it is.
     fn run_ahead<DB: DatabaseRef + Sync>(
         &self,
         session: &Session<'_, DB>,
-        txs: &[Transaction],
-        pending: &mut [Pending],
+        runnable: &mut [(&Transaction, &mut Pending)],
         counts: &Mutex<Counts>,
     ) -> Result<(), Error> {
-        let mut senders = HashSet::with_capacity(txs.len());
-        let mut runnable: Vec<(&Transaction, &mut Pending)> = Vec::new();
-        for (tx, pending) in txs.iter().zip(pending) {
-            let first = senders.insert(tx.caller);
-            if first && pending.ahead.is_none() && pending.runs < RUNS_AHEAD_COUNT_MAX {
-                runnable.push((tx, pending));
-            }
-        }
         let class = self.config.execute_class;
         self.pool()?.install(|| {
             runnable.par_chunks_mut(SPECULATION_CHUNK_COUNT).try_for_each(|chunk| {
@@ -142,39 +131,44 @@ impl Engine {
         })
     }
 
-    /// Drops what ran ahead in vain and runs it again, as long as that may be of use, together with
-    /// what waited for an earlier transaction of its sender.
-    fn run_again<DB: DatabaseRef + Sync>(
+    /// Runs ahead what of `txs` has to run and may be of use: the first of each sender (the others
+    /// could not have the right nonce yet), unless what it read last time is about to be written by
+    /// one before it. Gives how many ran.
+    fn run_window<DB: DatabaseRef + Sync>(
         &self,
         session: &Session<'_, DB>,
         txs: &[Transaction],
         pending: &mut [Pending],
         counts: &Mutex<Counts>,
         walk: &mut Walk,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let start = Instant::now();
         let mut senders = HashSet::with_capacity(txs.len());
-        let mut useful = 0;
-        let mut replays = 0;
-        {
-            let table = session.state.table();
-            for (tx, pending) in txs.iter().zip(&mut *pending) {
-                let outdated = |ahead: &mut Box<Ahead>| !ahead.footprint.holds(&table);
-                pending.ahead.take_if(outdated);
-                let runs = senders.insert(tx.caller)
-                    && pending.ahead.is_none()
-                    && pending.runs < RUNS_AHEAD_COUNT_MAX;
-                useful += usize::from(runs);
-                replays += u64::from(runs && pending.runs > 0);
+        let mut written = Written::default();
+        let mut runnable: Vec<(&Transaction, &mut Pending)> = Vec::with_capacity(txs.len());
+        let table = session.state.table();
+        for (tx, pending) in txs.iter().zip(pending) {
+            let first = senders.insert(tx.caller);
+            if pending.ahead.as_ref().is_some_and(|ahead| !ahead.footprint.holds(&table)) {
+                pending.last = pending.ahead.take();
+            }
+            let known = pending.ahead.as_ref().or(pending.last.as_ref());
+            let waits = known.is_some_and(|ahead| ahead.footprint.reads_any(&written));
+            known.iter().for_each(|ahead| ahead.footprint.add_writes(&mut written));
+            let tries = pending.runs < RUNS_AHEAD_COUNT_MAX;
+            if first && !waits && tries && pending.ahead.is_none() {
+                runnable.push((tx, pending));
             }
         }
-        if useful > 1 {
-            self.run_ahead(session, txs, pending, counts)?;
+        drop(table);
+        let count = runnable.len();
+        if count > 1 {
+            walk.replays += runnable.iter().filter(|(_, pending)| pending.runs > 0).count() as u64;
             walk.rounds += 1;
-            walk.replays += replays;
+            self.run_ahead(session, &mut runnable, counts)?;
         }
         walk.ahead += start.elapsed();
-        Ok(())
+        Ok(count)
     }
 
     fn walk<DB: DatabaseRef + Sync>(
@@ -189,6 +183,7 @@ impl Engine {
         let mut worker = self.worker()?;
         let mut outcomes = Vec::with_capacity(txs.len());
         let mut gas_left = session.env.block.gas_limit;
+        let mut next_window = 0;
         let run = (0..txs.len()).try_for_each(|index| {
             let tx = &txs[index];
             let rejected = |reason| Error::Rejected { index, reason };
@@ -198,11 +193,13 @@ impl Engine {
                 return Err(rejected(Rejected::GasLimit { limit, max: gas_left, why }));
             }
             let mut held = hold_on(session, &worker, &mut pending[index], walk)?;
-            let ahead = index..(index + window).min(txs.len());
-            if held.is_none() && ahead.len() > 1 && pending[index].runs < RUNS_AHEAD_COUNT_MAX {
-                let (txs, pending) = (&txs[ahead.clone()], &mut pending[ahead]);
-                self.run_again(session, txs, pending, counts, walk)?;
+            if held.is_none() && index >= next_window && window > 0 {
+                let range = index..(index + window).min(txs.len());
+                let (txs, pending) = (&txs[range.clone()], &mut pending[range]);
+                let ran = self.run_window(session, txs, pending, counts, walk)?;
                 held = hold_on(session, &worker, &mut pending[0], walk)?;
+                // A chain: look again when others have come into view.
+                next_window = index + if ran > 1 { 1 } else { 1 + window / 4 };
             }
             let outcome = match held {
                 Some(outcome) => outcome,
@@ -358,21 +355,25 @@ fn hold_on<DB: DatabaseRef + Sync>(
         return Ok(None);
     };
     let start = Instant::now();
-    let held = commit_ahead(ahead, session, worker)?;
+    let held = ahead.footprint.holds(&session.state.table());
+    let outcome = match held {
+        true => Some(commit_ahead(*ahead, session, worker)?),
+        false => {
+            pending.last = Some(ahead);
+            None
+        }
+    };
     walk.committed += start.elapsed();
-    Ok(held)
+    Ok(outcome)
 }
 
-/// Commits a transaction that ran ahead, if all that it observed still holds.
+/// Commits a transaction that ran ahead and holds.
 fn commit_ahead<DB: DatabaseRef + Sync>(
-    mut ahead: Box<Ahead>,
+    mut ahead: Ahead,
     session: &Session<'_, DB>,
     worker: &Worker,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Outcome, Error> {
     let mut table = session.state.table_mut();
-    if !ahead.footprint.holds(&table) {
-        return Ok(None);
-    }
     ahead.footprint.rebase(&table, session.spec());
     let overlay = ahead.footprint.overlay();
     let codes = session.code_view(worker.temps());
@@ -380,7 +381,7 @@ fn commit_ahead<DB: DatabaseRef + Sync>(
     let mut scratch = Scratch::default();
     executed.changes = changes(&overlay, &table, codes, session.spec(), &mut scratch);
     commit(&overlay, &mut table, session, codes)?;
-    Ok(Some(Outcome { result: Ok(executed), fallback: ahead.fallback }))
+    Ok(Outcome { result: Ok(executed), fallback: ahead.fallback })
 }
 
 /// Commits the transaction that a worker just ran.

@@ -65,7 +65,7 @@ pub struct Engine {
     layouts: Arc<[Layout; CLASS_COUNT]>,
     cache: CodeCache,
     /// Workers at rest; they keep their memory.
-    workers: Mutex<Vec<Box<Worker>>>,
+    workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
     pool: OnceLock<ThreadPool>,
 }
@@ -119,15 +119,15 @@ impl Engine {
     }
 
     /// A worker at rest or a new one.
-    fn worker(&self) -> Result<Box<Worker>, Error> {
+    fn worker(&self) -> Result<Worker, Error> {
         match lock(&self.workers).pop() {
             Some(worker) => Ok(worker),
-            None => Worker::new(self.layouts.clone()).map(Box::new),
+            None => Worker::new(self.layouts.clone()),
         }
     }
 
     /// Puts a worker to rest and takes over what it counted.
-    fn rest(&self, mut worker: Box<Worker>, counts: &Mutex<Counts>) {
+    fn rest(&self, mut worker: Worker, counts: &Mutex<Counts>) {
         lock(counts).add(&std::mem::take(&mut worker.counts));
         lock(&self.workers).push(worker);
     }

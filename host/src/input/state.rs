@@ -1,5 +1,6 @@
 //! The state that an input file holds.
 
+use crate::types::AccountChange;
 use alloy_primitives::map::{AddressMap, B256Map, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use revm::bytecode::Bytecode;
@@ -70,6 +71,51 @@ impl MemoryState {
         let (hash, code) = self.add_code(code);
         let info = AccountInfo::new(balance, nonce, hash, code);
         self.accounts.insert(address, MemoryAccount { info, storage });
+    }
+
+    /// Takes changes over as they are. A slot that becomes zero is no longer listed.
+    pub fn apply(&mut self, changes: &[AccountChange]) {
+        for change in changes {
+            let Some(info) = &change.info else {
+                self.accounts.remove(&change.address);
+                continue;
+            };
+            if let Some(code) = &change.code {
+                self.add_code(code.clone());
+            }
+            let code = self.codes.get(&info.code_hash).cloned();
+            let account = self.accounts.entry(change.address).or_default();
+            if change.wiped {
+                account.storage.clear();
+            }
+            account.info = AccountInfo {
+                balance: info.balance,
+                nonce: info.nonce,
+                code_hash: info.code_hash,
+                code: Some(code.unwrap_or_default()),
+                ..AccountInfo::default()
+            };
+            for (key, value) in &change.storage {
+                match value.is_zero() {
+                    true => account.storage.remove(key),
+                    false => account.storage.insert(*key, *value),
+                };
+            }
+        }
+    }
+
+    /// Adds to a balance. Nothing happens for zero.
+    pub fn credit(&mut self, address: Address, amount: U256) {
+        if !amount.is_zero() {
+            let balance = &mut self.accounts.entry(address).or_default().info.balance;
+            *balance = balance.saturating_add(amount);
+        }
+    }
+
+    /// Whether an account has a slot that is not zero (EIP-7610).
+    pub fn has_storage(&self, address: Address) -> bool {
+        let account = self.accounts.get(&address);
+        account.is_some_and(|account| account.storage.values().any(|value| !value.is_zero()))
     }
 
     /// Blocks whose hash was asked for although the state does not list it.

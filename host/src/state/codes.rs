@@ -257,7 +257,7 @@ impl TempCodes {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.codes.len()
     }
 

@@ -3,6 +3,7 @@
 #define WARPEVM_OP_SHA256_CUH
 
 #include "md_padding.cuh"
+#include "sha256_x86.cuh"
 #include "u256.cuh"
 
 namespace warpevm {
@@ -82,6 +83,12 @@ WE_DEV WE_INLINE u256 sha256(const Src& src, u32 len) {
             w[2 * j] = (u32)(x >> 32);
             w[2 * j + 1] = (u32)x;
         }
+#if WE_SHA256_X86
+        if (has_sha256_x86) {
+            sha256_compress_x86(s, w, sha256_k);
+            continue;
+        }
+#endif
         sha256_compress(s, w);
     }
     return from_u64x4(((u64)s[6] << 32) | s[7], ((u64)s[4] << 32) | s[5],

@@ -1,0 +1,93 @@
+//! Why a block is not valid.
+
+use crate::types::Rejected;
+
+/// Why a block is not valid. The first rule that it breaks; the chain is as if it had not come.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Invalid {
+    #[error("RLP: {0}")]
+    Rlp(alloy_rlp::Error),
+    #[error("{bytes} bytes of RLP exceed {max} (EIP-7934)")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the parent is not known")]
+    UnknownParent,
+    #[error("{0}: not there, or there before its fork")]
+    Presence(&'static str),
+    #[error("{field} is {header}, not {computed}")]
+    Field { field: Field, header: String, computed: String },
+    #[error("the timestamp {timestamp} is not after the parent's, {parent}")]
+    Timestamp { timestamp: u64, parent: u64 },
+    #[error("extra data of {0} bytes")]
+    ExtraData(usize),
+    #[error("the extra data is not that of the DAO fork")]
+    DaoExtraData,
+    #[error("the gas limit {limit} is too far from the parent's, {parent}, or below the minimum")]
+    GasLimit { limit: u64, parent: u64 },
+    #[error("{used} gas used exceed the limit, {limit}")]
+    GasUsedLimit { used: u64, limit: u64 },
+    #[error("{blobs} blobs exceed {max}")]
+    Blobs { blobs: u64, max: u64 },
+    #[error("ommers: {0}")]
+    Ommers(&'static str),
+    #[error("transaction {index}: the signature is not valid")]
+    Signature { index: usize },
+    #[error("transaction {index}: {reason}")]
+    Transaction { index: usize, reason: Rejected },
+    #[error("a deposit's log is not of the contract's form (EIP-6110)")]
+    DepositLog,
+    #[error("there is no code at the system contract {0}")]
+    SystemContractEmpty(alloy_primitives::Address),
+    #[error("the call of the system contract {0} failed")]
+    SystemCall(alloy_primitives::Address),
+}
+
+/// A header's field whose value follows from other things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the header's own names")]
+pub enum Field {
+    Number,
+    Difficulty,
+    Nonce,
+    BaseFee,
+    ExcessBlobGas,
+    BlobGasUsed,
+    TransactionsRoot,
+    OmmersHash,
+    WithdrawalsRoot,
+    StateRoot,
+    ReceiptsRoot,
+    LogsBloom,
+    GasUsed,
+    RequestsHash,
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Holds a header's field against what it should be.
+pub(super) fn expect<T: PartialEq + std::fmt::Debug>(
+    field: Field,
+    header: T,
+    computed: T,
+) -> Result<(), Invalid> {
+    if header == computed {
+        return Ok(());
+    }
+    let (header, computed) = (format!("{header:?}"), format!("{computed:?}"));
+    Err(Invalid::Field { field, header, computed })
+}
+
+/// A block was not imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The block is not valid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The block could not be executed, which says nothing about it.
+    #[error("not executed: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,74 @@
+//! Ommers: headers of blocks beside the chain, which earn a part of the reward.
+
+use super::error::{Field, Invalid, expect};
+use super::rules::check_header;
+use super::{Entry, Network};
+use alloy_consensus::Header;
+use alloy_consensus::proofs::calculate_ommers_root;
+use alloy_primitives::{Address, B256, U256};
+use std::sync::Arc;
+use warpevm_compiler::Spec;
+
+/// Ommers of a block at most.
+const OMMERS_MAX: usize = 2;
+/// Generations that an ommer may lie back.
+const GENERATIONS_MAX: u64 = 6;
+
+/// The reward of a block.
+fn block_reward(spec: Spec) -> U256 {
+    let ether = match spec {
+        spec if spec >= Spec::Merge => 0,
+        spec if spec >= Spec::Constantinople => 2,
+        spec if spec >= Spec::Byzantium => 3,
+        _ => 5,
+    };
+    U256::from(ether) * U256::from(10u64.pow(18))
+}
+
+/// Whom the block rewards, with how much.
+pub fn rewards(header: &Header, ommers: &[Header], spec: Spec) -> Vec<(Address, U256)> {
+    let reward = block_reward(spec);
+    if reward.is_zero() {
+        return Vec::new();
+    }
+    let mut credits: Vec<(Address, U256)> = ommers
+        .iter()
+        .map(|ommer| {
+            let parts = (ommer.number + 8).saturating_sub(header.number);
+            (ommer.beneficiary, reward * U256::from(parts) / U256::from(8))
+        })
+        .collect();
+    let miner = reward + reward / U256::from(32) * U256::from(ommers.len());
+    credits.push((header.beneficiary, miner));
+    credits
+}
+
+/// Checks the ommers of a block. `ancestors`: its parent first.
+pub fn check_ommers(
+    header: &Header,
+    ommers: &[Header],
+    ancestors: &[Arc<Entry>],
+    network: &Network,
+) -> Result<(), Invalid> {
+    expect(Field::OmmersHash, header.ommers_hash, calculate_ommers_root(ommers))?;
+    if ommers.len() > OMMERS_MAX {
+        return Err(Invalid::Ommers("more than two"));
+    }
+    // Who may be an ommer's parent: not the block's own parent, whose children are its siblings.
+    let recent = &ancestors[..ancestors.len().min(GENERATIONS_MAX as usize + 1)];
+    let mut seen: Vec<B256> = Vec::with_capacity(ommers.len());
+    for ommer in ommers {
+        let hash = ommer.hash_slow();
+        if seen.contains(&hash) || recent.iter().any(|entry| entry.ommers.contains(&hash)) {
+            return Err(Invalid::Ommers("one stands twice"));
+        }
+        if recent.iter().any(|entry| entry.hash == hash) {
+            return Err(Invalid::Ommers("one is an ancestor"));
+        }
+        let parent = recent.iter().skip(1).find(|entry| entry.hash == ommer.parent_hash);
+        let parent = parent.ok_or(Invalid::Ommers("one is no child of a recent ancestor"))?;
+        check_header(ommer, &parent.header, network, parent.difficulty)?;
+        seen.push(hash);
+    }
+    Ok(())
+}

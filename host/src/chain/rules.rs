@@ -1,0 +1,150 @@
+//! What a header must be after its parent.
+
+use super::dao;
+use super::error::{Field, Invalid, expect};
+use super::network::{Fork, GAS_PER_BLOB, Network};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
+use alloy_eips::eip1559::{BaseFeeParams, INITIAL_BASE_FEE, calc_next_block_base_fee};
+use alloy_primitives::{B64, U256};
+use warpevm_compiler::Spec;
+
+/// Extra data at most.
+const EXTRA_DATA_BYTES_MAX: usize = 32;
+/// A gas limit at least.
+const GAS_LIMIT_MIN: u64 = 5000;
+/// A gas limit differs from the parent's by less than its part by this.
+const GAS_LIMIT_DIVISOR: u64 = 1024;
+/// The London fork's first block doubles the gas limit (EIP-1559).
+const ELASTICITY: u64 = 2;
+/// A difficulty at least.
+const DIFFICULTY_MIN: u64 = 131_072;
+/// The difficulty changes by its part by this.
+const DIFFICULTY_DIVISOR: u64 = 2048;
+/// The difficulty doubles its bomb after so many blocks.
+const BOMB_PERIOD: u64 = 100_000;
+
+/// Checks a header. `difficulty` is the total difficulty of the parent.
+pub fn check_header(
+    header: &Header,
+    parent: &Header,
+    network: &Network,
+    difficulty: U256,
+) -> Result<(), Invalid> {
+    let fork = network.fork(header.number, header.timestamp, difficulty);
+    check_presence(header, fork.spec)?;
+    expect(Field::Number, Some(header.number), parent.number.checked_add(1))?;
+    if header.timestamp <= parent.timestamp {
+        let (timestamp, parent) = (header.timestamp, parent.timestamp);
+        return Err(Invalid::Timestamp { timestamp, parent });
+    }
+    check_extra_data(header, network)?;
+    check_gas(header, parent, fork)?;
+    check_blobs(header, parent, fork)?;
+    if fork.spec < Spec::Merge {
+        return expect(Field::Difficulty, header.difficulty, next_difficulty(header, parent, fork));
+    }
+    expect(Field::Difficulty, header.difficulty, U256::ZERO)?;
+    expect(Field::Nonce, header.nonce, B64::ZERO)?;
+    expect(Field::OmmersHash, header.ommers_hash, EMPTY_OMMER_ROOT_HASH)
+}
+
+/// A field is there exactly from its fork on.
+fn check_presence(header: &Header, spec: Spec) -> Result<(), Invalid> {
+    let fields = [
+        ("baseFeePerGas", header.base_fee_per_gas.is_some(), spec >= Spec::London),
+        ("withdrawalsRoot", header.withdrawals_root.is_some(), spec >= Spec::Shanghai),
+        ("blobGasUsed", header.blob_gas_used.is_some(), spec >= Spec::Cancun),
+        ("excessBlobGas", header.excess_blob_gas.is_some(), spec >= Spec::Cancun),
+        ("parentBeaconBlockRoot", header.parent_beacon_block_root.is_some(), spec >= Spec::Cancun),
+        ("requestsHash", header.requests_hash.is_some(), spec >= Spec::Prague),
+        ("blockAccessListHash", header.block_access_list_hash.is_some(), false),
+        ("slotNumber", header.slot_number.is_some(), false),
+    ];
+    let wrong = fields.into_iter().find(|(_, there, wanted)| there != wanted);
+    wrong.map_or(Ok(()), |(field, ..)| Err(Invalid::Presence(field)))
+}
+
+fn check_extra_data(header: &Header, network: &Network) -> Result<(), Invalid> {
+    if header.extra_data.len() > EXTRA_DATA_BYTES_MAX {
+        return Err(Invalid::ExtraData(header.extra_data.len()));
+    }
+    let since = network.dao_block().and_then(|dao| header.number.checked_sub(dao));
+    let marked = since.is_some_and(|blocks| blocks < dao::EXTRA_DATA_BLOCKS);
+    if marked && *header.extra_data != *dao::EXTRA_DATA {
+        return Err(Invalid::DaoExtraData);
+    }
+    Ok(())
+}
+
+fn check_gas(header: &Header, parent: &Header, fork: &Fork) -> Result<(), Invalid> {
+    let starts_london = fork.spec >= Spec::London && parent.base_fee_per_gas.is_none();
+    let before = parent.gas_limit.saturating_mul(if starts_london { ELASTICITY } else { 1 });
+    let (limit, used) = (header.gas_limit, header.gas_used);
+    if limit.abs_diff(before) >= before / GAS_LIMIT_DIVISOR || limit < GAS_LIMIT_MIN {
+        return Err(Invalid::GasLimit { limit, parent: before });
+    }
+    if used > limit {
+        return Err(Invalid::GasUsedLimit { used, limit });
+    }
+    if fork.spec < Spec::London {
+        return Ok(());
+    }
+    let base_fee = match parent.base_fee_per_gas {
+        None => INITIAL_BASE_FEE,
+        Some(base_fee) => calc_next_block_base_fee(
+            parent.gas_used,
+            parent.gas_limit,
+            base_fee,
+            BaseFeeParams::ethereum(),
+        ),
+    };
+    expect(Field::BaseFee, header.base_fee_per_gas, Some(base_fee))
+}
+
+fn check_blobs(header: &Header, parent: &Header, fork: &Fork) -> Result<(), Invalid> {
+    let (Some(used), Some(excess)) = (header.blob_gas_used, header.excess_blob_gas) else {
+        return Ok(());
+    };
+    expect(Field::ExcessBlobGas, excess, fork.blobs.next_excess(parent, fork.spec))?;
+    expect(Field::BlobGasUsed, used % GAS_PER_BLOB, 0)?;
+    let (blobs, max) = (used / GAS_PER_BLOB, fork.blobs.max);
+    if blobs > max { Err(Invalid::Blobs { blobs, max }) } else { Ok(()) }
+}
+
+/// Blocks by which a fork puts the difficulty bomb off.
+fn bomb_delay(fork: &Fork) -> u64 {
+    match (fork.name.as_str(), fork.spec) {
+        ("GrayGlacier", _) => 11_400_000,
+        ("ArrowGlacier", _) => 10_700_000,
+        ("Istanbul", _) => 5_000_000,
+        (_, spec) if spec >= Spec::London => 9_700_000,
+        (_, spec) if spec >= Spec::Istanbul => 9_000_000,
+        (_, spec) if spec >= Spec::Constantinople => 5_000_000,
+        (_, spec) if spec >= Spec::Byzantium => 3_000_000,
+        _ => 0,
+    }
+}
+
+/// The difficulty of a block with proof of work.
+fn next_difficulty(header: &Header, parent: &Header, fork: &Fork) -> U256 {
+    let step = parent.difficulty / U256::from(DIFFICULTY_DIVISOR);
+    let seconds = header.timestamp.saturating_sub(parent.timestamp);
+    let ommers = parent.ommers_hash != EMPTY_OMMER_ROOT_HASH;
+    let (up, down) = match fork.spec {
+        Spec::Frontier if seconds < 13 => (1, 0),
+        Spec::Frontier => (0, 1),
+        spec if spec < Spec::Byzantium => (1, (seconds / 10).min(100)),
+        _ if ommers => (2, (seconds / 9).min(101)),
+        _ => (1, (seconds / 9).min(100)),
+    };
+    let raised = parent.difficulty.saturating_add(step.saturating_mul(U256::from(up)));
+    let adjusted = raised.saturating_sub(step.saturating_mul(U256::from(down)));
+    let periods = header.number.saturating_sub(bomb_delay(fork)) / BOMB_PERIOD;
+    let bomb = match periods.checked_sub(2) {
+        Some(exponent) if exponent < 256 => U256::from(1) << exponent,
+        Some(_) => U256::MAX,
+        None => U256::ZERO,
+    };
+    let floor = U256::from(DIFFICULTY_MIN);
+    adjusted.max(floor).saturating_add(bomb)
+}

@@ -1,0 +1,133 @@
+//! What the commands that run official tests share: files in parallel, the sum, its print.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use warpevm::conformance::Summary;
+use warpevm::conformance::files::{self, TestFile};
+use warpevm::input::InputError;
+
+/// How many failures the text output lists.
+const FAILURES_SHOWN_MAX: usize = 20;
+/// Files that wait for a thread: bounds memory while an archive streams.
+const FILES_PER_ROUND: usize = 256;
+
+#[derive(Debug, Args)]
+pub(crate) struct SuiteArgs {
+    /// Test files, folders of them, or .tar.zst archives.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// What executes.
+    #[arg(long, value_enum, default_value_t = super::BackendArg::Cpu)]
+    pub backend: super::BackendArg,
+    /// Only cases of this fork, as the tests name it (Cancun, Prague, ...).
+    #[arg(long)]
+    pub fork: Option<String>,
+    /// Only cases whose file or name matches this regular expression.
+    #[arg(long)]
+    pub filter: Option<regex::Regex>,
+    /// Threads (0: all cores).
+    #[arg(long, default_value_t = 0)]
+    pub jobs: usize,
+    /// Fails when a smaller share of the cases ran wholly on the device.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub min_residency: f64,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
+    /// Print every failure.
+    #[arg(long)]
+    pub all_failures: bool,
+}
+
+/// Runs one file; the function says which cases (name, fork) to run.
+pub(crate) type RunFile<'a> =
+    dyn Fn(&TestFile, &dyn Fn(&str, &str) -> bool) -> Result<Summary, InputError> + Sync + 'a;
+
+impl SuiteArgs {
+    /// Runs every file of every path. Returns the sum.
+    pub(crate) fn run(&self, run_file: &RunFile<'_>) -> Result<Summary> {
+        rayon::ThreadPoolBuilder::new().num_threads(self.jobs).build_global().ok();
+        let mut total = Summary::default();
+        for path in &self.paths {
+            let summary = self.run_path(path, run_file);
+            let context = || format!("cannot run {}", path.display());
+            total = total.merged(summary.with_context(context)?);
+        }
+        Ok(total)
+    }
+
+    fn run_path(&self, path: &Path, run_file: &RunFile<'_>) -> Result<Summary, InputError> {
+        let mut total = Summary::default();
+        let mut waiting = Vec::new();
+        let mut run_round = |waiting: &mut Vec<TestFile>| -> Result<(), InputError> {
+            let results: Result<Vec<Summary>, _> =
+                waiting.par_iter().map(|file| self.run_one(file, run_file)).collect();
+            waiting.clear();
+            total = results?.into_iter().fold(std::mem::take(&mut total), Summary::merged);
+            Ok(())
+        };
+        files::visit(path, &mut |file| {
+            waiting.push(file);
+            if waiting.len() < FILES_PER_ROUND { Ok(()) } else { run_round(&mut waiting) }
+        })?;
+        run_round(&mut waiting)?;
+        Ok(total)
+    }
+
+    /// Runs a file's cases that the arguments ask for.
+    pub(crate) fn run_one(
+        &self,
+        file: &TestFile,
+        run_file: &RunFile<'_>,
+    ) -> Result<Summary, InputError> {
+        run_file(file, &|case, fork| {
+            let filter = self.filter.as_ref();
+            self.fork.as_deref().is_none_or(|wanted| wanted == fork)
+                && filter.is_none_or(|f| f.is_match(case) || f.is_match(&file.name))
+        })
+    }
+
+    /// Prints a sum; whether every case passed and enough were resident.
+    pub(crate) fn print(&self, total: &Summary) -> Result<bool> {
+        let shown = if self.all_failures { usize::MAX } else { FAILURES_SHOWN_MAX };
+        for failure in total.failures.iter().take(shown) {
+            println!("FAILED {} {}: {}", failure.file, failure.case, failure.reason);
+        }
+        if total.failures.len() > shown {
+            println!("... and {} more (--all-failures)", total.failures.len() - shown);
+        }
+        for (reason, count) in &total.skipped {
+            println!("skipped {count}: {reason}");
+        }
+        for (reason, count) in &total.fallbacks {
+            println!("not wholly on the device {count}: {reason:?}");
+        }
+        print!("residency {:.4} of cases", total.residency());
+        if total.blocks > 0 {
+            print!(", {:.4} of {} blocks", total.block_residency(), total.blocks);
+        }
+        println!();
+        println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped());
+        if self.json {
+            let object = serde_json::json!({
+                "passed": total.passed,
+                "failed": total.failed,
+                "skipped": total.skipped(),
+                "residency_cases": total.residency(),
+                "blocks": total.blocks,
+                "residency_blocks": total.block_residency(),
+                "fallbacks": total.fallbacks,
+                "skips": total.skipped,
+            });
+            println!("{object}");
+        }
+        let resident = total.residency() >= self.min_residency;
+        if !resident {
+            let share = total.residency();
+            eprintln!("error: residency {share:.4} is below the {} asked for", self.min_residency);
+        }
+        Ok(resident && total.failed == 0)
+    }
+}
