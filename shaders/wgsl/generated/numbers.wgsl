@@ -24,6 +24,7 @@ const TX_NO_NONCE_CHECK: u32 = 4u;
 const TX_NO_BALANCE_CHECK: u32 = 8u;
 const TX_NO_EOA_CHECK: u32 = 16u;
 const TX_HAS_AUTHORIZATIONS: u32 = 32u;
+const TX_COST_OVERFLOW: u32 = 64u;
 const AUTH_VALID: u32 = 1u;
 const CODE_COMPILED: u32 = 1u;
 const CODE_DELEGATION: u32 = 2u;
