@@ -56,7 +56,3 @@ pub const INSTANCE_KEPT_BYTES_MAX: u64 = 32 << 20;
 
 /// Gas of a system call (EIP-4788 and others).
 pub const SYSTEM_CALL_GAS: u64 = 30_000_000;
-
-/// EVM memory of all open frames of a transaction: the kernels' `memory_bytes_max`, see there.
-/// Beyond it revm runs out of gas as well, instead of asking the system for terabytes.
-pub const EVM_MEMORY_BYTES_MAX: u64 = 1 << 31;

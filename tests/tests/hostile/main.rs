@@ -1,19 +1,28 @@
 //! Programs that want more work or memory than their gas pays for. Each must give revm's result, on
-//! the device, within bounds that follow from its gas: no clock is read.
+//! the device, within bounds:
+//!
+//! - Work is counted where a counter tells all of it: suspensions by their reason, probes of an
+//!   index. What bounds them follows from the gas, so they are exact on every machine.
+//! - Work within ops has no counter. It is bounded by revm's in the same process ([`measure`]):
+//!   processor time of the thread, the shorter of two runs, with a factor many times what was seen.
+//! - Heap is bounded by the bytes asked for, relative to revm's and to the length of the code.
 
-use std::collections::HashMap;
+mod flood;
+mod measure;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use revm::context::BlockEnv;
 use warpevm::input::MemoryState;
 use warpevm::limits::STEP_BUDGET_COUNT;
-use warpevm::state::table::slot_hash;
 use warpevm::validate::compare;
 use warpevm::{
     Checks, Config, Engine, Env, Executed, Fallback, Outcome, Report, Spec, State, Transaction,
     TxStatus, reference,
 };
 use warpevm_compiler::asm::assemble;
+use warpevm_kernels::abi::{CALL_DEPTH_MAX, EVM_MEMORY_BYTES_MAX};
+
+use measure::{Cost, measure};
 
 const CALLER: Address = Address::repeat_byte(0xaa);
 const TARGET: Address = Address::repeat_byte(0xc0);
@@ -23,6 +32,15 @@ const RESTARTS_MAX: u64 = 4;
 /// Gas that each suspension costs at least, whatever it asks for: an op that can miss something
 /// costs as much in every spec.
 const SUSPENSION_GAS_MIN: u64 = 20;
+/// Processor time, in times of revm's: 5 were seen at most, in a build without optimisation, where
+/// hundreds of creations each run another code, which is compiled and kept; 1.5 in loops.
+const TIMES_OF_REVM_MAX: f64 = 8.0;
+/// Processor time that needs no comparison: the pages of a larger memory class, a table that grows.
+const SECONDS_FREE: f64 = 0.05;
+/// Heap beyond twice revm's: the state table, the engine.
+const HEAP_BYTES_FREE: u64 = 4 << 20;
+/// Heap that compiling may ask for at a time per byte of code; 400 were seen.
+const HEAP_PER_CODE_BYTE: u64 = 1024;
 
 fn asm(source: &str) -> Vec<u8> {
     assemble(source).expect("the program assembles")
@@ -33,7 +51,9 @@ struct Scene {
     env: Env,
     state: MemoryState,
     tx: Transaction,
+    /// Of the state table.
     seed: u64,
+    code_bytes: u64,
 }
 
 impl Scene {
@@ -49,11 +69,12 @@ impl Scene {
         let kind = TxKind::Call(TARGET);
         let tx = Transaction { caller: CALLER, kind, gas_limit, ..Default::default() };
         let state = MemoryState::default();
-        Scene { env, state, tx, seed: 1 }.contract(TARGET, code)
+        Scene { env, state, tx, seed: 1, code_bytes: 0 }.contract(TARGET, code)
     }
 
     fn contract(mut self, address: Address, code: Vec<u8>) -> Scene {
         let balance = U256::from(1_000_000);
+        self.code_bytes += code.len() as u64;
         self.state.add_account(address, balance, 1, code.into(), Default::default());
         self
     }
@@ -63,38 +84,88 @@ impl Scene {
         self
     }
 
-    /// Runs on both sides, in the batch and in the block; gives the result and the batch's report.
-    fn run(self) -> (Executed, Report) {
+    /// Runs on both sides, in the batch and in the block.
+    fn run(self) -> Ran {
         let txs = [self.tx.clone()];
-        let expected = reference::simulate_sequential(&self.env, &txs, &self.state);
+        let (expected, revm) =
+            measure(|| reference::simulate_sequential(&self.env, &txs, &self.state));
         let expected = expected.expect("revm runs");
         let engine = Engine::new(Config { threads: 1, ..Default::default() }).expect("an engine");
-        let state = State::with_seed(&self.state, self.seed).expect("a state");
-        let batch = engine.simulate(&self.env, &txs, &state).expect("the engine runs");
-        same(&expected, &batch.outcomes);
+        let simulate = || {
+            let state = State::with_seed(&self.state, self.seed).expect("a state");
+            let batch = engine.simulate(&self.env, &txs, &state).expect("the engine runs");
+            same(&expected, &batch.outcomes);
+            batch
+        };
+        // The first run compiles and takes its memory, the second may be disturbed.
+        let ((batch, first), (_, second), (_, third)) =
+            (measure(simulate), measure(simulate), measure(simulate));
         let mut state = State::with_seed(&self.state, self.seed).expect("a state");
         let block = engine.execute(&self.env, &txs, &mut state).expect("the engine runs");
         same(&expected, &block.outcomes);
         let executed = batch.outcomes[0].result.clone().expect("a valid transaction");
-        (executed, batch.report)
+        let seconds = second.seconds.min(third.seconds);
+        let ours = Cost { seconds, heap_bytes: first.heap_bytes };
+        Ran { executed, report: batch.report, revm, ours, code_bytes: self.code_bytes }
     }
 
-    /// The same, within the bounds that hold for every program.
+    /// Runs on both sides once, for what takes much memory.
+    fn once(self) -> (Executed, Report) {
+        let txs = [self.tx];
+        let expected = reference::simulate_sequential(&self.env, &txs, &self.state);
+        let engine = Engine::new(Config { threads: 1, ..Default::default() }).expect("an engine");
+        let state = State::with_seed(&self.state, self.seed).expect("a state");
+        let batch = engine.simulate(&self.env, &txs, &state).expect("the engine runs");
+        same(&expected.expect("revm runs"), &batch.outcomes);
+        (batch.outcomes[0].result.clone().expect("a valid transaction"), batch.report)
+    }
+
+    /// The same as [`Scene::run`], within the bounds that hold for every program; gives the result and the batch's
+    /// report.
     fn bounded(self) -> (Executed, Report) {
-        let (executed, report) = self.run();
+        let ran = self.run();
+        ran.assert_work();
+        ran.assert_costs();
+        (ran.executed, ran.report)
+    }
+}
+
+/// What came of it.
+struct Ran {
+    executed: Executed,
+    /// Of the first run in a batch.
+    report: Report,
+    revm: Cost,
+    /// Heap of the first run; time of the better one of two later ones.
+    ours: Cost,
+    code_bytes: u64,
+}
+
+impl Ran {
+    /// It ran on the device, and each suspension was paid for.
+    fn assert_work(&self) {
+        let report = &self.report;
         assert!(!report.fallbacks.contains_key(&Fallback::MemoryClass), "{report:?}");
         let count = |need: &str| report.suspensions.get(need).copied().unwrap_or_default();
         assert!(count("class") <= RESTARTS_MAX, "{report:?}");
         // Each run from the start pays for itself: a bb costs gas, and so does what is paged in.
         let runs = count("class") + 1;
-        let steps = runs * (1 + executed.gas_used / STEP_BUDGET_COUNT);
+        let steps = runs * (1 + self.executed.gas_used / STEP_BUDGET_COUNT);
         assert!(count("steps") <= steps, "{report:?}");
         let asked: u64 = ["account", "slot", "code", "init-code", "deploy", "precompile"]
             .iter()
             .map(|need| count(need))
             .sum();
-        assert!(asked <= 8 + runs * executed.gas_used / SUSPENSION_GAS_MIN, "{report:?}");
-        (executed, report)
+        assert!(asked <= 8 + runs * self.executed.gas_used / SUSPENSION_GAS_MIN, "{report:?}");
+    }
+
+    /// It cost no more than revm pays, within reason.
+    fn assert_costs(&self) {
+        let Ran { revm, ours, .. } = self;
+        let seconds = TIMES_OF_REVM_MAX * revm.seconds + SECONDS_FREE;
+        assert!(ours.seconds <= seconds, "{ours:?}, revm {revm:?}");
+        let heap = 2 * revm.heap_bytes + HEAP_BYTES_FREE + HEAP_PER_CODE_BYTE * self.code_bytes;
+        assert!(ours.heap_bytes <= heap, "{ours:?}, revm {revm:?}");
     }
 }
 
@@ -135,7 +206,7 @@ fn memory_up_to_the_gas_limit() {
 /// of out of memory.
 #[test]
 fn memory_that_no_class_has() {
-    let (executed, report) = Scene::new(Spec::Prague, 1 << 42, asm("0x24000000 mload stop")).run();
+    let (executed, report) = Scene::new(Spec::Prague, 1 << 42, asm("0x24000000 mload stop")).once();
     assert_eq!(executed.status, TxStatus::Success);
     assert_eq!(report.fallbacks.get(&Fallback::MemoryClass), Some(&1));
     let programs = ["OFFSET mload", "0 OFFSET mstore", "1 OFFSET mstore8", "1 OFFSET return"];
@@ -143,11 +214,40 @@ fn memory_that_no_class_has() {
         for program in programs {
             let code = asm(&program.replace("OFFSET", offset));
             for gas in [1 << 52, i64::MAX as u64, u64::MAX] {
-                let (executed, _) = Scene::new(Spec::Prague, gas, code.clone()).run();
+                let (executed, _) = Scene::new(Spec::Prague, gas, code.clone()).once();
                 assert_eq!((executed.status, executed.gas_used), (TxStatus::Halt, gas));
             }
         }
     }
+}
+
+/// The limit is one of all open frames together, to the word. Needs 2 GiB.
+#[test]
+fn memory_up_to_the_limit() {
+    const OUTER_BYTES: u32 = 1 << 28;
+    let source = format!(
+        "0 {} mstore 0 calldataload 0 mstore 0 0 32 0 0 {OTHER} gas call 0 mstore 32 0 return",
+        OUTER_BYTES - 32
+    );
+    for (excess, fits) in [(0, true), (1, false), (32, false)] {
+        let offset = EVM_MEMORY_BYTES_MAX - OUTER_BYTES - 32 + excess;
+        let scene = Scene::new(Spec::Prague, 1 << 43, asm(&source));
+        let scene = scene.contract(OTHER, asm("0 calldataload mload stop"));
+        let (executed, report) = scene.data(U256::from(offset).to_be_bytes_vec()).once();
+        assert_eq!(U256::from_be_slice(&executed.output), U256::from(fits));
+        // The device finds out itself what cannot be.
+        assert_eq!(report.fallbacks.contains_key(&Fallback::MemoryClass), fits);
+    }
+}
+
+/// No chain could reach it: the cheapest way, as many frames as there can be of the same size,
+/// costs 500 times as much as a transaction may use since Osaka, and 100 times any block before.
+#[test]
+fn the_limit_on_memory_is_beyond_any_block() {
+    let frames = u64::from(CALL_DEPTH_MAX) + 1;
+    let words = u64::from(EVM_MEMORY_BYTES_MAX) / 32 / frames;
+    let gas = frames * (3 * words + words * words / 512);
+    assert!(gas > 500 << 24 && gas > 100 * 60_000_000, "{gas}");
 }
 
 #[test]
@@ -174,69 +274,6 @@ fn code_of_one_bb() {
         code.truncate(24_576);
         Scene::new(Spec::Osaka, 1_000_000, code).bounded();
     }
-}
-
-/// The target's place in the table (after the fee recipient and the caller) and in the overlay.
-const PLACES: [u32; 2] = [2, 1];
-
-/// Keys of the account at a place whose hashes agree in their low bits, under one seed.
-fn colliding_keys(seed: u64, account: u32, count: usize) -> Vec<U256> {
-    let hash = |n: u64| slot_hash(seed, &[n, 0, 0, 0], account) & 0xfff;
-    let wanted = hash(0);
-    (0..).filter(|n| hash(*n) == wanted).take(count).map(U256::from).collect()
-}
-
-/// Reads and writes the slots that calldata lists.
-const VISITOR: &str = "0 again: dup1 calldatasize eq @end jumpi \
-    dup1 calldataload dup1 sload 1 add swap1 sstore 32 add @again jump end: stop";
-
-#[test]
-fn keys_that_collide() {
-    for account in PLACES {
-        let keys = colliding_keys(7, account, 1_500);
-        let data: Vec<u8> = keys.iter().flat_map(|key| key.to_be_bytes::<32>()).collect();
-        // The same keys in a table of that seed, and in one of another.
-        let results = [7, 8].map(|seed| {
-            let mut scene = Scene::new(Spec::Cancun, 60_000_000, asm(VISITOR)).data(data.clone());
-            scene.seed = seed;
-            let (executed, report) = scene.bounded();
-            assert_eq!(executed.status, TxStatus::Success);
-            (executed, report.suspensions)
-        });
-        assert_eq!(results[0], results[1]);
-    }
-}
-
-/// The seed is random and secret: keys chosen without it spread, however they are chosen. In a
-/// table with linear probing at most half full that bounds the probes.
-#[test]
-fn keys_chosen_without_the_seed_spread() {
-    let constant = [0x9E37_79B9_7F4A_7C15u64, 0xD6E8_FEB8_6659_FD93];
-    let families: [&dyn Fn(u64) -> [u64; 4]; 7] = [
-        &|n| [n, 0, 0, 0],
-        &|n| [0, 0, 0, n],
-        &|n| [n << 48, 0, 0, 0],
-        &|n| [n, constant[1], 0, 0],
-        &|n| [constant[0], n, 0, 0],
-        &|n| [0, 0, n, constant[1]],
-        &|n| [n, n, n, n],
-    ];
-    let count = 600u64;
-    for (family, key) in families.iter().enumerate() {
-        for _ in 0..20 {
-            let seed = u64::from_le_bytes(*B256::random().first_chunk().expect("32 bytes"));
-            let mut places: HashMap<u64, u32> = HashMap::new();
-            for n in 0..count {
-                *places.entry(slot_hash(seed, &key(n), 2) & 0x7ff).or_default() += 1;
-            }
-            let most = places.values().max().expect("a place");
-            assert!(*most <= 10, "family {family}, seed {seed:#x}: {most} keys in one place");
-        }
-    }
-    let keys = colliding_keys(7, 2, count as usize);
-    let places = keys.iter().map(|key| slot_hash(99, key.as_limbs(), 2) & 0x7ff);
-    let distinct: std::collections::HashSet<_> = places.collect();
-    assert!(distinct.len() > 400, "{}", distinct.len());
 }
 
 #[test]
@@ -279,9 +316,19 @@ fn return_data_bombs() {
 
 #[test]
 fn create2_to_the_same_address() {
-    // Creates an empty contract with salt 5 again and again; the first one succeeds.
-    let source = "again: 5 0 0 0 create2 sload 1 add 0 sstore gas 100000 lt @again jumpi stop";
-    Scene::new(Spec::Osaka, 10_000_000, asm(source)).bounded();
+    // Creates an empty contract with salt 5: the first time it succeeds, then each collision takes
+    // all gas of its frame. The caller gives 60,000 each time, in vain 160 times.
+    let create = "5 0 0 0 create2 sload 1 add 0 sstore";
+    let call = format!("0 0 0 0 0 {OTHER} 60000 call");
+    let source = format!("again: {call} 0 sload add 0 sstore gas 200000 lt @again jumpi stop");
+    for spec in [Spec::Petersburg, Spec::London, Spec::Osaka] {
+        let scene = Scene::new(spec, 10_000_000, asm(&source));
+        let (executed, _) = scene.contract(OTHER, asm(create)).bounded();
+        assert_eq!((executed.status, executed.gas_used > 9_000_000), (TxStatus::Success, true));
+    }
+    // One that takes nearly all gas of the transaction.
+    let source = format!("again: {create} gas 100000 lt @again jumpi stop");
+    Scene::new(Spec::Osaka, 10_000_000, asm(&source)).bounded();
     // The same after the contract destroyed itself in its constructor.
     let source = "0x6000ff 0 mstore again: 5 3 29 0 create2 balance pop \
         gas 100000 lt @again jumpi stop";
@@ -316,6 +363,60 @@ fn endless_loops() {
     assert!(U256::from_be_slice(&executed.output) > U256::from(1u64 << 62));
 }
 
+/// Bodies of endless loops: one for each kind of work, paid as cheaply as can be. The counter is on
+/// the stack below what they use.
+const LOOPS: [&str; 33] = [
+    "",
+    "dup1 dup1 mulmod",
+    "dup1 not dup1 exp pop",
+    "dup1 not 3 dup1 dup1 mulmod pop pop",
+    "3 dup2 not sdiv pop",
+    "0 mload pop",
+    "1 msize mstore8",
+    "0 0 keccak256 pop",
+    "1000 0 keccak256 pop",
+    "4096 0 1 mcopy",
+    "32 0 1 mcopy",
+    "4096 0 0 codecopy",
+    "4096 0 0 calldatacopy",
+    "dup1 sload pop",
+    "dup1 dup1 sstore",
+    "1 0 sstore",
+    "dup1 dup1 tstore",
+    "dup1 tload pop",
+    "dup1 balance pop",
+    "dup1 extcodehash pop",
+    "4096 0 0 address extcodecopy",
+    "number blockhash pop",
+    "0 0 log0",
+    "4096 0 log0",
+    "0 0 0 0 0 dup6 gas call pop",
+    "0 0 0 0 1 4 gas call pop",
+    "0 0 4096 0 4 gas staticcall pop",
+    "0 0 4096 0 2 gas staticcall pop",
+    "0 0 128 0 1 gas staticcall pop",
+    "0 0 213 0 9 gas staticcall pop",
+    "0 0 0 0 OTHER gas delegatecall pop",
+    "0 0 0 0 0 OTHER 10000 call pop",
+    "0 0 0 create pop",
+];
+
+/// What the loops call: nothing much; and changes that are undone.
+const CALLEES: [&str; 3] = ["stop", "1 0 tstore 2 1 tstore 0 0 revert", "4096 0 revert"];
+
+#[test]
+fn loops_cost_what_revm_pays() {
+    for body in LOOPS {
+        for callee in if body.contains("OTHER") { &CALLEES[..] } else { &CALLEES[..1] } {
+            let body = body.replace("OTHER", &OTHER.to_string());
+            let source = format!("0 again: 1 add {body} @again jump");
+            let scene = Scene::new(Spec::Cancun, 20_000_000, asm(&source));
+            let (executed, _) = scene.contract(OTHER, asm(callee)).bounded();
+            assert_eq!(executed.gas_used, 20_000_000, "{body}");
+        }
+    }
+}
+
 #[test]
 fn nested_creations() {
     // Init code that creates itself.
@@ -327,20 +428,30 @@ fn nested_creations() {
         scene.tx.kind = TxKind::Create;
         scene.bounded();
     }
-    // The same with a different code each time: a counter in front of it.
-    let source = "0 gas 0 mstore codesize 0 32 codecopy codesize 32 add 0 0 create stop";
-    Scene::new(Spec::Prague, 30_000_000, asm(source)).bounded();
+    // The same with a different code each time: PUSH32 of the gas left, and POP, in front of it.
+    let source = "0x7f 0 mstore8 gas 1 mstore 0x50 33 mstore8 \
+        codesize 0 34 codecopy codesize 34 add 0 0 create stop";
+    for gas in [30_000_000, 1 << 38] {
+        Scene::new(Spec::Prague, gas, asm(source)).bounded();
+    }
 }
 
 /// More codes than a transaction may bring to the device: revm runs it.
 #[test]
 fn more_creations_than_the_device_has_codes_for() {
-    // PUSH4 counter, then a return of that counter as code.
-    let source = "again: gas 0 mstore 32 31 0 create pop gas 100000 lt @again jumpi stop";
-    let (executed, report) = Scene::new(Spec::London, 150_000_000, asm(source)).run();
-    assert_eq!(executed.status, TxStatus::Success);
-    let restarts = report.suspensions.get("class").copied().unwrap_or_default();
-    assert!(restarts <= RESTARTS_MAX, "{report:?}");
+    // The init code is PUSH8 of the gas left, then STOP: another one each time.
+    let source = "again: gas 0x670000000000000000 or 0 mstore 32 23 0 create pop \
+        gas 100000 lt @again jumpi stop";
+    for (gas, fallbacks) in [(120_000_000, 0), (150_000_000, 1)] {
+        let ran = Scene::new(Spec::London, gas, asm(source)).run();
+        let report = &ran.report;
+        assert_eq!(ran.executed.status, TxStatus::Success);
+        let whole = report.fallbacks.get(&Fallback::MemoryClass).copied().unwrap_or_default();
+        assert_eq!(whole, fallbacks, "{report:?}");
+        let restarts = report.suspensions.get("class").copied().unwrap_or_default();
+        assert!(restarts <= RESTARTS_MAX, "{report:?}");
+        ran.assert_costs();
+    }
 }
 
 #[test]
