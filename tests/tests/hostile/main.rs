@@ -120,8 +120,8 @@ impl Scene {
         (batch.outcomes[0].result.clone().expect("a valid transaction"), batch.report)
     }
 
-    /// The same as [`Scene::run`], within the bounds that hold for every program; gives the result and the batch's
-    /// report.
+    /// As [`Scene::run`], within the bounds that hold for every program; gives the result and the
+    /// batch's report.
     fn bounded(self) -> (Executed, Report) {
         let ran = self.run();
         ran.assert_work();
