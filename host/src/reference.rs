@@ -19,6 +19,7 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
 use revm::{Database, DatabaseCommit, ExecuteEvm, MainBuilder, MainContext};
 use warpevm_compiler::Spec;
+use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
 /// Blobs of one transaction from Cancun on (EIP-4844).
 const BLOBS_MAX_CANCUN: u64 = 6;
@@ -67,6 +68,7 @@ fn config(env: &Env) -> CfgEnv {
     cfg.disable_eip3607 = !env.checks.sender_code;
     cfg.disable_block_gas_limit = !env.checks.block_gas_limit;
     cfg.disable_base_fee = !env.checks.base_fee;
+    cfg.memory_limit = EVM_MEMORY_BYTES_MAX.into();
     cfg.max_blobs_per_tx = match env.spec {
         Spec::Osaka => Some(BLOBS_MAX_OSAKA),
         Spec::Prague => Some(BLOBS_MAX_PRAGUE),
