@@ -110,6 +110,47 @@ struct Bls381Tower {
     }
 };
 
+// (p - 3) / 4.
+WE_CONST u64 bls381_root_exponent[6] = {
+    0xee7fbfffffffeaaaull, 0x07aaffffac54ffffull, 0xd9cc34a83dac3d89ull, 0xd91dd2e13ce144afull,
+    0x92c6e9ed90d2eb35ull, 0x0680447a8e5ff9a6ull
+};
+
+// r := a^((p - 3) / 4): 1 / sqrt(a) for a square a, and 1 / sqrt(-a) up to sign for others, since p
+// is 3 mod 4. Sliding windows of four bits.
+WE_DEV WE_NOINLINE void bls381_inverse_root(Bls381Fp::Elem& r, const Bls381Fp::Elem& a) {
+    typedef Bls381Fp F;
+    F::Elem odd[8], square;
+    odd[0] = a;
+    F::sqr(square, a);
+    WE_ROLL
+    for (u32 i = 1; i < 8; i++) F::mul(odd[i], odd[i - 1], square);
+    F::set_one(r);
+    bool started = false;
+    u32 left = 379;  // bits of the exponent
+    WE_ROLL
+    while (left > 0) {
+        u32 width = left < 4 ? left : 4, low = left - width;
+        u64 bits = bls381_root_exponent[low / 64] >> (low % 64);
+        if (low % 64 > 60) bits |= bls381_root_exponent[low / 64 + 1] << (64 - low % 64);
+        u32 digit = (u32)bits & ((1u << width) - 1);
+        if (digit >> (width - 1) == 0) {
+            width = 1, digit = 0;
+        } else {
+            WE_ROLL
+            for (; digit % 2 == 0; digit /= 2) width--;
+        }
+        WE_ROLL
+        for (u32 i = 0; i < width && started; i++) F::sqr(r, r);
+        if (digit != 0) {
+            if (started) F::mul(r, r, odd[digit / 2]);
+            else r = odd[digit / 2];
+            started = true;
+        }
+        left -= width;
+    }
+}
+
 // Reads a field element that is padded to 64 bytes. False if the padding is not zero or the number
 // not below p.
 template <class Src>
