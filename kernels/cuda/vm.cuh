@@ -6,6 +6,12 @@
 #include "generated/ops.cuh"
 #include "lane.cuh"
 
+// 1: precompiles run in a kernel of their own over the instances that wait for them, so that their
+// registers, stack frames and code do not burden the interpreter's. So it is on devices.
+#ifndef WE_SPLIT
+#define WE_SPLIT (WE_TILE > 1)
+#endif
+
 namespace warpevm {
 
 // What an op tells the interpreter loop.

@@ -3,7 +3,7 @@
 //! Every step runs, also after a failure. What cannot run here is skipped visibly, with its reason;
 //! `--strict` makes each skip a failure. The command ends with a table and a line of totals.
 
-use crate::{cargo, example, generate, setup};
+use crate::{cargo, cuda, example, generate, setup};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,6 +76,13 @@ impl Runner<'_> {
                 r.command(cargo(root, &["test", "--workspace", "--no-fail-fast"]))
             });
         }
+        self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {
+            Ok(toolchain) => match cuda::run(r.root, &toolchain, false) {
+                Ok(()) => Outcome::Passed,
+                Err(error) => Outcome::Failed(format!("{error:#}")),
+            },
+            Err(reason) => Outcome::Skipped(reason),
+        });
         self.step("example files", |r| r.command(example(root, true)));
         let block = "host/examples/token-block";
         let full = ["--validate", "full", "--min-residency", "0.99"];
