@@ -169,7 +169,8 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fallback {
-    /// A precompile that the device does not have ran on the host; the rest ran on the device.
+    /// A call of modexp with longer operands than the device takes ran on the host; the rest ran on
+    /// the device.
     HostPrecompile,
     /// No memory class holds what it needs: revm ran it.
     MemoryClass,

@@ -33,9 +33,6 @@ struct alignas(16) WideElement {
 };
 
 template <class P>
-WE_DEV void field_inverse(FieldElement<P>& r, const FieldElement<P>& a);  // prime_inverse.cuh
-
-template <class P>
 struct PrimeField {
     typedef FieldElement<P> Elem;
     typedef WideElement<P> Wide;
@@ -155,8 +152,8 @@ struct PrimeField {
         subtract_once(r.w, s);
     }
     static WE_DEV WE_INLINE void sqr(Elem& r, const Elem& a) { mul(r, a, a); }
-    // 1 / a, and 0 for 0.
-    static WE_DEV WE_INLINE void inverse(Elem& r, const Elem& a) { field_inverse<P>(r, a); }
+    // 1 / a, and 0 for 0: in prime_inverse.cuh.
+    static WE_DEV WE_INLINE void inverse(Elem& r, const Elem& a) { field_inverse(r, a); }
 
     // ---- products without reduction ----
 
