@@ -1,8 +1,24 @@
-//! Compiles the CUDA C++ sources for the CPU.
+//! Compiles the CUDA C++ sources for the CPU, and makes one text of each module for NVRTC.
+//!
+//! `WARPEVM_SANITIZE` names sanitizers (`address`, `undefined`, or both with a comma) that
+//! instrument the `cpu` backend: see docs/TESTING.md.
+
+use std::path::{Path, PathBuf};
+
+/// The variable that names sanitizers.
+const SANITIZE: &str = "WARPEVM_SANITIZE";
+
+/// The files whose texts NVRTC compiles, without `.cu`.
+const MODULES: [&str; 3] = ["run", "precompiles", "manage"];
 
 fn main() {
     println!("cargo:rerun-if-changed=cuda");
+    println!("cargo:rerun-if-env-changed={SANITIZE}");
+    for module in MODULES {
+        flatten_module(module);
+    }
     build_cpu();
+    build_tile();
     build_op_test("_limbs64", None);
     build_op_test("_limbs32", Some("WE_LIMBS32"));
 }
@@ -24,7 +40,31 @@ fn cpp() -> cc::Build {
 
 /// The `cpu` backend: always optimised, as what it runs are other people's programs.
 fn build_cpu() {
-    cpp().file("cuda/cpu.cpp").compile("warpevm_cpu");
+    let mut build = cpp();
+    let sanitizers = std::env::var(SANITIZE).unwrap_or_default();
+    if !sanitizers.is_empty() {
+        // Instrumented code draws warnings of its own.
+        build.warnings_into_errors(false).debug(true);
+        build.flag(format!("-fsanitize={sanitizers}")).flag("-fno-sanitize-recover=all");
+        build.flag("-fno-sanitize=vptr").flag("-fno-omit-frame-pointer");
+    }
+    build.file("cuda/cpu.cpp").compile("warpevm_cpu");
+    // The runtimes, by the names that GCC gives them.
+    for name in sanitizers.split(',').filter(|name| !name.is_empty()) {
+        let runtime = match name {
+            "address" => "asan",
+            "undefined" => "ubsan",
+            other => panic!("{SANITIZE}: '{other}' is not one of address, undefined"),
+        };
+        println!("cargo:rustc-link-lib=dylib={runtime}");
+    }
+}
+
+/// The fake device's kernels: as on a GPU, but for the instructions.
+fn build_tile() {
+    let mut build = cpp();
+    build.define("WE_LIMBS32", None).define("WE_TILE", "32").define("warpevm", "warpevm_tile");
+    build.file("cuda/tile.cpp").compile("warpevm_tile");
 }
 
 /// The op library's test entry points, once per limb size. A static library whose symbols only
@@ -36,4 +76,53 @@ fn build_op_test(suffix: &str, limbs: Option<&str>) {
         build.define(limbs, None).define("warpevm", "warpevm_limbs32");
     }
     build.compile(&format!("warpevm_op_test{suffix}"));
+}
+
+/// Writes a module with its headers in their places, so that the binary needs no files beside it.
+fn flatten_module(name: &str) {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    let mut text = String::new();
+    flatten(&Path::new("cuda").join(name).with_extension("cu"), &mut Vec::new(), &mut text);
+    std::fs::write(out.join(name).with_extension("cu"), text).expect("OUT_DIR can be written");
+}
+
+/// Appends a file; headers that have been seen are left out. Line numbers stay those of the files.
+fn flatten(file: &Path, seen: &mut Vec<PathBuf>, text: &mut String) {
+    let file = normal(file);
+    if seen.contains(&file) {
+        return;
+    }
+    seen.push(file.clone());
+    let source = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("{}: {error}", file.display());
+    });
+    let line = |number: usize| format!("#line {number} \"{}\"\n", file.display());
+    text.push_str(&line(1));
+    for (i, content) in source.lines().enumerate() {
+        let included = content.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"'));
+        match included {
+            Some(name) => {
+                flatten(&file.parent().expect("a file is in a folder").join(name), seen, text);
+                text.push_str(&line(i + 2));
+            }
+            None => {
+                text.push_str(content);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+/// Without `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }

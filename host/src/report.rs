@@ -8,7 +8,7 @@ use crate::layout::CLASS_COUNT;
 use crate::types::{Outcome, Report};
 
 /// Names of the needs, in the order of their numbers.
-const NEEDS: [&str; 10] = [
+const NEEDS: [&str; 11] = [
     "nothing",
     "account",
     "slot",
@@ -19,6 +19,7 @@ const NEEDS: [&str; 10] = [
     "precompile",
     "class",
     "steps",
+    "kernel",
 ];
 
 /// What one worker counts; summed up for a [`Report`].

@@ -183,6 +183,8 @@ pub fn serve<DB: DatabaseRef + Sync>(
     codes.counts.suspensions[need as usize] += 1;
     match need {
         Need::Nothing => return Err(Error::Device("an instance suspends for nothing".to_owned())),
+        // Only where precompiles are kernels of their own, which the device launches itself.
+        Need::Kernel => return Err(Error::Device("a kernel was not launched".to_owned())),
         Need::Account | Need::Slot => page_in(codes, hold, need, &asked)?,
         Need::Code => {
             let id = asked.need_code;

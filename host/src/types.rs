@@ -1,6 +1,6 @@
 //! What goes in and what comes out, in revm and alloy types.
 
-use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, U256};
 use revm::context::{BlockEnv, TxEnv};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -92,6 +92,12 @@ pub struct AccountInfo {
     pub nonce: u64,
     /// keccak256 of the code.
     pub code_hash: B256,
+}
+
+impl AccountInfo {
+    /// An account without balance, nonce and code (EIP-161).
+    pub const EMPTY: AccountInfo =
+        AccountInfo { balance: U256::ZERO, nonce: 0, code_hash: KECCAK256_EMPTY };
 }
 
 /// One account's change. Unchanged accounts and slots do not appear.

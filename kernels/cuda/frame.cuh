@@ -170,24 +170,33 @@ WE_DEV WE_NOINLINE u32 end_frame(Vm& vm) {
     return CTL_FRAME;
 }
 
-// Runs the precompile of the frame that was just opened, or asks the host.
+// Asks for the precompile of the frame that was just opened; the answer is in resume_*.
+WE_DEV WE_INLINE u32 ask_precompile(Vm& vm, u32 id, u32 need) {
+    WE_SET(vm.m, Instance, 0, need_code, id);
+    WE_SET(vm.m, Instance, 0, need_off, vm.input_off);
+    WE_SET(vm.m, Instance, 0, need_len, vm.input_len);
+    WE_SET(vm.m, Instance, 0, need_in_data, vm.input_in_data);
+    WE_SET(vm.m, Instance, 0, need_gas, (u64)vm.gas);
+    vm.step = STEP_PRECOMPILE;
+    return suspend_here(vm, need);
+}
+
+// Runs the precompile of the frame that was just opened, or asks for it.
 WE_DEV WE_INLINE u32 start_precompile(Vm& vm, u32 id) {
+#if WE_SPLIT
+    if (id != 4) return ask_precompile(vm, id, NEED_KERNEL);
+    vm.ret_len = 0;
+    u32 r = precompile_identity(vm, input_of(vm));
+#else
     u32 r = run_precompile(vm, id);
+    if (r == PRECOMPILE_HOST) return ask_precompile(vm, id, NEED_PRECOMPILE);
+#endif
     if (r == PRECOMPILE_CLASS) return CTL_SUSPEND;
-    if (r == PRECOMPILE_HOST) {
-        WE_SET(vm.m, Instance, 0, need_code, id);
-        WE_SET(vm.m, Instance, 0, need_off, vm.input_off);
-        WE_SET(vm.m, Instance, 0, need_len, vm.input_len);
-        WE_SET(vm.m, Instance, 0, need_in_data, vm.input_in_data);
-        WE_SET(vm.m, Instance, 0, need_gas, (u64)vm.gas);
-        vm.step = STEP_PRECOMPILE;
-        return suspend_here(vm, NEED_PRECOMPILE);
-    }
     vm.end = r == PRECOMPILE_OK ? END_RETURN : END_PRECOMPILE;
     return end_frame(vm);
 }
 
-// The host has run the precompile.
+// The host, or the kernel of precompiles, has run the precompile.
 WE_DEV WE_NOINLINE u32 resume_precompile(Vm& vm) {
     vm.step = STEP_NONE;
     u64 used = WE_GET(vm.m, Instance, 0, resume_gas);
@@ -337,7 +346,7 @@ WE_DEV WE_NOINLINE Addr create_address(const Addr& sender, u64 nonce) {
     u32 nonce_len = nonce < 0x80 ? 1 : 1 + bytes;
     buf[0] = (u8)(0xc0 + 21 + nonce_len);
     buf[1] = 0x80 + 20;
-    __builtin_memcpy(buf + 2, &sender, 20);
+    copy_bytes(buf + 2, &sender, 20);
     if (nonce < 0x80) {
         buf[22] = nonce ? (u8)nonce : 0x80;
     } else {
@@ -351,7 +360,7 @@ WE_DEV WE_NOINLINE Addr create_address(const Addr& sender, u64 nonce) {
 WE_DEV WE_NOINLINE Addr create2_address(const Addr& sender, const u256& salt, const u256& hash) {
     u8 buf[85];
     buf[0] = 0xff;
-    __builtin_memcpy(buf + 1, &sender, 20);
+    copy_bytes(buf + 1, &sender, 20);
     to_be_bytes(salt, buf + 21);
     to_be_bytes(hash, buf + 53);
     return to_addr(keccak256(ByteSource{buf}, 85));

@@ -116,6 +116,22 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
 #define C (o.read(p->c))
 #define W(x) o.write(p->dst, (x))
 
+// Operands of functions that take references. A GPU has them in memory: in the same four places
+// for all ops, or the stack frame of every thread would hold a copy per op.
+#if WE_CUDA
+#define RA (ra = A)
+#define RB (rb = B)
+#define RC (rc = C)
+#define RD(x) (rd = (x))
+#define WE_RESULT u256& r = rd
+#else
+#define RA A
+#define RB B
+#define RC C
+#define RD(x) (x)
+#define WE_RESULT u256 r
+#endif
+
 #if WE_CUDA || !defined(__GNUC__)
 #define WE_CASE(name) case OP_##name:
 #define WE_NEXT goto next
@@ -152,7 +168,7 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
 // The same with a result.
 #define WE_VMR(name, expr)           \
     WE_CASE(name) {                  \
-        u256 r;                      \
+        WE_RESULT;                   \
         const Op* at = p;            \
         WE_CALL(expr, 1);            \
         o.write(at->dst, r);         \
@@ -176,7 +192,7 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
     } while (0)
 
 // Runs frames until CTL_DONE or CTL_SUSPEND.
-WE_DEV u32 run_frames(Vm& vm) {
+WE_DEV WE_ONCE u32 run_frames(Vm& vm) {
 #if !(WE_CUDA || !defined(__GNUC__))
 #define WE_LABEL(name) &&L_##name,
     static const void* const labels[] = {WARPEVM_OPS(WE_LABEL)};
@@ -189,6 +205,9 @@ WE_DEV u32 run_frames(Vm& vm) {
     u32 mem, ctl;
     u64 steps = vm.steps_left;
     const BlockEnv* env = vm.env;
+#if WE_CUDA
+    u256 ra, rb, rc, rd;
+#endif
 
 reload:
     ops = (const Op*)vm.code_entry->ops;
@@ -270,9 +289,9 @@ next:
     WE_BRANCH(JUMP_GE, !lt(A, B))
     WE_BRANCH(JUMP_SLT, slt(A, B))
     WE_BRANCH(JUMP_SGE, !slt(A, B))
-    WE_VM(RETURN, op_return(vm, A, B, END_RETURN))
-    WE_VM(REVERT, op_return(vm, A, B, END_REVERT))
-    WE_VM(SELF_DESTRUCT, op_self_destruct(vm, A))
+    WE_VM(RETURN, op_return(vm, RA, RB, END_RETURN))
+    WE_VM(REVERT, op_return(vm, RA, RB, END_REVERT))
+    WE_VM(SELF_DESTRUCT, op_self_destruct(vm, RA))
 
     WE_PURE(MOV, A)
     WE_PURE(LOAD_K, to_u256(((const Word*)o.consts)[p->imm]))
@@ -314,7 +333,7 @@ next:
     WE_PURE(SAR_K, sar_k(A, p->imm))
     WE_PURE(CLZ, from_u64(clz(A)))
 
-    WE_VMR(KECCAK, op_keccak(vm, A, B, r))
+    WE_VMR(KECCAK, op_keccak(vm, RA, RB, r))
     WE_PURE(KECCAK_K, keccak256(memory_range(vm, p->imm, (u16)p->x), (u16)p->x))
     WE_PURE(KECCAK1, keccak256_1(A))
     WE_PURE(KECCAK2, keccak256_2(A, B))
@@ -344,17 +363,17 @@ next:
     WE_PURE(BASE_FEE, to_u256(env->base_fee))
     WE_PURE(BLOB_HASH, op_blob_hash(vm, A))
     WE_PURE(BLOB_BASE_FEE, to_u256(env->blob_base_fee))
-    WE_VMR(BALANCE, op_balance(vm, A, r))
-    WE_VMR(EXT_CODE_SIZE, op_ext_code_size(vm, A, r))
-    WE_VMR(EXT_CODE_HASH, op_ext_code_hash(vm, A, r))
-    WE_VMR(BLOCK_HASH, op_block_hash(vm, A, r))
+    WE_VMR(BALANCE, op_balance(vm, RA, r))
+    WE_VMR(EXT_CODE_SIZE, op_ext_code_size(vm, RA, r))
+    WE_VMR(EXT_CODE_HASH, op_ext_code_hash(vm, RA, r))
+    WE_VMR(BLOCK_HASH, op_block_hash(vm, RA, r))
 
-    WE_VM(CALL_DATA_COPY, op_call_data_copy(vm, A, B, C))
-    WE_VM(CODE_COPY, op_code_copy(vm, A, B, C))
-    WE_VM(RETURN_DATA_COPY, op_return_data_copy(vm, A, B, C))
-    WE_VM(MCOPY, op_mcopy(vm, A, B, C))
+    WE_VM(CALL_DATA_COPY, op_call_data_copy(vm, RA, RB, RC))
+    WE_VM(CODE_COPY, op_code_copy(vm, RA, RB, RC))
+    WE_VM(RETURN_DATA_COPY, op_return_data_copy(vm, RA, RB, RC))
+    WE_VM(MCOPY, op_mcopy(vm, RA, RB, RC))
     WE_CASE(EXT_CODE_COPY) {
-        WE_CALL(op_ext_code_copy(vm, A, B, C, o.read(p[1].dst)), 2);
+        WE_CALL(op_ext_code_copy(vm, RA, RB, RC, RD(o.read(p[1].dst))), 2);
         WE_NEXT;
     }
 
@@ -399,10 +418,10 @@ next:
     WE_PURE(MSIZE, from_u64(vm.mem_len))
     WE_PURE(GAS, from_u64((u64)gas))
 
-    WE_VMR(SLOAD, op_sload(vm, A, r))
-    WE_VM(SSTORE, op_sstore(vm, A, B))
-    WE_VMR(TLOAD, op_tload(vm, A, r))
-    WE_VM(TSTORE, op_tstore(vm, A, B))
+    WE_VMR(SLOAD, op_sload(vm, RA, r))
+    WE_VM(SSTORE, op_sstore(vm, RA, RB))
+    WE_VMR(TLOAD, op_tload(vm, RA, r))
+    WE_VM(TSTORE, op_tstore(vm, RA, RB))
     WE_CASE(LOG) {
         WE_CALL(log_op(vm, o, p), 2);
         WE_NEXT;
@@ -442,6 +461,10 @@ stop:
 #undef B
 #undef C
 #undef W
+#undef RA
+#undef RB
+#undef RC
+#undef RD
 
 // ---- one launch of one instance
 // -------------------------------------------------------------------
@@ -508,17 +531,19 @@ WE_DEV WE_INLINE u32 run_phases(Vm& vm) {
     return epilogue(vm);
 }
 
+// The memory of instance `index`.
+WE_DEV WE_INLINE Lane lane_of(const Launch* launch, u32 index) {
+    u64 bytes = ((const Layout*)launch->layout)->bytes;
+    u8* tile = (u8*)launch->memory + (usize)(index / WE_TILE) * bytes * WE_TILE;
+    return Lane{tile + index % WE_TILE * 16};
+}
+
 // Runs instance `index` of a launch until it is done or suspended.
-WE_DEV WE_NOINLINE void run_instance(const Launch* launch, u32 index) {
+WE_DEV WE_ONCE void run_instance(const Launch* launch, u32 index) {
     Vm vm;
     vm.launch = launch;
     vm.lay = (const Layout*)launch->layout;
-#if WE_TILE == 1
-    vm.m.base = (u8*)launch->memory + (usize)index * vm.lay->bytes;
-#else
-    vm.m.base = (u8*)launch->memory + (usize)(index / WE_TILE) * vm.lay->bytes * WE_TILE +
-                (index % WE_TILE) * 16;
-#endif
+    vm.m = lane_of(launch, index);
     u32 status = WE_GET(vm.m, Instance, 0, status);
     if (status == STATUS_DONE || status == STATUS_SUSPENDED) return;
     load_vm(vm);

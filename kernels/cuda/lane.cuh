@@ -164,7 +164,7 @@ struct Lane {
 };
 
 // Fields of structs in instance memory: GET(lane, Frame, offset, gas).
-#define WE_FIELD(S, f) ((u32) __builtin_offsetof(S, f))
+#define WE_FIELD(S, f) ((u32)WE_OFFSETOF(S, f))
 #define WE_GET(m, S, off, f) ((m).template get<decltype(S::f)>((off) + WE_FIELD(S, f)))
 #define WE_SET(m, S, off, f, x) ((m).set((off) + WE_FIELD(S, f), (decltype(S::f))(x)))
 #define WE_GETW(m, S, off, f) ((m).get_word((off) + WE_FIELD(S, f)))

@@ -105,8 +105,10 @@ WE_DEV WE_NOINLINE u32 run_precompile(Vm& vm, u32 id) {
             return return_word(vm, ripemd160(in, in.len));
         case 4:
             return precompile_identity(vm, in);
+#if !WE_SPLIT  // it has a kernel of its own
         case 5:
             return precompile_modexp(vm, in);
+#endif
         case 6:
         case 7:
             return precompile_bn254(vm, in, id == 7);

@@ -106,6 +106,11 @@ device_consts! {
     CALL_DEPTH_MAX = 1024;
     /// EVM stack items of a call frame.
     STACK_ITEMS_MAX = 1024;
+    /// Bytes of EVM memory that all open frames of a transaction have together, 2 GiB. Beyond it a
+    /// frame runs out of gas, as in revm with the same limit: without one a simulation with a huge
+    /// gas limit would have the host allocate terabytes. The cheapest way to so much, 1,025 frames
+    /// of equal size, costs 8.6e9 gas: no transaction of a chain has it.
+    EVM_MEMORY_BYTES_MAX = 1 << 31;
     /// "No entry" in index fields.
     NONE = 0xffff_ffff;
     /// Index of the empty code in the code table.
@@ -206,6 +211,9 @@ device_enum! {
     Class = 8,
     /// The step budget is used up: just launch again.
     Steps = 9,
+    /// Run the kernel of precompiles, then launch again: the same fields as for `Precompile`, and
+    /// the kernel answers as the host would. Only where kernels are split (`WE_SPLIT`).
+    Kernel = 10,
 }
 
 device_enum! {
@@ -315,6 +323,56 @@ device_structs! {
         spec: u32,
         /// How many instances `memory` holds.
         instances: u32,
+    }
+
+    /// The arguments of a device kernel besides the `Launch`; each uses some. Pointers are device
+    /// addresses. Thread `t` of `count` works on instance `ids[t]`.
+    struct Job {
+        /// u32 array: instances; 0: thread `t` works on instance `t`.
+        ids: u64,
+        /// `start`: u32 array, the transaction of each thread's instance; 0: `t`.
+        txs: u64,
+        /// `collect`: `Packed` array, one per thread. `answer`: `Answer` array, one per thread.
+        /// `scatter`: the records.
+        records: u64,
+        /// `collect`: where the bytes of the results go. `answer`: bytes that answers point into.
+        bytes: u64,
+        /// `collect`: how many bytes there are; a u64 that counts what was asked for.
+        bytes_used: u64,
+        /// `scatter`: u32 array, the place of each record; where the records go.
+        places: u64,
+        to: u64,
+        /// `collect`: bytes at `bytes`.
+        bytes_cap: u64,
+        count: u32,
+        /// `scatter`: bytes of a record, a multiple of 8. `index_accounts`, `index_slots`: the
+        /// first new entry.
+        size: u32,
+    }
+
+    /// What `collect` says of an instance.
+    struct Packed {
+        /// Where its bytes begin, in `Job::bytes`; `u64::MAX`: there was no room. First the head,
+        /// then, of an instance that is done, its accounts, slots, return data and logs; of one
+        /// that needs something done with bytes, these. Each part is padded to 8 bytes.
+        at: u64,
+        /// Bytes of all that, also where there was no room.
+        len: u32,
+        reserved: u32,
+    }
+
+    /// The host's answer to a suspended instance.
+    struct Answer {
+        resume_word: Word,
+        resume_gas: u64,
+        resume_code: u32,
+        resume_ok: u32,
+        /// Return data: where it stands in `Job::bytes`, and its length.
+        bytes_off: u32,
+        bytes_len: u32,
+        /// 1: there is return data.
+        has_bytes: u32,
+        host_precompiles: u32,
     }
 
     /// The block environment.

@@ -5,10 +5,18 @@
 //! files compile for CUDA and, as ordinary C++17, for the CPU.
 
 pub mod abi;
+pub mod nvrtc;
+pub mod sources;
 
 mod ffi {
     unsafe extern "C" {
         pub fn warpevm_cpu_run(launch: *const crate::abi::Launch, instance: u32);
+        pub fn warpevm_tile_thread(
+            kernel: u32,
+            launch: *const crate::abi::Launch,
+            job: *const crate::abi::Job,
+            thread: u32,
+        );
     }
 }
 
@@ -22,4 +30,20 @@ mod ffi {
 pub unsafe fn cpu_run(launch: &abi::Launch, instance: u32) {
     // SAFETY: the caller keeps the contract above, which is all that the kernel relies on.
     unsafe { ffi::warpevm_cpu_run(launch, instance) }
+}
+
+/// Runs one thread of a device kernel on the CPU: the fake device of the tests. The source, the
+/// layout in tiles and the limbs are those of a GPU.
+///
+/// # Safety
+/// Every pointer of `launch` and `job` must be valid as `abi` describes; `thread` is less than
+/// `job.count`; no two threads work on the same instance at the same time.
+pub unsafe fn tile_thread(
+    kernel: sources::Kernel,
+    launch: &abi::Launch,
+    job: &abi::Job,
+    thread: u32,
+) {
+    // SAFETY: the caller keeps the contract above, which is all that the kernels rely on.
+    unsafe { ffi::warpevm_tile_thread(kernel as u32, launch, job, thread) }
 }

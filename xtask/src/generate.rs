@@ -79,7 +79,7 @@ fn abi_header() -> String {
         let last = t.fields.last().expect("a struct has fields");
         writeln!(
             s,
-            "static_assert(__builtin_offsetof({}, {}) == {}, \"ABI\");",
+            "static_assert(WE_OFFSETOF({}, {}) == {}, \"ABI\");",
             t.name, last.name, last.offset
         )
         .unwrap();

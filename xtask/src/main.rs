@@ -1,5 +1,6 @@
 //! Development commands of warpevm.
 
+mod cuda;
 mod generate;
 mod setup;
 mod test;
@@ -18,6 +19,12 @@ enum Task {
     Generate {
         #[arg(long)]
         check: bool,
+    },
+    /// Compile the kernels for NVIDIA GPUs and compare what they take with the committed file.
+    Cuda {
+        /// Write the file instead.
+        #[arg(long)]
+        bless: bool,
     },
     /// Write the example block and batch; with --check, fail where one is stale.
     Example {
@@ -45,6 +52,10 @@ fn main() -> Result<ExitCode> {
             }
         }
         Task::Generate { check } => generate::run(root, check)?,
+        Task::Cuda { bless } => {
+            let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;
+            cuda::run(root, &toolchain, bless)?;
+        }
         Task::Example { check } => {
             let status = example(root, check).status()?;
             ensure!(status.success(), "generate-example failed");

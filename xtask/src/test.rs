@@ -3,7 +3,7 @@
 //! Every step runs, also after a failure. What cannot run here is skipped visibly, with its reason;
 //! `--strict` makes each skip a failure. The command ends with a table and a line of totals.
 
-use crate::{cargo, example, generate, setup};
+use crate::{cargo, cuda, example, generate, setup};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const NAME_COLUMNS: usize = 24;
 
 /// The suites of official state tests, all of whose cases must pass.
-const STATE_TESTS: [&str; 2] = ["dev", "generated-dev"];
+const STATE_TESTS: [&str; 3] = ["dev", "generated-dev", "legacy-dev"];
 
 /// The suites of official blockchain tests, all of whose cases must pass.
 const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
@@ -76,6 +76,13 @@ impl Runner<'_> {
                 r.command(cargo(root, &["test", "--workspace", "--no-fail-fast"]))
             });
         }
+        self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {
+            Ok(toolchain) => match cuda::run(r.root, &toolchain, false) {
+                Ok(()) => Outcome::Passed,
+                Err(error) => Outcome::Failed(format!("{error:#}")),
+            },
+            Err(reason) => Outcome::Skipped(reason),
+        });
         self.step("example files", |r| r.command(example(root, true)));
         let block = "host/examples/token-block";
         let full = ["--validate", "full", "--min-residency", "0.99"];

@@ -78,10 +78,13 @@ fn compare(args: &Blocktest) -> Result<bool> {
     }
     rows.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
     print(args, &rows)?;
+    if rows.len() < list.len() {
+        println!("{} files left out: their blocks use no gas", list.len() - rows.len());
+    }
     Ok(true)
 }
 
-/// Runs a file on both in turn; `None` where it has no blocks.
+/// Runs a file on both in turn; `None` where its blocks use no gas.
 fn compare_file(args: &Blocktest, file: &TestFile) -> Result<Option<Row>> {
     let (mut ours, mut revm) = (Vec::new(), Vec::new());
     let mut gas = 0;

@@ -11,6 +11,7 @@ struct Addr { u32 w[5]; };
 
 static constexpr u32 CALL_DEPTH_MAX = 0x400u;
 static constexpr u32 STACK_ITEMS_MAX = 0x400u;
+static constexpr u32 EVM_MEMORY_BYTES_MAX = 0x80000000u;
 static constexpr u32 NONE = 0xffffffffu;
 static constexpr u32 CODE_EMPTY = 0x0u;
 static constexpr u32 ACCOUNT_EXISTS = 0x1u;
@@ -53,6 +54,7 @@ static constexpr u32 NEED_BLOCK_HASH = 6;
 static constexpr u32 NEED_PRECOMPILE = 7;
 static constexpr u32 NEED_CLASS = 8;
 static constexpr u32 NEED_STEPS = 9;
+static constexpr u32 NEED_KERNEL = 10;
 
 static constexpr u32 REGION_FRAMES = 0;
 static constexpr u32 REGION_SLOTS = 1;
@@ -122,7 +124,43 @@ struct Launch {
     u32 instances;
 };
 static_assert(sizeof(Launch) == 112, "ABI");
-static_assert(__builtin_offsetof(Launch, instances) == 108, "ABI");
+static_assert(WE_OFFSETOF(Launch, instances) == 108, "ABI");
+
+struct Job {
+    u64 ids;
+    u64 txs;
+    u64 records;
+    u64 bytes;
+    u64 bytes_used;
+    u64 places;
+    u64 to;
+    u64 bytes_cap;
+    u32 count;
+    u32 size;
+};
+static_assert(sizeof(Job) == 72, "ABI");
+static_assert(WE_OFFSETOF(Job, size) == 68, "ABI");
+
+struct Packed {
+    u64 at;
+    u32 len;
+    u32 reserved;
+};
+static_assert(sizeof(Packed) == 16, "ABI");
+static_assert(WE_OFFSETOF(Packed, reserved) == 12, "ABI");
+
+struct Answer {
+    Word resume_word;
+    u64 resume_gas;
+    u32 resume_code;
+    u32 resume_ok;
+    u32 bytes_off;
+    u32 bytes_len;
+    u32 has_bytes;
+    u32 host_precompiles;
+};
+static_assert(sizeof(Answer) == 64, "ABI");
+static_assert(WE_OFFSETOF(Answer, host_precompiles) == 60, "ABI");
 
 struct BlockEnv {
     Word number;
@@ -136,7 +174,7 @@ struct BlockEnv {
     u32 reserved;
 };
 static_assert(sizeof(BlockEnv) == 248, "ABI");
-static_assert(__builtin_offsetof(BlockEnv, reserved) == 244, "ABI");
+static_assert(WE_OFFSETOF(BlockEnv, reserved) == 244, "ABI");
 
 struct Tx {
     Word value;
@@ -162,7 +200,7 @@ struct Tx {
     u32 blob_count;
 };
 static_assert(sizeof(Tx) == 272, "ABI");
-static_assert(__builtin_offsetof(Tx, blob_count) == 268, "ABI");
+static_assert(WE_OFFSETOF(Tx, blob_count) == 268, "ABI");
 
 struct AccessItem {
     Word key;
@@ -170,7 +208,7 @@ struct AccessItem {
     u32 is_slot;
 };
 static_assert(sizeof(AccessItem) == 56, "ABI");
-static_assert(__builtin_offsetof(AccessItem, is_slot) == 52, "ABI");
+static_assert(WE_OFFSETOF(AccessItem, is_slot) == 52, "ABI");
 
 struct Authorization {
     u64 nonce;
@@ -180,7 +218,7 @@ struct Authorization {
     u32 reserved;
 };
 static_assert(sizeof(Authorization) == 40, "ABI");
-static_assert(__builtin_offsetof(Authorization, reserved) == 36, "ABI");
+static_assert(WE_OFFSETOF(Authorization, reserved) == 36, "ABI");
 
 struct TableAccount {
     Word balance;
@@ -191,7 +229,7 @@ struct TableAccount {
     u32 reserved;
 };
 static_assert(sizeof(TableAccount) == 72, "ABI");
-static_assert(__builtin_offsetof(TableAccount, reserved) == 68, "ABI");
+static_assert(WE_OFFSETOF(TableAccount, reserved) == 68, "ABI");
 
 struct TableSlot {
     Word key;
@@ -200,7 +238,7 @@ struct TableSlot {
     u32 reserved;
 };
 static_assert(sizeof(TableSlot) == 72, "ABI");
-static_assert(__builtin_offsetof(TableSlot, reserved) == 68, "ABI");
+static_assert(WE_OFFSETOF(TableSlot, reserved) == 68, "ABI");
 
 struct Code {
     Word hash;
@@ -214,7 +252,7 @@ struct Code {
     Addr delegate;
 };
 static_assert(sizeof(Code) == 96, "ABI");
-static_assert(__builtin_offsetof(Code, delegate) == 76, "ABI");
+static_assert(WE_OFFSETOF(Code, delegate) == 76, "ABI");
 
 struct Layout {
     u64 bytes;
@@ -240,7 +278,7 @@ struct Layout {
     u32 logs_cap;
 };
 static_assert(sizeof(Layout) == 88, "ABI");
-static_assert(__builtin_offsetof(Layout, logs_cap) == 84, "ABI");
+static_assert(WE_OFFSETOF(Layout, logs_cap) == 84, "ABI");
 
 struct Instance {
     u32 status;
@@ -283,7 +321,7 @@ struct Instance {
     u32 suspensions;
 };
 static_assert(sizeof(Instance) == 296, "ABI");
-static_assert(__builtin_offsetof(Instance, suspensions) == 292, "ABI");
+static_assert(WE_OFFSETOF(Instance, suspensions) == 292, "ABI");
 
 struct Frame {
     Word value;
@@ -313,7 +351,7 @@ struct Frame {
     u32 reserved;
 };
 static_assert(sizeof(Frame) == 168, "ABI");
-static_assert(__builtin_offsetof(Frame, reserved) == 164, "ABI");
+static_assert(WE_OFFSETOF(Frame, reserved) == 164, "ABI");
 
 struct OverlayAccount {
     Word balance;
@@ -326,7 +364,7 @@ struct OverlayAccount {
     u32 reserved;
 };
 static_assert(sizeof(OverlayAccount) == 80, "ABI");
-static_assert(__builtin_offsetof(OverlayAccount, reserved) == 76, "ABI");
+static_assert(WE_OFFSETOF(OverlayAccount, reserved) == 76, "ABI");
 
 struct OverlaySlot {
     Word key;
@@ -338,7 +376,7 @@ struct OverlaySlot {
     u32 mark;
 };
 static_assert(sizeof(OverlaySlot) == 112, "ABI");
-static_assert(__builtin_offsetof(OverlaySlot, mark) == 108, "ABI");
+static_assert(WE_OFFSETOF(OverlaySlot, mark) == 108, "ABI");
 
 struct Journal {
     Word value;
@@ -349,7 +387,7 @@ struct Journal {
     u32 mark;
 };
 static_assert(sizeof(Journal) == 56, "ABI");
-static_assert(__builtin_offsetof(Journal, mark) == 52, "ABI");
+static_assert(WE_OFFSETOF(Journal, mark) == 52, "ABI");
 
 struct LogHead {
     Addr addr;
@@ -358,7 +396,7 @@ struct LogHead {
     u32 reserved;
 };
 static_assert(sizeof(LogHead) == 32, "ABI");
-static_assert(__builtin_offsetof(LogHead, reserved) == 28, "ABI");
+static_assert(WE_OFFSETOF(LogHead, reserved) == 28, "ABI");
 
 }  // namespace warpevm
 #endif

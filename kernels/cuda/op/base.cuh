@@ -4,12 +4,14 @@
 // WE_CUDA      1 when a CUDA compiler reads the file, else 0.
 // WE_DEV       marks a function of the device code (`__device__`; nothing on the CPU).
 // WE_INLINE    always inlined. WE_NOINLINE: one copy, never inlined (big bodies, to keep kernels
-//              small and their register need local).
+//              small and their register need local). WE_ONCE: has one caller, into which device
+//              code inlines it, since a call costs registers there.
 // WE_CONST     a constant table at namespace scope, as in `WE_CONST u64 table[24] = {...};`.
 // WE_LIMBS32   define it on the CPU to get the device's 8 x 32-bit limb code there, so that the
 //              algorithms the GPU runs are tested on every machine. Always on under CUDA.
 // WE_UNROLL    unroll the loop that follows fully (32 turns at most). WE_ROLL: keep it rolled
 //              (device only).
+// WE_OFFSETOF  offset of a field; NVRTC lacks the usual spelling.
 #ifndef WARPEVM_OP_BASE_CUH
 #define WARPEVM_OP_BASE_CUH
 
@@ -23,16 +25,20 @@
 #define WE_DEV __device__
 #define WE_INLINE __forceinline__
 #define WE_NOINLINE inline __noinline__
+#define WE_ONCE __forceinline__
 #define WE_CONST static __constant__ const
 #define WE_UNROLL _Pragma("unroll")
 #define WE_ROLL _Pragma("unroll 1")
+#define WE_OFFSETOF(S, f) __INTADDR__(&(((S*)0)->f))
 #else
 #define WE_DEV
 #define WE_INLINE inline __attribute__((always_inline))
 #define WE_NOINLINE inline __attribute__((noinline))
+#define WE_ONCE inline
 #define WE_CONST static constexpr
 #define WE_UNROLL _Pragma("GCC unroll 32")
 #define WE_ROLL
+#define WE_OFFSETOF(S, f) __builtin_offsetof(S, f)
 #endif
 
 #if WE_CUDA && !defined(WE_LIMBS32)
@@ -122,6 +128,32 @@ WE_DEV WE_INLINE u32 funnel_right32(u32 hi, u32 lo, u32 k) {
 
 WE_DEV WE_INLINE u64 funnel_right64(u64 hi, u64 lo, u32 k) {
     return (lo >> k) | ((hi << 1) << (63 - k));
+}
+
+// Atomics on device memory; both give the value before.
+WE_DEV WE_INLINE u64 atomic_add(u64* p, u64 x) {
+#if WE_CUDA
+    return atomicAdd(p, x);
+#else
+    return __atomic_fetch_add(p, x, __ATOMIC_RELAXED);
+#endif
+}
+
+WE_DEV WE_INLINE u32 atomic_cas(u32* p, u32 expected, u32 x) {
+#if WE_CUDA
+    return atomicCAS(p, expected, x);
+#else
+    __atomic_compare_exchange_n(p, &expected, x, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return expected;
+#endif
+}
+
+WE_DEV WE_INLINE void copy_bytes(void* to, const void* from, u32 len) {
+#if WE_CUDA
+    memcpy(to, from, len);
+#else
+    __builtin_memcpy(to, from, len);
+#endif
 }
 
 // Unaligned little- and big-endian loads, byte by byte; compilers merge them where that is legal.

@@ -3,6 +3,7 @@
 
 const CALL_DEPTH_MAX: u32 = 1024u;
 const STACK_ITEMS_MAX: u32 = 1024u;
+const EVM_MEMORY_BYTES_MAX: u32 = 2147483648u;
 const NONE: u32 = 4294967295u;
 const CODE_EMPTY: u32 = 0u;
 const ACCOUNT_EXISTS: u32 = 1u;
@@ -43,6 +44,7 @@ const NEED_BLOCK_HASH: u32 = 6u;
 const NEED_PRECOMPILE: u32 = 7u;
 const NEED_CLASS: u32 = 8u;
 const NEED_STEPS: u32 = 9u;
+const NEED_KERNEL: u32 = 10u;
 const REGION_FRAMES: u32 = 0u;
 const REGION_SLOTS: u32 = 1u;
 const REGION_MEMORY: u32 = 2u;

@@ -1,0 +1,4 @@
+// The interpreter.
+#include "kernel.cuh"
+
+WE_KERNEL(run, run_thread(&launch, &job, thread))
