@@ -22,12 +22,13 @@ const SECP256K1_N: U256 = U256::from_limbs([
 
 /// A precompile of `spec` (mostly) and an input that it may accept.
 pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
-    // The slow ones (pairings, BLS12-381, KZG) are not ours but the host's: seldom.
+    // The slow ones (pairings, BLS12-381, KZG): seldom.
     let number = match spec {
         _ if spec < Spec::Byzantium => rng.between(1, 5),
         _ if spec < Spec::Istanbul => 1 + rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 1]) as u64,
         _ if spec < Spec::Osaka => 1 + rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 1]) as u64,
-        _ => match rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 1, 6]) as u64 {
+        _ => match rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 3, 6]) as u64 {
+            10 => rng.between(0x0b, 0x11),
             11 => 0x100,
             n => n + 1,
         },
@@ -43,6 +44,7 @@ pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
         }
         9 => blake2f(rng),
         0x100 => words(rng, 5),
+        0x0b..=0x11 => bls12_381(rng, number),
         _ => {
             let len = rng.below(150) as usize;
             rng.bytes(len)
@@ -60,6 +62,40 @@ pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
         }
     }
     (number, bytes)
+}
+
+/// Points are infinity (any number of zeros) or nothing that is on the curve; both come in the
+/// lengths that the precompile takes.
+fn bls12_381(rng: &mut Rng, number: u64) -> Vec<u8> {
+    let element = |rng: &mut Rng, zero: bool| {
+        let mut bytes = vec![0; 64];
+        if !zero {
+            bytes[16] = rng.below(0x20) as u8;
+            bytes[17..].copy_from_slice(&rng.bytes(47));
+        }
+        bytes
+    };
+    let zero = number < 0x10 && rng.below(8) != 0;
+    let item: Vec<usize> = match number {
+        0x0b => vec![4],
+        0x0c => vec![2, 0],
+        0x0d => vec![8],
+        0x0e => vec![4, 0],
+        0x0f => vec![6],
+        0x10 => vec![1],
+        _ => vec![2],
+    };
+    let count = if matches!(number, 0x0c | 0x0e | 0x0f) { rng.between(1, 3) } else { 1 };
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        for &elements in &item {
+            match elements {
+                0 => bytes.extend(rng.word().to_be_bytes::<32>()),
+                _ => (0..elements).for_each(|_| bytes.extend(element(rng, zero))),
+            }
+        }
+    }
+    bytes
 }
 
 fn words(rng: &mut Rng, count: usize) -> Vec<u8> {

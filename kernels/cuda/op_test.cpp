@@ -189,7 +189,11 @@ WE_DEV bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
         case 3: F::inverse(r, a); break;
         case 4: F::halve(r, a); break;
         case 5: F::neg(r, a); break;
-        case 6: F::add_wide(x, x, y), F::reduce(r, x); break;
+        case 6:  // 16 (a^2 + b^2), which exceeds p R before it is reduced
+            F::add_wide(x, x, y);
+            for (u32 i = 0; i < 4; i++) F::add_wide(x, x, x);
+            F::reduce(r, x);
+            break;
         case 7: F::sub_wide(x, x, y), F::reduce(r, x); break;
         case 8: F::add_unreduced(r, a, b), F::mul_wide(x, r, r), F::reduce(r, x); break;
         case 9: return F::is_reduced(a);

@@ -422,7 +422,7 @@ fn field_expected(op: u32, a: U384, b: U384, p: U384, bits: usize) -> U384 {
         3 => mul(a.inv_mod(p).expect("prime"), mul(radix, radix)),
         4 => mul(a, (p + U384::from(1)) >> 1),
         5 => minus(a),
-        6 => mul(mul(a, a).add_mod(mul(b, b), p), back),
+        6 => mul(U384::from(16), mul(mul(a, a).add_mod(mul(b, b), p), back)),
         7 => mul(mul(a, a).add_mod(minus(mul(b, b)), p), back),
         8 => mul(mul(a.add_mod(b, p), a.add_mod(b, p)), back),
         _ => unreachable!(),

@@ -5,7 +5,7 @@
 // at once, so that they share the doublings. Windows are signed, of four bits, and always at the
 // same places, like those of curve.cuh and for the same reason.
 //
-// Stack: a point of the batch takes 1.6 KiB on G1 and 3.1 KiB on G2.
+// A point of the batch takes 1.6 KiB on G1 and 3.1 KiB on G2.
 #ifndef WARPEVM_OP_BLS12_381_MSM_CUH
 #define WARPEVM_OP_BLS12_381_MSM_CUH
 

@@ -1,6 +1,4 @@
 // Pairings on BLS12-381 (EIP-2537): precompile 0x0f, and what point evaluation needs of them.
-//
-// Stack: 576 bytes for each of the pairing_batch_count pairs, the tower about 6 KiB.
 #ifndef WARPEVM_OP_BLS12_381_PAIRING_CUH
 #define WARPEVM_OP_BLS12_381_PAIRING_CUH
 

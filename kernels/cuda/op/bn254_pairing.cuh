@@ -1,6 +1,4 @@
 // The pairing check on alt_bn128 (EIP-197): precompile 0x08.
-//
-// Stack: the Miller loops of pairing_batch_count pairs take 384 bytes a pair, the tower about 4 KiB.
 #ifndef WARPEVM_OP_BN254_PAIRING_CUH
 #define WARPEVM_OP_BN254_PAIRING_CUH
 
