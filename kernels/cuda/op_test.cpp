@@ -97,6 +97,7 @@ extern "C" WE_DEV bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, cons
         OP_TEST_CASE(40, from_bool(is_negative(a[i])));
         OP_TEST_CASE(41, keccak256_1(a[i]));
         OP_TEST_CASE(42, keccak256_2(a[i], b[i]));
+        OP_TEST_CASE(43, a[i]);
         default: return false;
     }
 #undef OP_TEST_CASE

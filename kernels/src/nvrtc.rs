@@ -8,6 +8,11 @@ use cudarc::nvrtc::{result, sys};
 
 use crate::sources::Module;
 
+/// The first version whose code is right. 12.9 and 13.0 give locals that are live at the same time
+/// the same place in the stack frame: seen in `map_swu` of op/bls12_381_map.cuh, whose machine code
+/// `tests/tests/sass.rs` runs.
+const VERSION_MIN: (i32, i32) = (13, 2);
+
 /// Names a folder that holds the CUDA libraries.
 pub const LIBRARY_VAR: &str = "WARPEVM_CUDA";
 
@@ -19,6 +24,11 @@ pub enum NvrtcError {
         "NVRTC (libnvrtc.so) is not found in the library path, /usr/local/cuda or ${LIBRARY_VAR}"
     )]
     Missing,
+    /// The library makes wrong code of the kernels.
+    #[error(
+        "NVRTC {0} is too old: before 13.2 it may keep two variables that are in use in one place"
+    )]
+    TooOld(String),
     /// NVRTC does not take the source: our defect, or a version that is too old.
     #[error("NVRTC {version} does not compile module {module}: {log}")]
     Compile {
@@ -104,7 +114,11 @@ impl Nvrtc {
         let (mut major, mut minor) = (0, 0);
         // SAFETY: the library is there, and both pointers are to live integers.
         unsafe { sys::nvrtcVersion(&mut major, &mut minor) }.result()?;
-        Ok(Nvrtc { version: (major, minor) })
+        let nvrtc = Nvrtc { version: (major, minor) };
+        match nvrtc.version < VERSION_MIN {
+            true => Err(NvrtcError::TooOld(nvrtc.version())),
+            false => Ok(nvrtc),
+        }
     }
 
     /// Its version.

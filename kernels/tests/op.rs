@@ -140,7 +140,7 @@ word_op_tests! {
     op_lt op_gt op_slt op_sgt op_eq op_is_zero op_bit_and op_bit_or op_bit_xor op_bit_not
     op_byte_at op_shl op_shr op_sar op_clz op_shl_k op_shr_k op_sar_k op_low_u64 op_fits_u64
     op_fits_u32 op_bswap op_be_bytes op_to_be_bytes op_mul_full_high op_mul_full_low op_u64_at
-    op_neg op_bit_length op_is_negative op_keccak256_1 op_keccak256_2
+    op_neg op_bit_length op_is_negative op_keccak256_1 op_keccak256_2 op_copy
 }
 
 /// Every length from 0 to 300 at every alignment class, and some long ones.

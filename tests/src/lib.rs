@@ -1,3 +1,4 @@
 //! Tests that hold every backend against revm and the official test data.
 
 pub mod fixtures;
+pub mod machine_code;

@@ -8,17 +8,16 @@
 #[path = "../../kernels/tests/common/mod.rs"]
 mod common;
 
-use std::path::PathBuf;
-
 use alloy_primitives::{U256, keccak256};
 use common::*;
 use revm::precompile::hash::{ripemd160_run, sha256_run};
 use warpevm_kernels as _;
 use warpevm_sass::{Kernel, Launch, Memory};
-use warpevm_tests::fixtures::{Skip, skip};
+use warpevm_tests::fixtures::workspace;
+use warpevm_tests::machine_code::kernel;
 
-/// Names the folder of cubins and what the disassembler prints of them.
-const CUBINS_VAR: &str = "WARPEVM_CUBINS";
+/// What the ops take, by `cargo xtask cuda --bless`.
+const COUNTS_FILE: &str = "kernels/counts/instructions-op.tsv";
 /// Random cases for each op, after the corners.
 const CASES: usize = 2_000;
 /// More than any op executes.
@@ -30,18 +29,6 @@ unsafe extern "C" {
     fn op_test_modexp_limbs64(_: *const u8, _: u32, _: u32, _: u32, _: u32, _: *mut u8) -> bool;
     fn op_test_field_limbs64(_: u32, _: u32, _: *const u8, _: *const u8, _: *mut u8) -> bool;
     fn op_test_pairing_curve_limbs64(_: u32, _: *const u8, _: u32, _: *mut u8) -> bool;
-}
-
-/// A kernel's machine code, or a visible skip.
-fn kernel(test: &str, name: &str) -> Option<Kernel> {
-    let Some(folder) = std::env::var_os(CUBINS_VAR).map(PathBuf::from) else {
-        let how = "there is no machine code to run; `cargo xtask test` compiles it";
-        skip(test, &Skip(how.to_owned()));
-        return None;
-    };
-    let read = |file: &str| std::fs::read(folder.join(file)).expect("the folder is whole");
-    let text = String::from_utf8(read("op_test.sass")).expect("text");
-    Some(Kernel::new(name, &read("op_test.cubin"), &text).expect("the code is understood"))
 }
 
 /// Arguments of a kernel, each at a multiple of its size.
@@ -93,7 +80,7 @@ impl<'k> Call<'k> {
 
 #[test]
 fn words() {
-    let Some(kernel) = kernel("sass::words", "op_test_words") else { return };
+    let Some(kernel) = kernel("sass::words", "op_test", "op_test_words") else { return };
     let mut call = Call::new(&kernel);
     for (op, (name, reference)) in WORD_OPS.iter().enumerate() {
         let mut rng = Rng(SEED + op as u64);
@@ -115,9 +102,41 @@ fn words() {
     }
 }
 
+/// What the word ops cost on sm_90: exact, so the file says it to the digit.
+#[test]
+fn counts() {
+    let Some(kernel) = kernel("sass::counts", "op_test", "op_test_words") else { return };
+    let mut rng = Rng(SEED);
+    let mut columns = [0; 3].map(|_| (0..256).map(|_| rng.word().into()).collect::<Vec<Word>>());
+    let mut out = vec![ZERO; 256];
+    let mut table = String::from(
+        "# Machine instructions of sm_90 per word op, loading and storing taken off: the average\n\
+         # over 256 operands. `cargo xtask cuda --bless` writes it.\nop\tinstructions\n",
+    );
+    let mut count = |op: usize| {
+        let mut call = Call::new(&kernel);
+        let mut arguments = call.arguments().number(op as u32).number(256);
+        for column in &mut columns {
+            arguments = arguments.slice(column);
+        }
+        assert_eq!(call.run(&arguments.slice(&mut out)), 1);
+        call.launch.counts().total as f64
+    };
+    let copy = WORD_OPS.iter().position(|(name, _)| *name == "copy").expect("it is in the table");
+    let copying = count(copy);
+    for (op, (name, _)) in WORD_OPS.iter().enumerate().filter(|(op, _)| *op != copy) {
+        table.push_str(&format!("{name}\t{:.1}\n", (count(op) - copying) / 256.0));
+    }
+    let file = workspace().join(COUNTS_FILE);
+    if std::env::var_os("WARPEVM_BLESS").is_some() {
+        std::fs::write(&file, &table).expect("the file can be written");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), table, "{COUNTS_FILE}");
+}
+
 #[test]
 fn hashes() {
-    let Some(kernel) = kernel("sass::hashes", "op_test_hash") else { return };
+    let Some(kernel) = kernel("sass::hashes", "op_test", "op_test_hash") else { return };
     let mut call = Call::new(&kernel);
     let mut data = Rng(SEED).bytes(5_000);
     type Hash = fn(&[u8]) -> U256;
@@ -141,7 +160,7 @@ fn hashes() {
 
 #[test]
 fn blake2f() {
-    let Some(kernel) = kernel("sass::blake2f", "op_test_blake2f") else { return };
+    let Some(kernel) = kernel("sass::blake2f", "op_test", "op_test_blake2f") else { return };
     let mut call = Call::new(&kernel);
     let mut rng = Rng(SEED);
     for case in 0..200 {
@@ -169,7 +188,7 @@ fn bn254_points() -> [[U256; 2]; 2] {
 
 #[test]
 fn curves() {
-    let Some(kernel) = kernel("sass::curves", "op_test_curve") else { return };
+    let Some(kernel) = kernel("sass::curves", "op_test", "op_test_curve") else { return };
     let mut call = Call::new(&kernel);
     let mut rng = Rng(SEED);
     let [g, h] = bn254_points();
@@ -206,7 +225,7 @@ fn curves() {
 
 #[test]
 fn modexp() {
-    let Some(kernel) = kernel("sass::modexp", "op_test_modexp") else { return };
+    let Some(kernel) = kernel("sass::modexp", "op_test", "op_test_modexp") else { return };
     let mut call = Call::new(&kernel);
     let mut rng = Rng(SEED);
     for case in 0..60 {
@@ -234,7 +253,7 @@ fn modexp() {
 /// Arithmetic of the pairing curves' fields, on any elements.
 #[test]
 fn fields() {
-    let Some(kernel) = kernel("sass::fields", "op_test_field") else { return };
+    let Some(kernel) = kernel("sass::fields", "op_test", "op_test_field") else { return };
     let mut call = Call::new(&kernel);
     let mut rng = Rng(SEED);
     // Below both primes.
@@ -335,7 +354,7 @@ fn pairing_inputs() -> Vec<(u32, Vec<u8>)> {
 
 #[test]
 fn pairing_curves() {
-    let Some(kernel) = kernel("sass::pairing_curves", "op_test_pairing_curve") else { return };
+    let Some(kernel) = kernel("sass::pairing_curves", "op_test", "op_test_pairing_curve") else { return };
     let mut call = Call::new(&kernel);
     for (address, mut input) in pairing_inputs() {
         let (valid, expected) = cpu_pairing_curve(address, &input);

@@ -19,10 +19,10 @@ use warpevm_kernels::sources::{MODULES, Module};
 
 /// The compilers; the numbers in the resource file are theirs.
 const WHEELS: [&str; 5] = [
-    "nvidia-cuda-nvrtc==13.0.88",
-    "nvidia-cuda-nvcc==13.0.88",
-    "nvidia-cuda-crt==13.0.88",
-    "nvidia-nvvm==13.0.88",
+    "nvidia-cuda-nvrtc==13.2.86",
+    "nvidia-cuda-nvcc==13.2.86",
+    "nvidia-cuda-crt==13.2.86",
+    "nvidia-nvvm==13.2.86",
     "nvidia-cuda-nvdisasm==13.2.86",
 ];
 

@@ -200,6 +200,7 @@ pub const WORD_OPS: &[(&str, Reference)] = &[
     ("is_negative", |a, _, _| flag(a.bit(255))),
     ("keccak256_1", |a, _, _| hash_word(&a.to_be_bytes::<32>())),
     ("keccak256_2", |a, b, _| hash_word(&[a.to_be_bytes::<32>(), b.to_be_bytes::<32>()].concat())),
+    ("copy", |a, _, _| a),
 ];
 
 pub fn wide_product(a: U256, b: U256) -> (U256, U256) {

@@ -84,6 +84,23 @@ impl<'k> Launch<'k> {
         threads: u32,
         memory: &Memory,
     ) -> Result<(), Fault> {
+        for block in 0..blocks {
+            for thread in 0..threads {
+                self.run_thread(arguments, block, thread, threads, memory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one thread of a block of `threads`.
+    pub fn run_thread(
+        &mut self,
+        arguments: &[u8],
+        block: u32,
+        thread: u32,
+        threads: u32,
+        memory: &Memory,
+    ) -> Result<(), Fault> {
         let put = |bank: &mut [u8], at: usize, bytes: &[u8]| {
             bank[at..at + bytes.len()].copy_from_slice(bytes);
         };
@@ -92,12 +109,7 @@ impl<'k> Launch<'k> {
         put(&mut self.bank0, LOCAL_ADDRESS_OFF, &local.to_le_bytes());
         put(&mut self.bank0, LOCAL_SIZE_OFF, &(LOCAL_BYTES as u32).to_le_bytes());
         put(&mut self.bank0, ARGUMENTS_OFF, arguments);
-        for block in 0..blocks {
-            for thread in 0..threads {
-                self.thread(block, thread, memory)?;
-            }
-        }
-        Ok(())
+        self.thread(block, thread, memory)
     }
 
     /// What was executed since the start.

@@ -14,6 +14,14 @@ impl Memory {
         Memory::default()
     }
 
+    /// Every address, for kernels whose memory others manage.
+    ///
+    /// # Safety
+    /// The kernel may only touch what is there and what no one else uses.
+    pub unsafe fn everything() -> Memory {
+        Memory { ranges: vec![(0, u64::MAX)] }
+    }
+
     /// Adds what a slice covers.
     ///
     /// # Safety
@@ -36,9 +44,10 @@ impl Memory {
     /// Whether `len` bytes at an address are part of one range.
     pub(crate) fn holds(&self, address: u64, len: u64) -> bool {
         let after = self.ranges.partition_point(|(start, _)| *start <= address);
-        let Some((_, end)) = after.checked_sub(1).and_then(|i| self.ranges.get(i)) else {
+        let Some(last) = address.checked_add(len) else {
             return false;
         };
-        address.checked_add(len).is_some_and(|last| last <= *end)
+        // Ranges may lie within others.
+        self.ranges[..after].iter().rev().any(|(_, end)| last <= *end)
     }
 }
