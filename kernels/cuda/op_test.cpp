@@ -11,6 +11,7 @@
 #include "op/secp256k1.cuh"
 #include "op/sha256.cuh"
 #include "op/u256.cuh"
+#include "op_test.cuh"
 
 #define OP_TEST_JOIN2(a, b) a##b
 #define OP_TEST_JOIN(a, b) OP_TEST_JOIN2(a, b)
@@ -25,20 +26,6 @@ void each(u32 n, u256* out, F f) {
     for (u32 i = 0; i < n; i++) out[i] = f(i);
 }
 
-u256 through_bytes(const u256& a, u32 misalignment) {
-    u8 bytes[40];
-    to_be_bytes(a, bytes + misalignment);
-    return from_be_bytes(bytes + misalignment);
-}
-
-u256 first_bytes(const u256& a) {
-    u8 bytes[32];
-    to_be_bytes(a, bytes);
-    u64 r = 0;
-    for (u32 i = 0; i < 8; i++) r = (r << 8) | bytes[i];
-    return from_u64(r);
-}
-
 }  // namespace
 
 // out[i] = op(a[i], b[i], c[i]). The numbers are those of WORD_OPS in tests/op.rs.
@@ -50,50 +37,7 @@ extern "C" bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256*
         each(n, out, [=](u32 i) { return expression; }); \
         return true
     switch (op) {
-        OP_TEST_CASE(0, add(a[i], b[i]));
-        OP_TEST_CASE(1, sub(a[i], b[i]));
-        OP_TEST_CASE(2, mul(a[i], b[i]));
-        OP_TEST_CASE(3, div(a[i], b[i]));
-        OP_TEST_CASE(4, sdiv(a[i], b[i]));
-        OP_TEST_CASE(5, mod(a[i], b[i]));
-        OP_TEST_CASE(6, smod(a[i], b[i]));
-        OP_TEST_CASE(7, addmod(a[i], b[i], c[i]));
-        OP_TEST_CASE(8, mulmod(a[i], b[i], c[i]));
-        OP_TEST_CASE(9, exp(a[i], b[i]));
-        OP_TEST_CASE(10, signextend(a[i], b[i]));
-        OP_TEST_CASE(11, from_bool(lt(a[i], b[i])));
-        OP_TEST_CASE(12, from_bool(gt(a[i], b[i])));
-        OP_TEST_CASE(13, from_bool(slt(a[i], b[i])));
-        OP_TEST_CASE(14, from_bool(sgt(a[i], b[i])));
-        OP_TEST_CASE(15, from_bool(eq(a[i], b[i])));
-        OP_TEST_CASE(16, from_bool(is_zero(a[i])));
-        OP_TEST_CASE(17, bit_and(a[i], b[i]));
-        OP_TEST_CASE(18, bit_or(a[i], b[i]));
-        OP_TEST_CASE(19, bit_xor(a[i], b[i]));
-        OP_TEST_CASE(20, bit_not(a[i]));
-        OP_TEST_CASE(21, byte_at(a[i], b[i]));
-        OP_TEST_CASE(22, shl(a[i], b[i]));
-        OP_TEST_CASE(23, shr(a[i], b[i]));
-        OP_TEST_CASE(24, sar(a[i], b[i]));
-        OP_TEST_CASE(25, from_u64(clz(a[i])));
-        OP_TEST_CASE(26, shl_k(b[i], low_u32(a[i]) & 255));
-        OP_TEST_CASE(27, shr_k(b[i], low_u32(a[i]) & 255));
-        OP_TEST_CASE(28, sar_k(b[i], low_u32(a[i]) & 255));
-        OP_TEST_CASE(29, from_u64(low_u64(a[i])));
-        OP_TEST_CASE(30, from_bool(fits_u64(a[i])));
-        OP_TEST_CASE(31, from_bool(fits_u32(a[i])));
-        OP_TEST_CASE(32, bswap(a[i]));
-        OP_TEST_CASE(33, through_bytes(a[i], i % 8));
-        OP_TEST_CASE(34, first_bytes(a[i]));
-        OP_TEST_CASE(35, high_half(mul_full(a[i], b[i])));
-        OP_TEST_CASE(36, low_half(mul_full(a[i], b[i])));
-        OP_TEST_CASE(37, from_u64x4(u64_at(a[i], 3), u64_at(b[i], 2), u64_at(c[i], 1),
-                                    u64_at(a[i], 0)));
-        OP_TEST_CASE(38, neg(a[i]));
-        OP_TEST_CASE(39, from_u64(bit_length(a[i])));
-        OP_TEST_CASE(40, from_bool(is_negative(a[i])));
-        OP_TEST_CASE(41, keccak256_1(a[i]));
-        OP_TEST_CASE(42, keccak256_2(a[i], b[i]));
+#include "op_words.inc"
         default: return false;
     }
 #undef OP_TEST_CASE

@@ -94,6 +94,13 @@ pub static MODULES: [Module; 3] = [
     },
 ];
 
+/// The word ops as a kernel `op_words`, for tests of the machine code.
+pub static OP_TEST: Module = Module {
+    name: "op_test",
+    source: include_str!(concat!(env!("OUT_DIR"), "/op_test.cu")),
+    kernels: &[],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

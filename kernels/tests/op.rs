@@ -273,6 +273,73 @@ const WORD_OPS: &[(&str, Reference)] = &[
     ("keccak256_2", |a, b, _| hash_word(&[a.to_be_bytes::<32>(), b.to_be_bytes::<32>()].concat())),
 ];
 
+/// The library with the machine code of `cuda/op_test.cu`, translated; `cargo xtask cuda` makes it.
+const MACHINE_CODE_VAR: &str = "WARPEVM_SASS_OPS";
+/// Cases per op on the machine code, each of which takes some hundred times its instructions.
+const MACHINE_CASES: usize = 4_000;
+/// The counts of the file below, on so many random operands.
+const COUNTED_CASES: u32 = 256;
+const COUNTS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts/instructions-op.tsv");
+
+/// Machine code for sm_90 in a form that runs here.
+struct MachineCode {
+    words: WordsFn,
+    /// Instructions executed so far.
+    count: unsafe extern "C" fn() -> u64,
+}
+
+/// The machine code, where `cargo xtask cuda` has made it.
+fn machine_code() -> Option<&'static MachineCode> {
+    static CODE: std::sync::OnceLock<Option<MachineCode>> = std::sync::OnceLock::new();
+    CODE.get_or_init(|| {
+        let path = std::env::var_os(MACHINE_CODE_VAR)?;
+        // SAFETY: the library is ours, and its functions have these types (tests/sass/ops.c).
+        unsafe {
+            let library = Box::leak(Box::new(libloading::Library::new(path).expect("a library")));
+            Some(MachineCode {
+                words: *library.get::<WordsFn>(b"op_words").expect("op_words"),
+                count: *library
+                    .get::<unsafe extern "C" fn() -> u64>(b"sass_count")
+                    .expect("sass_count"),
+            })
+        }
+    })
+    .as_ref()
+}
+
+/// What the word ops cost on sm_90: exact, so the file says it to the digit.
+#[test]
+fn machine_code_counts() {
+    let Some(code) = machine_code() else {
+        return;
+    };
+    let mut rng = Rng(SEED);
+    let mut column = || (0..COUNTED_CASES).map(|_| rng.operands()[0].into()).collect::<Vec<Word>>();
+    let (a, b, c) = (column(), column(), column());
+    let mut out = vec![ZERO; COUNTED_CASES as usize];
+    let mut count = |op: u32| {
+        // SAFETY: four columns of that many words; the counter takes nothing.
+        unsafe {
+            let before = (code.count)();
+            (code.words)(op, COUNTED_CASES, a.as_ptr(), b.as_ptr(), c.as_ptr(), out.as_mut_ptr());
+            (code.count)() - before
+        }
+    };
+    let copying = count(u32::MAX);
+    let mut table = String::from(
+        "# Machine instructions of sm_90 per word op, loading and storing taken off: the average\n\
+         # over random operands. `cargo xtask cuda --bless` writes it.\nop\tinstructions\n",
+    );
+    for (op, (name, _)) in WORD_OPS.iter().enumerate() {
+        let each = (count(op as u32) as f64 - copying as f64) / f64::from(COUNTED_CASES);
+        table.push_str(&format!("{name}\t{each:.1}\n"));
+    }
+    if std::env::var_os("WARPEVM_BLESS").is_some() {
+        std::fs::write(COUNTS_FILE, &table).expect("the file can be written");
+    }
+    assert_eq!(std::fs::read_to_string(COUNTS_FILE).unwrap_or_default(), table, "{COUNTS_FILE}");
+}
+
 fn wide_product(a: U256, b: U256) -> (U256, U256) {
     let product: U512 = a.widening_mul(b);
     let l = product.as_limbs();
@@ -311,11 +378,11 @@ fn corner_operands() -> Vec<[U256; 3]> {
     out
 }
 
-fn check_word_op(library: &Library, op: usize) {
+fn check_word_op(library: &str, words: WordsFn, op: usize, count: usize) {
     let (name, reference) = WORD_OPS[op];
     let mut rng = Rng(SEED + op as u64);
     let mut cases = corner_operands();
-    while cases.len() < CASES {
+    while cases.len() < count {
         cases.push(rng.operands());
     }
     let columns: Vec<Vec<Word>> =
@@ -323,7 +390,7 @@ fn check_word_op(library: &Library, op: usize) {
     let mut out = vec![ZERO; cases.len()];
     // SAFETY: the three inputs and the output hold `cases.len()` words each.
     let known = unsafe {
-        (library.words)(
+        words(
             op as u32,
             cases.len() as u32,
             columns[0].as_ptr(),
@@ -339,7 +406,7 @@ fn check_word_op(library: &Library, op: usize) {
             got.value() == expected,
             "{name} ({}, seed {SEED:#x} + {op})\n a = {a:#x}\n b = {b:#x}\n c = {c:#x}\n \
              got {:#x}\n expected {expected:#x}",
-            library.name,
+            library,
             got.value(),
         );
     }
@@ -352,7 +419,10 @@ macro_rules! word_op_tests {
             let name = stringify!($name).trim_start_matches("op_");
             let op = WORD_OPS.iter().position(|op| op.0 == name).expect("a row of WORD_OPS");
             for library in &LIBRARIES {
-                check_word_op(library, op);
+                check_word_op(library.name, library.words, op, CASES);
+            }
+            if let Some(code) = machine_code() {
+                check_word_op("sm_90 machine code", code.words, op, MACHINE_CASES);
             }
         }
     )*

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use warpevm_kernels::nvrtc::{self, Nvrtc, Target};
-use warpevm_kernels::sources::{MODULES, Module};
+use warpevm_kernels::sources::{MODULES, Module, OP_TEST};
 
 /// The compilers; the numbers in the resource file are theirs.
 const WHEELS: [&str; 5] = [
@@ -30,7 +30,7 @@ const WHEELS: [&str; 5] = [
 const ARCHITECTURES: [u32; 4] = [75, 80, 90, 120];
 
 /// What the kernels take.
-const RESOURCES: &str = "kernels/cuda/resources.tsv";
+const RESOURCES: &str = "kernels/counts/resources.tsv";
 
 /// The interpreter must keep to this on `sm_90`: four thread blocks per multiprocessor.
 const RUN_REGISTERS_MAX: u32 = 128;
@@ -233,6 +233,66 @@ pub fn run(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
         "{RESOURCES} says otherwise; if that is meant, `cargo xtask cuda --bless`. Now:\n{}",
         changed.join("\n")
     );
+}
+
+/// Machine code as a library for this machine: what the translator makes of a module's kernel, with
+/// `with` added.
+fn library(
+    root: &Path,
+    toolchain: &Toolchain,
+    nvrtc: Nvrtc,
+    module: &Module,
+    entry: &str,
+    with: Option<&str>,
+) -> Result<PathBuf> {
+    let folder = root.join("kernels/tests/sass");
+    let translator = folder.join("translate.py");
+    let with = with.map(|name| folder.join(name));
+    let mut hasher = DefaultHasher::new();
+    (module.source, nvrtc.options(Target::Cubin(90)), WHEELS).hash(&mut hasher);
+    for file in [Some(&translator), with.as_ref()].into_iter().flatten() {
+        fs::read(file).with_context(|| format!("{}", file.display()))?.hash(&mut hasher);
+    }
+    let cache = setup::cache_dir()?.join("sass");
+    fs::create_dir_all(&cache).with_context(|| format!("{}", cache.display()))?;
+    let kept = cache.join(format!("{entry}-{:016x}.so", hasher.finish()));
+    if kept.exists() {
+        return Ok(kept);
+    }
+    let base = cache.join(format!("{entry}-{}", std::process::id()));
+    let (cubin, c, so) =
+        (base.with_extension("cubin"), base.with_extension("c"), base.with_extension("so"));
+    fs::write(&cubin, nvrtc.compile(module, Target::Cubin(90))?)?;
+    let mut python = Command::new("python3");
+    python.arg(&translator).arg(toolchain.program("nvdisasm")).arg(&cubin).arg(entry).arg(&c);
+    ensure!(python.status()?.success(), "{entry} is not translated");
+    // Tens of thousands of labels in one function: optimising takes minutes and wins little.
+    let mut cc = Command::new("cc");
+    cc.args(["-O0", "-w", "-frounding-math", "-shared", "-fPIC"]).arg(&c).args(with);
+    ensure!(cc.arg("-lm").arg("-o").arg(&so).status()?.success(), "{entry} does not compile");
+    fs::rename(&so, &kept)?;
+    let (_, _) = (fs::remove_file(&cubin), fs::remove_file(&c));
+    Ok(kept)
+}
+
+/// The tests that run machine code, with the machine code in place.
+pub fn machine_code_tests(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
+    let nvrtc = toolchain.nvrtc()?;
+    let ops = library(root, toolchain, nvrtc, &OP_TEST, "op_words", Some("ops.c"))?;
+    let run = library(root, toolchain, nvrtc, &MODULES[0], "warpevm_run", None)?;
+    for (package, test, filter) in [
+        ("warpevm-kernels", "op", ["op_", "machine_"]),
+        ("warpevm-tests", "sass", ["machine_", ""]),
+    ] {
+        let mut command = crate::cargo(root, &["test", "--package", package, "--test", test, "--"]);
+        command.args(filter.iter().filter(|name| !name.is_empty()));
+        command.env("WARPEVM_SASS_OPS", &ops).env("WARPEVM_SASS_RUN", &run);
+        if bless {
+            command.env("WARPEVM_BLESS", "1");
+        }
+        ensure!(command.status()?.success(), "machine code: test {test} of {package} failed");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -83,6 +83,13 @@ impl Runner<'_> {
             },
             Err(reason) => Outcome::Skipped(reason),
         });
+        self.unless(quick, "cuda machine code", |r| match cuda::Toolchain::install() {
+            Ok(toolchain) => match cuda::machine_code_tests(r.root, &toolchain, false) {
+                Ok(()) => Outcome::Passed,
+                Err(error) => Outcome::Failed(format!("{error:#}")),
+            },
+            Err(reason) => Outcome::Skipped(reason),
+        });
         self.step("example files", |r| r.command(example(root, true)));
         let block = "host/examples/token-block";
         let full = ["--validate", "full", "--min-residency", "0.99"];

@@ -60,12 +60,16 @@ struct Inner {
     lost: Option<String>,
 }
 
+/// What runs a thread of the interpreter's kernel instead: its machine code, translated.
+pub type RunThread = Box<dyn Fn(&Launch, &Job, u32) + Send + Sync>;
+
 /// A fake device with so much memory.
 pub struct FakeDriver {
     bytes: u64,
     /// Its own threads: those of the engine may wait for it.
     pool: rayon::ThreadPool,
     inner: Mutex<Inner>,
+    run_thread: Option<RunThread>,
 }
 
 impl FakeDriver {
@@ -73,7 +77,12 @@ impl FakeDriver {
     pub fn new(bytes: u64, faults: Vec<Fault>) -> Result<FakeDriver, Error> {
         let pool = rayon::ThreadPoolBuilder::new().build()?;
         let inner = Mutex::new(Inner { faults, ..Inner::default() });
-        Ok(FakeDriver { bytes, pool, inner })
+        Ok(FakeDriver { bytes, pool, inner, run_thread: None })
+    }
+
+    /// The same with something else that runs the interpreter's threads.
+    pub fn with_run_thread(self, run_thread: RunThread) -> FakeDriver {
+        FakeDriver { run_thread: Some(run_thread), ..self }
     }
 
     /// How often a kernel was launched.
@@ -122,10 +131,14 @@ impl Inner {
     }
 }
 
-fn run(kernel: Kernel, launch: &Launch, job: &Job) {
+fn run(kernel: Kernel, launch: &Launch, job: &Job, instead: Option<&RunThread>) {
     // Warps in any order and at the same time, as on a device.
     (0..job.count.div_ceil(32)).into_par_iter().for_each(|warp| {
         for thread in warp * 32..(warp * 32 + 32).min(job.count) {
+            if let (Kernel::Run, Some(run_thread)) = (kernel, instead) {
+                run_thread(launch, job, thread);
+                continue;
+            }
             // SAFETY: whoever launched promised valid addresses, which here are the host's; each
             // thread has an instance, or an entry, of its own.
             unsafe { warpevm_kernels::tile_thread(kernel, launch, job, thread) }
@@ -251,8 +264,9 @@ impl Driver for FakeDriver {
 
     fn synchronize(&self, stream: Stream) -> Result<(), DriverError> {
         let mut inner = self.inner();
-        inner.call(Call::Synchronize)?;
         let queue = inner.streams.get_mut(&stream.0).map(std::mem::take).unwrap_or_default();
+        // Where it fails, what was queued does not happen.
+        inner.call(Call::Synchronize)?;
         drop(inner);
         for work in queue {
             match work {
@@ -265,7 +279,8 @@ impl Driver for FakeDriver {
                     (at as *mut u8).write_bytes(0, bytes as usize);
                 },
                 Work::Launch { kernel, launch, job } => {
-                    self.pool.install(|| run(kernel, &launch, &job));
+                    let instead = self.run_thread.as_ref();
+                    self.pool.install(|| run(kernel, &launch, &job, instead));
                 }
                 Work::Record(event) => {
                     self.inner().events.insert(event.0, Some(Instant::now()));

@@ -456,8 +456,9 @@ impl Lane {
         }
         if !pieces.is_empty() {
             // SAFETY: the entries are this lane's, the rest is new; synchronised at once.
-            unsafe { pieces.send(&mut io)? };
-            driver.synchronize(stream)?;
+            let sent = unsafe { pieces.send(&mut io) };
+            let over = driver.synchronize(stream);
+            sent.and(over)?;
         }
         Ok(())
     }
@@ -470,14 +471,30 @@ impl Lane {
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
+        let reading = mirror.read();
+        reading.describe(&mut wave.launch);
+        let result = self.launch_on(wave, runnable, wants);
+        if result.is_err() {
+            // Nothing may be under way when the copy is let go.
+            let _ = self.driver.synchronize(self.stream);
+        }
+        drop(reading);
+        result
+    }
+
+    /// The same while the copy of the table is held.
+    fn launch_on(
+        &mut self,
+        wave: &Wave<'_>,
+        runnable: &[u32],
+        wants: &Wants,
+    ) -> Result<Vec<Packed>, ChunkError> {
         let (driver, stream) = (self.driver.clone(), self.stream);
         let b = &mut self.buffers;
         let answers = &wants.answers;
         // Everything that runs, then those that need something before.
         let lists = [runnable, &answers.ids, &wants.precompiles, &wants.modexps];
         let ids: Vec<u32> = lists.concat();
-        let reading = mirror.read();
-        reading.describe(&mut wave.launch);
         let mut pieces = Pieces::default();
         // SAFETY: nothing of this stream is under way, so the buffers can be replaced; all
         // addresses are of buffers of at least these lengths, the copy of the table is held while
@@ -517,7 +534,6 @@ impl Lane {
         }
         driver.record(self.events[1], stream)?;
         let packed = self.collect(wave, jobs[0])?;
-        drop(reading);
         let kernel = self.driver.elapsed(self.events[0], self.events[1])?;
         self.counts.kernel += std::time::Duration::from_secs_f32(kernel.max(0.0) / 1e3);
         Ok(packed)

@@ -288,6 +288,22 @@ impl Mirror {
             *inner = Inner::new(io.driver);
         }
         inner.whole = false;
+        let result = self.update(inner, io, session, table, wanted);
+        // Also after an error nothing may be under way when the lock is let go.
+        let over = io.driver.synchronize(io.stream);
+        result.and(over)?;
+        inner.whole = true;
+        Ok(())
+    }
+
+    fn update<DB: DatabaseRef + Sync>(
+        &self,
+        inner: &mut Inner,
+        io: &mut Io<'_>,
+        session: &Session<'_, DB>,
+        table: &Table,
+        wanted: &[(u32, Arc<Program>)],
+    ) -> Result<(), DriverError> {
         let changes = table.changes_for(self.follower);
         if changes.is_none() {
             (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
@@ -296,12 +312,7 @@ impl Mirror {
         self.update_codes(inner, io, session, wanted, &mut pieces)?;
         // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
         // that live in `inner`; everything is over before it is let go.
-        unsafe {
-            update_table(inner, io, table, changes.unwrap_or_default(), pieces)?;
-        }
-        io.driver.synchronize(io.stream)?;
-        inner.whole = true;
-        Ok(())
+        unsafe { update_table(inner, io, table, changes.unwrap_or_default(), pieces) }
     }
 
     fn is_current<DB: DatabaseRef + Sync>(
