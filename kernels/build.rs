@@ -1,12 +1,19 @@
 //! Compiles the CUDA C++ sources for the CPU, and makes one text of each module for NVRTC.
+//!
+//! `WARPEVM_SANITIZE` names sanitizers (`address`, `undefined`, or both with a comma) that
+//! instrument the `cpu` backend: see docs/TESTING.md.
 
 use std::path::{Path, PathBuf};
 
+/// The variable that names sanitizers.
+const SANITIZE: &str = "WARPEVM_SANITIZE";
+
 /// The files whose texts NVRTC compiles, without `.cu`.
-const MODULES: [&str; 4] = ["run", "precompiles", "manage", "op_test"];
+const MODULES: [&str; 5] = ["run", "precompiles", "curves", "manage", "op_test"];
 
 fn main() {
     println!("cargo:rerun-if-changed=cuda");
+    println!("cargo:rerun-if-env-changed={SANITIZE}");
     for module in MODULES {
         flatten_module(module);
     }
@@ -33,7 +40,24 @@ fn cpp() -> cc::Build {
 
 /// The `cpu` backend: always optimised, as what it runs are other people's programs.
 fn build_cpu() {
-    cpp().file("cuda/cpu.cpp").compile("warpevm_cpu");
+    let mut build = cpp();
+    let sanitizers = std::env::var(SANITIZE).unwrap_or_default();
+    if !sanitizers.is_empty() {
+        // Instrumented code draws warnings of its own.
+        build.warnings_into_errors(false).debug(true);
+        build.flag(format!("-fsanitize={sanitizers}")).flag("-fno-sanitize-recover=all");
+        build.flag("-fno-sanitize=vptr").flag("-fno-omit-frame-pointer");
+    }
+    build.file("cuda/cpu.cpp").compile("warpevm_cpu");
+    // The runtimes, by the names that GCC gives them.
+    for name in sanitizers.split(',').filter(|name| !name.is_empty()) {
+        let runtime = match name {
+            "address" => "asan",
+            "undefined" => "ubsan",
+            other => panic!("{SANITIZE}: '{other}' is not one of address, undefined"),
+        };
+        println!("cargo:rustc-link-lib=dylib={runtime}");
+    }
 }
 
 /// The fake device's kernels: as on a GPU, but for the instructions.

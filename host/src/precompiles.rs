@@ -1,4 +1,4 @@
-//! Precompiled contracts that the device does not have, through revm.
+//! Calls of precompiled contracts that the device does not take, through revm.
 
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_compiler::Spec;

@@ -1,23 +1,25 @@
 //! Sequential revm: the reference that results are compared with, and the baseline for speed.
 
+mod evm;
+
 use crate::input::{BlockInput, Header};
-use crate::limits::SYSTEM_CALL_GAS;
+use crate::state::{State, StorageProbe};
 use crate::types::{AccountChange, AccountInfo, End, Env, Executed, Outcome, Rejected};
 use crate::types::{Transaction, TxStatus};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
+use evm::Evm;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
 use revm::context::result::{Output, SuccessReason};
 use revm::context::{CfgEnv, Context};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
-use revm::handler::{Handler, MainnetContext, MainnetEvm, MainnetHandler, SystemCallTx};
+use revm::handler::{MainnetContext, MainnetEvm};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{
-    Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, context::ContextSetters,
-};
+use revm::{Database, DatabaseCommit, ExecuteEvm, MainBuilder, MainContext};
 use warpevm_compiler::Spec;
+use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
 /// Blobs of one transaction from Cancun on (EIP-4844).
 const BLOBS_MAX_CANCUN: u64 = 6;
@@ -66,6 +68,7 @@ fn config(env: &Env) -> CfgEnv {
     cfg.disable_eip3607 = !env.checks.sender_code;
     cfg.disable_block_gas_limit = !env.checks.block_gas_limit;
     cfg.disable_base_fee = !env.checks.base_fee;
+    cfg.memory_limit = EVM_MEMORY_BYTES_MAX.into();
     cfg.max_blobs_per_tx = match env.spec {
         Spec::Osaka => Some(BLOBS_MAX_OSAKA),
         Spec::Prague => Some(BLOBS_MAX_PRAGUE),
@@ -77,20 +80,6 @@ fn config(env: &Env) -> CfgEnv {
 fn evm<DB: Database>(env: &Env, db: DB) -> MainnetEvm<MainnetContext<DB>> {
     let context: MainnetContext<_> = Context::mainnet().with_db(db);
     context.with_cfg(config(env)).with_block(env.block.clone()).build_mainnet()
-}
-
-/// Makes a system call. revm's own has more gas, which a later fork gives it (EIP-8037).
-fn system_call<DB: Database>(
-    evm: &mut MainnetEvm<MainnetContext<DB>>,
-    to: Address,
-    data: Bytes,
-) -> Transacted<DB::Error> {
-    let mut tx = Transaction::new_system_tx(to, data);
-    tx.gas_limit = SYSTEM_CALL_GAS;
-    evm.ctx.set_tx(tx);
-    let mut handler = MainnetHandler::<_, EVMError<DB::Error>, _>::default();
-    let result = handler.run_system_call(evm)?;
-    Ok((result, evm.finalize()))
 }
 
 /// The system calls before a block's transactions: whom, with which data.
@@ -116,27 +105,42 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 
 /// revm on a state that grows with each transaction.
 pub struct Sequential<DB: DatabaseRef> {
-    evm: MainnetEvm<MainnetContext<CacheDB<DB>>>,
+    evm: Evm<DB>,
     spec: Spec,
     /// What the block's gas limit leaves, where it is checked. revm itself looks at one
     /// transaction.
     gas_left: Option<u64>,
 }
 
+impl<'a, DB: DatabaseRef + Sync> Sequential<&'a State<DB>> {
+    /// Starts on a state and with what it knows of storage.
+    pub fn on_state(env: &Env, state: &'a State<DB>) -> Sequential<&'a State<DB>> {
+        let mut revm = Sequential::new(env, state);
+        revm.evm.probe = state.storage_probe().cloned();
+        revm
+    }
+}
+
 impl<DB: DatabaseRef> Sequential<DB> {
     /// Starts on `db`, which stays as it is.
     pub fn new(env: &Env, db: DB) -> Sequential<DB> {
         let gas_left = env.checks.block_gas_limit.then_some(env.block.gas_limit);
-        Sequential { evm: evm(env, CacheDB::new(db)), spec: env.spec, gas_left }
+        Sequential { evm: Evm::new(env, db), spec: env.spec, gas_left }
+    }
+
+    /// Installs a function that tells whether an account has storage (EIP-7610).
+    pub fn with_storage_probe(mut self, probe: StorageProbe) -> Sequential<DB> {
+        self.evm.probe = Some(probe);
+        self
     }
 
     /// The state as it is now.
     pub fn state(&self) -> &CacheDB<DB> {
-        &self.evm.ctx.journaled_state.database
+        self.evm.db()
     }
 
     fn state_mut(&mut self) -> &mut CacheDB<DB> {
-        &mut self.evm.ctx.journaled_state.database
+        self.evm.db_mut()
     }
 
     /// Executes a transaction and keeps what it changed.
@@ -157,7 +161,10 @@ impl<DB: DatabaseRef> Sequential<DB> {
             let result = Err(Rejected::GasLimit { limit: tx.gas_limit, max, why });
             return Ok((Outcome { result, fallback: None }, EvmState::default()));
         }
-        outcome_of(self.evm.transact(tx.clone()).map(|r| (r.result, r.state)), self.spec)
+        if let Some(reason) = wrong_creation(tx, self.spec) {
+            return Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
+        }
+        outcome_of(self.evm.transact(tx.clone()), self.spec)
     }
 
     /// Takes what a transaction used from the gas that the block has left.
@@ -180,7 +187,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
             account.is_some_and(|account| account.account_state == AccountState::NotExisting)
         };
         let back: Vec<Address> = touched.keys().copied().filter(gone).collect();
-        self.evm.commit(touched);
+        self.state_mut().commit(touched);
         for address in back {
             if let Some(account) = self.state_mut().cache.accounts.get_mut(&address)
                 && account.account_state == AccountState::Touched
@@ -198,8 +205,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Makes a system call and keeps what it changed.
     pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Executed, ReferenceError> {
-        let result = system_call(&mut self.evm, to, data);
-        let (outcome, touched) = outcome_of(result, self.spec)?;
+        let (outcome, touched) = outcome_of(self.evm.system_call(to, data), self.spec)?;
         self.commit(touched);
         outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
     }
@@ -283,7 +289,8 @@ pub fn execute_sequential<DB: DatabaseRef>(
 
 /// Executes a block: system calls, transactions, withdrawals, system calls.
 pub fn execute_block(block: &BlockInput) -> Result<Vec<Outcome>, ReferenceError> {
-    let mut revm = Sequential::new(&block.env, &block.state);
+    let probe = block.state.storage_probe();
+    let mut revm = Sequential::new(&block.env, &block.state).with_storage_probe(probe);
     revm.begin(block)?;
     let outcomes = block.transactions.iter().map(|tx| revm.transact(tx)).collect();
     revm.end(block)?;
@@ -296,12 +303,8 @@ pub fn simulate_sequential<DB: DatabaseRef>(
     transactions: &[Transaction],
     db: DB,
 ) -> Result<Vec<Outcome>, ReferenceError> {
-    let mut evm = evm(env, WrapDatabaseRef(db));
-    let run = |tx: &Transaction| {
-        let result = evm.transact(tx.clone()).map(|r| (r.result, r.state));
-        outcome_of(result, env.spec).map(|(outcome, _)| outcome)
-    };
-    transactions.iter().map(run).collect()
+    let mut revm = Sequential::new(env, db);
+    transactions.iter().map(|tx| revm.transact_once(tx).map(|(outcome, _)| outcome)).collect()
 }
 
 /// Makes a system call on `db`, which stays as it is.
@@ -311,7 +314,7 @@ pub fn system_call_once<DB: DatabaseRef>(
     to: Address,
     data: Bytes,
 ) -> Result<Executed, ReferenceError> {
-    let result = system_call(&mut evm(env, WrapDatabaseRef(db)), to, data);
+    let result = Evm::new(env, db).system_call(to, data);
     let (outcome, _) = outcome_of(result, env.spec)?;
     outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
 }
@@ -411,6 +414,17 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
         created,
         logs,
         changes: changes(touched, spec),
+    }
+}
+
+/// A creation of a type that has none: revm leaves it to the decoder of transactions, whose format
+/// cannot say it.
+fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
+    match tx.tx_type {
+        _ if !tx.kind.is_create() => None,
+        3 if spec >= Spec::Cancun => Some(Rejected::Blobs("a creation cannot carry blobs")),
+        4 if spec >= Spec::Prague => Some(Rejected::Authorizations("a creation cannot carry any")),
+        _ => None,
     }
 }
 

@@ -184,6 +184,8 @@ pub fn serve<DB: DatabaseRef + Sync>(
     codes.counts.suspensions[need as usize] += 1;
     match need {
         Need::Nothing => return Err(Error::Device("an instance suspends for nothing".to_owned())),
+        // Only where precompiles are kernels of their own, which the device launches itself.
+        Need::Kernel => return Err(Error::Device("a kernel was not launched".to_owned())),
         Need::Account | Need::Slot => {
             let start = Instant::now();
             page_in(hold, need, &asked)?;
@@ -217,7 +219,6 @@ pub fn serve<DB: DatabaseRef + Sync>(
             return Ok(Served::Restart(region, asked.need_len));
         }
         Need::Steps => {}
-        Need::Kernel => return Err(Error::Device("no kernel of precompiles here".to_owned())),
     }
     Ok(Served::Resume)
 }

@@ -96,7 +96,10 @@ impl StateTest {
 
     /// What revm makes of the test.
     pub fn expected(&self) -> Result<Expected, ReferenceError> {
-        let outcome = Sequential::new(&self.env, self.state()).transact(&self.transaction)?;
+        let state = self.state();
+        let probe = state.storage_probe();
+        let mut revm = Sequential::new(&self.env, state).with_storage_probe(probe);
+        let outcome = revm.transact(&self.transaction)?;
         let mut post = self.pre.clone();
         let none = Vec::new();
         let logs = outcome.result.as_ref().map_or(&none, |executed| &executed.logs);

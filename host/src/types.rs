@@ -1,6 +1,6 @@
 //! What goes in and what comes out, in revm and alloy types.
 
-use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, U256};
 use revm::context::{BlockEnv, TxEnv};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,6 +94,12 @@ pub struct AccountInfo {
     pub code_hash: B256,
 }
 
+impl AccountInfo {
+    /// An account without balance, nonce and code (EIP-161).
+    pub const EMPTY: AccountInfo =
+        AccountInfo { balance: U256::ZERO, nonce: 0, code_hash: KECCAK256_EMPTY };
+}
+
 /// One account's change. Unchanged accounts and slots do not appear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountChange {
@@ -174,7 +180,8 @@ impl Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fallback {
-    /// A precompile that the device does not have ran on the host; the rest ran on the device.
+    /// A call of modexp with longer operands than the device takes ran on the host; the rest ran on
+    /// the device.
     HostPrecompile,
     /// No memory class holds what it needs: revm ran it.
     MemoryClass,

@@ -2,6 +2,7 @@
 
 use crate::input::BlockInput;
 use crate::reference::{ReferenceError, Sequential};
+use crate::state::StorageProbe;
 use crate::state_test::StateTest;
 use crate::types::{AccountChange, Env, Executed, Outcome, Transaction};
 use alloy_primitives::{Address, U256};
@@ -111,7 +112,8 @@ pub fn validate_block(
     if mode == Validate::Off {
         return Ok(validation);
     }
-    let mut revm = Sequential::new(&block.env, &block.state);
+    let probe = block.state.storage_probe();
+    let mut revm = Sequential::new(&block.env, &block.state).with_storage_probe(probe);
     revm.begin(block)?;
     for (index, (tx, got)) in block.transactions.iter().zip(outcomes).enumerate() {
         // A rejection makes the whole block invalid: no sample leaves it out.
@@ -133,12 +135,14 @@ pub fn validate_block(
     Ok(validation)
 }
 
-/// Validates the results of calls that each ran on `db` itself.
+/// Validates the results of calls that each ran on `db` itself; `probe` tells which of its accounts
+/// have storage (EIP-7610).
 pub fn validate_calls<DB: DatabaseRef + Sync>(
     env: &Env,
     calls: &[Transaction],
     outcomes: &[Outcome],
     db: &DB,
+    probe: &StorageProbe,
     mode: Validate,
 ) -> Result<Validation, ReferenceError> {
     if mode == Validate::Off {
@@ -147,7 +151,7 @@ pub fn validate_calls<DB: DatabaseRef + Sync>(
     let tasks = calls.par_chunks(CALLS_PER_TASK).zip(outcomes.par_chunks(CALLS_PER_TASK));
     let parts = tasks.enumerate().map(|(task, (calls, outcomes))| {
         let mut validation = Validation::default();
-        let mut revm = Sequential::new(env, db);
+        let mut revm = Sequential::new(env, db).with_storage_probe(probe.clone());
         for (offset, (call, got)) in calls.iter().zip(outcomes).enumerate() {
             let index = task * CALLS_PER_TASK + offset;
             if mode.checks(0, index) {

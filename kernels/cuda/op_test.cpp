@@ -3,8 +3,11 @@
 // _limbs32, and the namespace renamed so that both fit into one program). Not part of any product
 // binary: nothing but the tests refers to these symbols.
 #include "op/blake2f.cuh"
+#include "op/bls12_381_map.cuh"
 #include "op/bn254.cuh"
+#include "op/bn254_pairing.cuh"
 #include "op/keccak.cuh"
+#include "op/kzg.cuh"
 #include "op/modexp.cuh"
 #include "op/p256.cuh"
 #include "op/ripemd160.cuh"
@@ -93,4 +96,90 @@ extern "C" bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 base_len, 
 extern "C" u64 OP_TEST(op_test_modexp_gas)(u32 rule, u64 base_len, u64 exp_len, u64 mod_len,
                                            const u256* head) {
     return modexp_gas((ModexpRule)rule, base_len, exp_len, mod_len, *head);
+}
+
+// ---- the pairing curves (tests/pairing_curves.rs) ----
+
+namespace {
+
+struct BytesAt {
+    u8* data;
+    void set(u32 i, u8 byte) const { data[i] = byte; }
+};
+
+bool write_flag(u8* out, bool flag) {
+    for (u32 i = 0; i < 32; i++) out[i] = 0;
+    out[31] = flag;
+    return true;
+}
+
+template <class P>
+bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
+    typedef PrimeField<P> F;
+    typename F::Elem a, b, r;
+    typename F::Wide x, y;
+    __builtin_memcpy(&a, a_bytes, sizeof a);
+    __builtin_memcpy(&b, b_bytes, sizeof b);
+    F::mul_wide(x, a, a);
+    F::mul_wide(y, b, b);
+    switch (op) {
+        case 0: F::add(r, a, b); break;
+        case 1: F::sub(r, a, b); break;
+        case 2: F::mul(r, a, b); break;
+        case 3: F::inverse(r, a); break;
+        case 4: F::halve(r, a); break;
+        case 5: F::neg(r, a); break;
+        case 6: F::add_wide(x, x, y), F::reduce(r, x); break;
+        case 7: F::sub_wide(x, x, y), F::reduce(r, x); break;
+        case 8: F::add_unreduced(r, a, b), F::mul_wide(x, r, r), F::reduce(r, x); break;
+        case 9: return F::is_reduced(a);
+        default: return false;
+    }
+    __builtin_memcpy(out, &r, sizeof r);
+    return true;
+}
+
+}  // namespace
+
+// Operation `op` on two elements in Montgomery form, of alt_bn128's base field (`field` 0) or that
+// of BLS12-381 (1). The numbers are those of FIELD_OPS in the test.
+extern "C" bool OP_TEST(op_test_field)(u32 field, u32 op, const u8* a, const u8* b, u8* out) {
+    return field == 0 ? field_op<Bn254Prime>(op, a, b, out) : field_op<Bls381Prime>(op, a, b, out);
+}
+
+// The precompile with this address on an input whose length is valid. False for an invalid input.
+extern "C" bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32 len, u8* out) {
+    ByteSource src{input};
+    BytesAt bytes{out};
+    bool ok, one;
+    switch (address) {
+        case 0x08:
+            one = bn254_pairing(src, len / 192, ok);
+            return ok && write_flag(out, one);
+        case 0x0a: return kzg_point_evaluation(src);
+        case 0x0b: return bls381_add<Bls381G1>(src, bytes);
+        case 0x0c: return bls381_msm<Bls381G1>(src, len / 160, bytes);
+        case 0x0d: return bls381_add<Bls381G2>(src, bytes);
+        case 0x0e: return bls381_msm<Bls381G2>(src, len / 288, bytes);
+        case 0x0f:
+            one = bls381_pairing(src, len / 384, ok);
+            return ok && write_flag(out, one);
+        case 0x10: return bls381_map<MapG1>(src, bytes);
+        case 0x11: return bls381_map<MapG2>(src, bytes);
+        default: return false;
+    }
+}
+
+extern "C" u64 OP_TEST(op_test_msm_gas)(u32 address, u64 count) {
+    return address == 0x0c ? bls381_msm_gas(Bls381G1(), count) : bls381_msm_gas(Bls381G2(), count);
+}
+
+// The constant of point evaluation: x and y as EIP-2537 encodes them.
+extern "C" void OP_TEST(op_test_kzg_tau)(u8* out) {
+    BytesAt bytes{out};
+    for (u32 i = 0; i < 4; i++) {
+        Bls381Fp::Elem x;
+        Bls381Fp::set_table(x, kzg_tau_g2 + 6 * i);
+        bls381_write(bytes, 64 * i, x);
+    }
 }

@@ -1,5 +1,5 @@
-// Precompiled contracts that the device runs itself. The others suspend the instance, and the host
-// runs all that are pending in one parallel batch.
+// Precompiled contracts. Calls that the device does not take (of modexp with operands of more than
+// MODEXP_BYTES_DEVICE_MAX) suspend the instance, and the host runs them.
 #ifndef WARPEVM_PRECOMPILE_CUH
 #define WARPEVM_PRECOMPILE_CUH
 
@@ -10,22 +10,9 @@
 #include "op/ripemd160.cuh"
 #include "op/secp256k1.cuh"
 #include "op/sha256.cuh"
-#include "state.cuh"
+#include "precompile_curves.cuh"
 
 namespace warpevm {
-
-enum PrecompileResult : u32 {
-    PRECOMPILE_OK = 0,    // output in the return region, vm.ret_len set, gas charged
-    PRECOMPILE_FAIL = 1,  // bad input or not enough gas: all gas is lost
-    PRECOMPILE_HOST = 2,  // not on the device
-    PRECOMPILE_CLASS = 3, // the return region is too small; the need is set
-};
-
-WE_DEV WE_INLINE u32 return_word(Vm& vm, const u256& x) {
-    vm.m.store_be(vm.lay->return_off, x);
-    vm.ret_len = 32;
-    return PRECOMPILE_OK;
-}
 
 // Address 4: the input.
 WE_DEV WE_INLINE u32 precompile_identity(Vm& vm, const Bytes& in) {
@@ -40,13 +27,6 @@ WE_DEV WE_INLINE u32 precompile_identity(Vm& vm, const Bytes& in) {
     return PRECOMPILE_OK;
 }
 
-WE_DEV WE_INLINE u32 return_words(Vm& vm, const u256& x, const u256& y) {
-    vm.m.store_be(vm.lay->return_off, x);
-    vm.m.store_be(vm.lay->return_off + 32, y);
-    vm.ret_len = 64;
-    return PRECOMPILE_OK;
-}
-
 // Address 1. An invalid signature gives no output, and is no failure.
 WE_DEV WE_NOINLINE u32 precompile_ecrecover(Vm& vm, const Bytes& in) {
     if (!charge(vm, 3000)) return PRECOMPILE_FAIL;
@@ -54,12 +34,6 @@ WE_DEV WE_NOINLINE u32 precompile_ecrecover(Vm& vm, const Bytes& in) {
     bool ok = ecrecover(in.word(0), in.word(32), in.word(64), in.word(96), address);
     return ok ? return_word(vm, address) : (u32)PRECOMPILE_OK;
 }
-
-struct ReturnBytes {
-    Lane m;
-    u32 off;
-    WE_DEV WE_INLINE void set(u32 i, u8 x) const { m.set_byte(off + i, x); }
-};
 
 // Address 5 (EIP-198, EIP-2565, EIP-7823, EIP-7883), up to MODEXP_BYTES_DEVICE_MAX.
 WE_DEV WE_NOINLINE u32 precompile_modexp(Vm& vm, const Bytes& in) {
@@ -131,9 +105,19 @@ WE_DEV WE_NOINLINE u32 run_precompile(Vm& vm, u32 id) {
             return return_word(vm, ripemd160(in, in.len));
         case 4:
             return precompile_identity(vm, in);
-#if !WE_SPLIT  // it has a kernel of its own
+#if !WE_SPLIT  // these have kernels of their own
         case 5:
             return precompile_modexp(vm, in);
+        case 8:
+        case 0x0a:
+        case 0x0b:
+        case 0x0c:
+        case 0x0d:
+        case 0x0e:
+        case 0x0f:
+        case 0x10:
+        case 0x11:
+            return run_curve_precompile(vm, in, id);
 #endif
         case 6:
         case 7:

@@ -122,20 +122,21 @@ WE_DEV WE_INLINE bool charge(Vm& vm, u64 amount) {
 WE_DEV WE_INLINE u64 words_of(u64 bytes) { return bytes / 32 + (bytes % 32 != 0); }
 
 // Cost of a memory of `words` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, exact up to
-// 2^36 words; more cannot be paid by any 63-bit gas.
-static constexpr u64 memory_words_max = 1ull << 36;
+// 2^36 words.
 WE_DEV WE_INLINE u64 memory_cost(u64 words) {
     u64 q = words / 512, r = words % 512;
     return 3 * words + 512 * q * q + 2 * q * r + r * r / 512;
 }
 
-// Grows EVM memory of the running frame to at least `end` bytes, charging the expansion.
+// Grows EVM memory of the running frame to at least `end` bytes, charging the expansion. All open
+// frames together have EVM_MEMORY_BYTES_MAX.
 WE_DEV WE_NOINLINE u32 expand_slow(Vm& vm, u64 end) {
+    if (end > EVM_MEMORY_BYTES_MAX) return halt(vm, END_OUT_OF_GAS);
     u64 words = words_of(end);
-    if (words > memory_words_max) return halt(vm, END_OUT_OF_GAS);
     u64 cost = memory_cost(words) - memory_cost(vm.mem_len / 32);
     if (!charge(vm, cost)) return halt(vm, END_OUT_OF_GAS);
     u64 in_region = (u64)(vm.mem - vm.lay->memory_off) + words * 32;
+    if (in_region > EVM_MEMORY_BYTES_MAX) return halt(vm, END_OUT_OF_GAS);
     if (in_region > vm.lay->memory_cap) return need_class(vm, REGION_MEMORY, in_region);
     vm.m.zero(vm.mem + vm.mem_len, (u32)(words * 32) - vm.mem_len);
     vm.mem_len = (u32)(words * 32);

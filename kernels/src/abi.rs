@@ -106,6 +106,11 @@ device_consts! {
     CALL_DEPTH_MAX = 1024;
     /// EVM stack items of a call frame.
     STACK_ITEMS_MAX = 1024;
+    /// Bytes of EVM memory that all open frames of a transaction have together, 2 GiB. Beyond it a
+    /// frame runs out of gas, as in revm with the same limit: without one a simulation with a huge
+    /// gas limit would have the host allocate terabytes. The cheapest way to so much, 1,025 frames
+    /// of equal size, costs 8.6e9 gas: no transaction of a chain has it.
+    EVM_MEMORY_BYTES_MAX = 1 << 31;
     /// "No entry" in index fields.
     NONE = 0xffff_ffff;
     /// Index of the empty code in the code table.

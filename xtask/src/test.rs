@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const NAME_COLUMNS: usize = 24;
 
 /// The suites of official state tests, all of whose cases must pass.
-const STATE_TESTS: [&str; 2] = ["dev", "generated-dev"];
+const STATE_TESTS: [&str; 3] = ["dev", "generated-dev", "legacy-dev"];
 
 /// The suites of official blockchain tests, all of whose cases must pass.
 const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::instance::View;
 use crate::layout::{CLASS_COUNT, next_class};
 use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX, WORKERS_COUNT_MAX};
-use crate::reference;
+use crate::reference::Sequential;
 use crate::report::Counts;
 use crate::session::{Codes, Hold, Served, Session, serve, stuck};
 use crate::state::codes::TempCodes;
@@ -386,11 +386,8 @@ impl Worker {
         tx: &Transaction,
     ) -> Result<Outcome, Error> {
         let start = Instant::now();
-        let txs = std::slice::from_ref(tx);
-        let outcome = reference::simulate_sequential(session.env, txs, session.state)
-            .map_err(|error| Error::Revm(error.to_string()))?
-            .pop()
-            .ok_or_else(|| Error::Revm("no outcome".to_owned()))?;
+        let ran = Sequential::on_state(session.env, session.state).transact_once(tx);
+        let (outcome, _) = ran.map_err(|error| Error::Revm(error.to_string()))?;
         self.counts.fallback += start.elapsed();
         Ok(Outcome { fallback: Some(Fallback::MemoryClass), ..outcome })
     }

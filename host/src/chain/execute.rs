@@ -84,7 +84,8 @@ pub struct Revm;
 impl BlockExecutor for Revm {
     fn run(&self, plan: &Plan, state: &Arc<MemoryState>) -> Result<Ran, NotRun> {
         let start = Instant::now();
-        let mut revm = Sequential::new(&plan.env, &**state);
+        let probe = state.storage_probe();
+        let mut revm = Sequential::new(&plan.env, &**state).with_storage_probe(probe);
         let mut ran = Ran::default();
         for (to, data) in &plan.calls_before {
             ran.before.push(revm.system_call(*to, data.clone())?);
@@ -121,9 +122,8 @@ impl Device {
 impl BlockExecutor for Device {
     fn run(&self, plan: &Plan, memory: &Arc<MemoryState>) -> Result<Ran, NotRun> {
         let start = Instant::now();
-        let probed = memory.clone();
-        let probe = move |address| probed.has_storage(address);
-        let mut state = State::new(&**memory)?.with_storage_probe(Box::new(probe));
+        let probe = memory.storage_probe();
+        let mut state = State::new(&**memory)?.with_storage_probe(probe);
         let mut ran = Ran::default();
         for (to, data) in &plan.calls_before {
             let called = self.0.system_call(&plan.env, *to, data.clone(), &mut state)?;

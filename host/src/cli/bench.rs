@@ -129,7 +129,8 @@ pub(crate) fn erc20(args: &BenchArgs) -> anyhow::Result<bool> {
     let runner = Runner::new(args.engine)?;
     let ran = runner.calls(&env, &calls, &state)?;
     let mode: Validate = args.validate.into();
-    let validation = validate::validate_calls(&env, &calls, &ran.outcomes, &state, mode)?;
+    let probe = state.storage_probe();
+    let validation = validate::validate_calls(&env, &calls, &ran.outcomes, &state, &probe, mode)?;
     let comparison = compare::side_by_side(args.engine, &[(env, calls)], &state, args.rounds)?;
     let hash = result_hash(&ran.outcomes);
     let bytes = ran.report.bytes_per_instance;

@@ -45,7 +45,7 @@ pub(crate) fn side_by_side(
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
     let warm = State::new(state)?;
     let mut gas_used = 0;
-    let mut progress = Progress::new(u64::from(rounds) + 1, "rounds");
+    let progress = Progress::new(u64::from(rounds) + 1, "rounds");
     for round in 0..=rounds {
         let (mut our_seconds, mut warm_seconds, mut revm_seconds) = (0.0, 0.0, 0.0);
         let (mut our_gas, mut revm_gas) = (0, 0);

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Shorter runs show no progress.
@@ -24,27 +25,41 @@ pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
 pub(crate) struct Progress {
     bar: ProgressBar,
     start: Instant,
-    shown: bool,
+    shown: AtomicBool,
 }
 
 impl Progress {
     /// A bar for `total` steps of which each is a `what`.
     pub(crate) fn new(total: u64, what: &'static str) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let template = format!("{{bar:40}} {{pos}}/{{len}} {what} {{elapsed}} (left {{eta}})");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        let style = format!("{{bar:40}} {{pos}}/{{len}} {what} {{elapsed}} (left {{eta}})");
+        Progress::with_style(Some(total), &style)
+    }
+
+    /// The same where nobody knows how many steps there are.
+    pub(crate) fn endless(what: &'static str) -> Progress {
+        Progress::with_style(None, &format!("{{spinner}} {{pos}} {what} {{elapsed}} {{msg}}"))
+    }
+
+    fn with_style(total: Option<u64>, template: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Progress { bar, start: Instant::now(), shown: false }
+        Progress { bar, start: Instant::now(), shown: AtomicBool::new(false) }
+    }
+
+    /// Says something beside the count.
+    pub(crate) fn message(&self, text: String) {
+        self.bar.set_message(text);
     }
 
     /// Counts steps, and shows the bar when it is time.
-    pub(crate) fn step(&mut self, steps: u64) {
+    pub(crate) fn step(&self, steps: u64) {
         self.bar.inc(steps);
-        if !self.shown && self.start.elapsed() >= PROGRESS_AFTER {
+        let late = self.start.elapsed() >= PROGRESS_AFTER;
+        if late && !self.shown.swap(true, Ordering::Relaxed) {
             // indicatif itself draws nothing where stderr is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
-            self.shown = true;
         }
     }
 

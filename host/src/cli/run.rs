@@ -68,7 +68,7 @@ fn blocks(
         input::Selection::All => source.len() as u64,
         input::Selection::Number(_) => 1,
     };
-    let mut progress = Progress::new(count, "blocks");
+    let progress = Progress::new(count, "blocks");
     let mut reading = Instant::now();
     source
         .visit(args.block, |block| {
@@ -140,6 +140,7 @@ fn one_block(
 fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Result<Summary> {
     let mut summary = Summary { backend: Some(runner.backend), batches: 1, ..Summary::default() };
     let mut shown = Vec::new();
+    let probe = batch.state.storage_probe();
     for (index, part) in batch.parts().iter().enumerate() {
         let calls = batch.calls_of(&part.calls);
         let mut ran =
@@ -148,7 +149,7 @@ fn one_batch(args: &RunArgs, runner: &Runner, batch: &BatchInput) -> anyhow::Res
         let started = Instant::now();
         let mode = args.validate.into();
         let mut validation =
-            validate::validate_calls(&part.env, &calls, &ran.outcomes, &batch.state, mode)?;
+            validate::validate_calls(&part.env, &calls, &ran.outcomes, &batch.state, &probe, mode)?;
         summary.stage("validate", started.elapsed().as_secs_f64());
         for wrong in &mut validation.wrong {
             let call = part.calls[wrong.index];

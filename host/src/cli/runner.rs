@@ -81,7 +81,8 @@ impl Runner {
 
     /// Executes the first `count` transactions of a block; or which one is not valid, and why.
     fn execute(&self, block: &BlockInput, count: usize) -> anyhow::Result<Executed> {
-        let mut state = State::new(&block.state)?;
+        let probe = block.state.storage_probe();
+        let mut state = State::new(&block.state)?.with_storage_probe(probe);
         let spec = block.env.spec;
         for (to, data) in system_calls_before(spec, &block.header) {
             self.engine.system_call(&block.env, to, data, &mut state)?;
@@ -111,7 +112,8 @@ impl Runner {
         if self.backend == Backend::Revm {
             return Ok(revm(reference::simulate_sequential(env, calls, state)?, start));
         }
-        let batch = self.engine.simulate(env, calls, &State::new(state)?)?;
+        let snapshot = State::new(state)?.with_storage_probe(state.storage_probe());
+        let batch = self.engine.simulate(env, calls, &snapshot)?;
         let seconds = start.elapsed().as_secs_f64();
         Ok(Ran { outcomes: batch.outcomes, report: batch.report, seconds })
     }

@@ -1,5 +1,6 @@
 //! What the commands that run official tests share: files in parallel, the sum, its print.
 
+use super::output::Progress;
 use anyhow::{Context, Result};
 use clap::Args;
 use rayon::prelude::*;
@@ -50,22 +51,33 @@ impl SuiteArgs {
     pub(crate) fn run(&self, run_file: &RunFile<'_>) -> Result<Summary> {
         rayon::ThreadPoolBuilder::new().num_threads(self.jobs).build_global().ok();
         let mut total = Summary::default();
+        let progress = Progress::endless("files");
         for path in &self.paths {
-            let summary = self.run_path(path, run_file);
+            let summary = self.run_path(path, run_file, &progress);
             let context = || format!("cannot run {}", path.display());
             total = total.merged(summary.with_context(context)?);
         }
         Ok(total)
     }
 
-    fn run_path(&self, path: &Path, run_file: &RunFile<'_>) -> Result<Summary, InputError> {
+    fn run_path(
+        &self,
+        path: &Path,
+        run_file: &RunFile<'_>,
+        progress: &Progress,
+    ) -> Result<Summary, InputError> {
         let mut total = Summary::default();
         let mut waiting = Vec::new();
         let mut run_round = |waiting: &mut Vec<TestFile>| -> Result<(), InputError> {
-            let results: Result<Vec<Summary>, _> =
-                waiting.par_iter().map(|file| self.run_one(file, run_file)).collect();
+            let run = |file| {
+                let summary = self.run_one(file, run_file)?;
+                progress.step(1);
+                Ok(summary)
+            };
+            let results: Result<Vec<Summary>, _> = waiting.par_iter().map(run).collect();
             waiting.clear();
             total = results?.into_iter().fold(std::mem::take(&mut total), Summary::merged);
+            progress.message(format!("{} passed, {} failed", total.passed, total.failed));
             Ok(())
         };
         files::visit(path, &mut |file| {

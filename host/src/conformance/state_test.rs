@@ -5,17 +5,18 @@ use super::{Executor, Failure, Summary};
 use crate::input::json::{HexBytes, Int64, Int128, Quantity, UniqueMap, parse};
 use crate::input::{InputError, MemoryState, UnknownCode, forks};
 use crate::root::{memory_account, trie_account};
-use crate::types::{AccountChange, Checks, Env, Outcome, Transaction};
+use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Transaction};
 use alloy_consensus::proofs::state_root_unhashed;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::map::{AddressMap, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::TrieAccount;
+use rayon::prelude::*;
 use revm::bytecode::Bytecode;
 use revm::context::{BlockEnv, either::Either};
 use revm::database_interface::DatabaseRef;
-use revm::state::AccountInfo;
+use revm::state::AccountInfo as RevmAccount;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use warpevm_compiler::Spec;
@@ -44,6 +45,24 @@ struct Unit {
     transaction: TestTransaction,
     post: BTreeMap<String, Vec<Post>>,
     config: Option<Config>,
+    #[serde(rename = "_info")]
+    info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(rename = "filling-tool-version")]
+    filler: Option<String>,
+}
+
+impl Unit {
+    /// Whether the block that the test was filled with paid its beneficiary a reward of nothing,
+    /// also where it rejected the transaction. retesteth has it so; execution-spec-tests, which
+    /// name no such tool, leave the state alone.
+    fn rewards(&self) -> bool {
+        let filler = self.info.as_ref().and_then(|info| info.filler.as_deref());
+        filler.is_some_and(|filler| filler.starts_with("retesteth"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -143,7 +162,7 @@ pub struct TestState(pub MemoryState);
 impl DatabaseRef for TestState {
     type Error = UnknownCode;
 
-    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, UnknownCode> {
+    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, UnknownCode> {
         self.0.basic_ref(address)
     }
 
@@ -161,13 +180,6 @@ impl DatabaseRef for TestState {
 }
 
 impl TestState {
-    /// The accounts that have a slot that is not zero (EIP-7610).
-    pub fn accounts_with_storage(&self) -> Vec<Address> {
-        let accounts = self.0.accounts.iter();
-        let with = accounts.filter(|(_, a)| a.storage.values().any(|value| !value.is_zero()));
-        with.map(|(address, _)| *address).collect()
-    }
-
     /// The state root after `changes`.
     pub fn root_after(&self, changes: &[AccountChange]) -> B256 {
         let changed: AddressMap<&AccountChange> = changes.iter().map(|c| (c.address, c)).collect();
@@ -206,16 +218,16 @@ pub fn run_file(
     for (test, unit) in &units {
         let mut state = TestState::default();
         fill(&mut state.0, &unit.pre);
-        for (fork, posts) in &unit.post {
-            for post in posts {
-                let at = post.indexes;
-                let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
-                if filter(&case, fork) {
-                    summary =
-                        summary.merged(run_case(name, case, fork, unit, post, &state, executor));
-                }
-            }
-        }
+        let posts = unit.post.iter().flat_map(|(fork, posts)| posts.iter().map(move |p| (fork, p)));
+        let cases = posts.filter_map(|(fork, post)| {
+            let at = post.indexes;
+            let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
+            filter(&case, fork).then_some((case, fork.as_str(), post))
+        });
+        let cases: Vec<_> = cases.collect();
+        let run = |(case, fork, post)| run_case(name, case, fork, unit, post, &state, executor);
+        let ran: Vec<Summary> = cases.into_par_iter().map(run).collect();
+        summary = ran.into_iter().fold(summary, Summary::merged);
     }
     Ok(summary)
 }
@@ -254,7 +266,8 @@ fn run_case(
                 Some(reason) => *summary.fallbacks.entry(reason).or_default() += 1,
                 None => summary.resident += 1,
             }
-            judge(post, state, outcome)
+            let rewarded = unit.rewards().then_some(unit.env.current_coinbase);
+            judge(post, state, outcome, spec, rewarded)
         }
     };
     match verdict {
@@ -268,27 +281,69 @@ fn run_case(
 }
 
 /// Holds an outcome (or why there could be no transaction) against what the test expects.
-fn judge(post: &Post, state: &TestState, outcome: Result<Outcome, String>) -> Result<(), String> {
+fn judge(
+    post: &Post,
+    state: &TestState,
+    outcome: Result<Outcome, String>,
+    spec: Spec,
+    rewarded: Option<Address>,
+) -> Result<(), String> {
     let result = outcome.and_then(|o| o.result.map_err(|r| r.to_string()));
     match (&result, &post.expect_exception) {
         (Ok(_), Some(expected)) => return Err(format!("accepted, expected {expected}")),
         (Err(why), None) => return Err(format!("rejected: {why}")),
         _ => {}
     }
-    let (changes, logs) = match &result {
-        Ok(executed) => (executed.changes.as_slice(), executed.logs.as_slice()),
-        Err(_) => (&[][..], &[][..]),
+    let (mut changes, logs) = match result {
+        Ok(executed) => (executed.changes, executed.logs),
+        Err(_) => (Vec::new(), Vec::new()),
     };
-    let logs = keccak256(alloy_rlp::encode(logs.to_vec()));
+    if let Some(beneficiary) = rewarded {
+        reward_nothing(spec, beneficiary, state, &mut changes);
+    }
+    let logs = keccak256(alloy_rlp::encode(&logs));
     if logs != post.logs {
         return Err(format!("logs hash {logs}, expected {}", post.logs));
     }
-    let root = state.root_after(changes);
+    let root = state.root_after(&changes);
     if root == post.hash {
         return Ok(());
     }
-    let difference = post.state.as_ref().map(|s| difference(state, changes, s)).unwrap_or_default();
+    let difference = post.state.as_ref().map(|s| difference(state, &changes, s));
+    let difference = difference.unwrap_or_default();
     Err(format!("state root {root}, expected {}{difference}", post.hash))
+}
+
+/// A reward of nothing touches the account: before EIP-161 it is there afterwards, from then on it
+/// is not if it is empty.
+fn reward_nothing(
+    spec: Spec,
+    beneficiary: Address,
+    state: &TestState,
+    changes: &mut Vec<AccountChange>,
+) {
+    let changed = changes.iter_mut().find(|change| change.address == beneficiary);
+    let before = state.0.accounts.get(&beneficiary);
+    // Whether the account is there, and whether it is empty.
+    let (exists, empty) = match &changed {
+        Some(change) => (change.info.is_some(), change.info == Some(AccountInfo::EMPTY)),
+        None => (before.is_some(), before.is_some_and(|account| account.info.is_empty())),
+    };
+    let rewarded = match spec >= Spec::SpuriousDragon {
+        false if !exists => Some(AccountInfo::EMPTY),
+        true if empty => None,
+        _ => return,
+    };
+    match changed {
+        Some(change) => change.info = rewarded,
+        None => changes.push(AccountChange {
+            address: beneficiary,
+            info: rewarded,
+            code: None,
+            wiped: false,
+            storage: Vec::new(),
+        }),
+    }
 }
 
 /// The first differences from an expected state that the test spells out.

@@ -226,7 +226,8 @@ fn commit_account(account: &OverlayAccount, code: u32, table: &mut Table) {
     let before = table.account(account.base);
     let destroyed = account.flags & ACCOUNT_DESTROYED != 0;
     let there = !destroyed && account.flags & ACCOUNT_EXISTS != 0;
-    if account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
+    let deleted = exists(&before) && !there;
+    if deleted || account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
         // Also where the account was not there before and is not now: nothing of it is left.
         table.wipe(account.base);
     }
@@ -246,7 +247,12 @@ fn commit_account(account: &OverlayAccount, code: u32, table: &mut Table) {
 fn pay(recipient: &Recipient, table: &mut Table, spec: Spec) {
     let before = table.account(recipient.account);
     let after = credited(&before, &recipient.credit, spec);
+    if exists(&before) && !exists(&after) {
+        table.wipe(recipient.account);
+    }
     if after != before {
+        let wiped = table.account(recipient.account).flags & ACCOUNT_WIPED;
         *table.account_mut(recipient.account) = after;
+        table.account_mut(recipient.account).flags |= wiped;
     }
 }

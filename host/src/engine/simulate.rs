@@ -11,7 +11,7 @@ use crate::backend::cuda::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
-use crate::reference;
+use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::session::{Hold, Session};
 use crate::state::State;
@@ -52,8 +52,10 @@ impl Engine {
         state: &State<DB>,
         counts: &Mutex<Counts>,
     ) -> Result<Vec<Outcome>, Error> {
-        let outcomes = reference::simulate_sequential(env, calls, state)
-            .map_err(|error| Error::Revm(error.to_string()))?;
+        let mut revm = Sequential::on_state(env, state);
+        let run = |call| Ok(revm.transact_once(call)?.0);
+        let outcomes: Result<Vec<_>, ReferenceError> = calls.iter().map(run).collect();
+        let outcomes = outcomes.map_err(|error| Error::Revm(error.to_string()))?;
         let mut counts = super::lock(counts);
         outcomes.iter().for_each(|outcome| counts.outcome(outcome));
         Ok(outcomes)

@@ -1,13 +1,14 @@
 //! The state that an input file holds.
 
+use crate::state::StorageProbe;
 use crate::types::AccountChange;
-use alloy_primitives::map::{AddressMap, B256Map, HashMap, U256Map};
+use alloy_primitives::map::{AddressMap, AddressSet, B256Map, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use revm::bytecode::Bytecode;
 use revm::database_interface::{DBErrorMarker, DatabaseRef};
 use revm::state::AccountInfo;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// An account and its storage.
 #[derive(Clone, Debug, Default)]
@@ -112,10 +113,15 @@ impl MemoryState {
         }
     }
 
-    /// Whether an account has a slot that is not zero (EIP-7610).
-    pub fn has_storage(&self, address: Address) -> bool {
-        let account = self.accounts.get(&address);
-        account.is_some_and(|account| account.storage.values().any(|value| !value.is_zero()))
+    /// Tells which accounts that could be created over have storage (EIP-7610).
+    pub fn storage_probe(&self) -> StorageProbe {
+        let with_storage = self.accounts.iter().filter(|(_, account)| {
+            let info = &account.info;
+            let free = info.nonce == 0 && info.is_empty_code_hash();
+            free && account.storage.values().any(|value| !value.is_zero())
+        });
+        let addresses: AddressSet = with_storage.map(|(address, _)| *address).collect();
+        Arc::new(move |address| addresses.contains(&address))
     }
 
     /// Blocks whose hash was asked for although the state does not list it.

@@ -4,7 +4,7 @@ pub mod codes;
 pub mod table;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
@@ -19,7 +19,7 @@ use codes::{CodeBytes, Codes};
 use table::{Full, Table, exists};
 
 /// Tells whether an account has storage that is not empty (EIP-7610); databases don't.
-pub type StorageProbe = Box<dyn Fn(Address) -> bool + Send + Sync>;
+pub type StorageProbe = Arc<dyn Fn(Address) -> bool + Send + Sync>;
 
 /// A state: what the database has, and what transactions changed since.
 ///
@@ -55,6 +55,11 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     pub fn with_storage_probe(mut self, probe: StorageProbe) -> State<DB> {
         self.storage_probe = Some(probe);
         self
+    }
+
+    /// That function.
+    pub fn storage_probe(&self) -> Option<&StorageProbe> {
+        self.storage_probe.as_ref()
     }
 
     /// The database behind.

@@ -11,6 +11,7 @@ struct Addr { u32 w[5]; };
 
 static constexpr u32 CALL_DEPTH_MAX = 0x400u;
 static constexpr u32 STACK_ITEMS_MAX = 0x400u;
+static constexpr u32 EVM_MEMORY_BYTES_MAX = 0x80000000u;
 static constexpr u32 NONE = 0xffffffffu;
 static constexpr u32 CODE_EMPTY = 0x0u;
 static constexpr u32 ACCOUNT_EXISTS = 0x1u;

@@ -2,6 +2,7 @@
 #ifndef WARPEVM_OP_BLAKE2F_CUH
 #define WARPEVM_OP_BLAKE2F_CUH
 
+#include "blake2f_x86.cuh"
 #include "u256.cuh"
 
 namespace warpevm {
@@ -37,16 +38,13 @@ WE_DEV WE_INLINE void blake2b_mix(u64& a, u64& b, u64& c, u64& d, u64 x, u64 y) 
     b = rotr64(b ^ c, 63);
 }
 
-// h := F(h, m, t, final) with `rounds` rounds. The work is linear in `rounds`, for which the
-// caller has charged one gas each.
-WE_DEV WE_NOINLINE void blake2b_compress(u64 (&h)[8], const u64 (&m)[16], u64 t0, u64 t1,
-                                         bool final_block, u32 rounds) {
-    u64 v[16];
-    WE_UNROLL
-    for (u32 i = 0; i < 8; i++) v[i] = h[i], v[i + 8] = blake2b_iv[i];
-    v[12] ^= t0;
-    v[13] ^= t1;
-    if (final_block) v[14] = ~v[14];
+WE_DEV WE_INLINE void blake2b_rounds(u64 (&v)[16], const u64 (&m)[16], u32 rounds) {
+#ifdef WE_BLAKE2F_X86
+    if (has_avx2) {
+        blake2b_rounds_x86(v, m, blake2b_sigma, rounds);
+        return;
+    }
+#endif
     u32 row = 0;
     WE_ROLL
     for (u32 r = 0; r < rounds; r++) {
@@ -61,6 +59,19 @@ WE_DEV WE_NOINLINE void blake2b_compress(u64 (&h)[8], const u64 (&m)[16], u64 t0
         blake2b_mix(v[2], v[7], v[8], v[13], m[s[12]], m[s[13]]);
         blake2b_mix(v[3], v[4], v[9], v[14], m[s[14]], m[s[15]]);
     }
+}
+
+// h := F(h, m, t, final) with `rounds` rounds. The work is linear in `rounds`, for which the
+// caller has charged one gas each.
+WE_DEV WE_NOINLINE void blake2b_compress(u64 (&h)[8], const u64 (&m)[16], u64 t0, u64 t1,
+                                         bool final_block, u32 rounds) {
+    u64 v[16];
+    WE_UNROLL
+    for (u32 i = 0; i < 8; i++) v[i] = h[i], v[i + 8] = blake2b_iv[i];
+    v[12] ^= t0;
+    v[13] ^= t1;
+    if (final_block) v[14] = ~v[14];
+    blake2b_rounds(v, m, rounds);
     WE_UNROLL
     for (u32 i = 0; i < 8; i++) h[i] ^= v[i] ^ v[i + 8];
 }

@@ -3,6 +3,7 @@
 
 const CALL_DEPTH_MAX: u32 = 1024u;
 const STACK_ITEMS_MAX: u32 = 1024u;
+const EVM_MEMORY_BYTES_MAX: u32 = 2147483648u;
 const NONE: u32 = 4294967295u;
 const CODE_EMPTY: u32 = 0u;
 const ACCOUNT_EXISTS: u32 = 1u;

@@ -198,6 +198,7 @@ struct Wants {
     answers: Answers,
     precompiles: Vec<u32>,
     modexps: Vec<u32>,
+    curves: Vec<u32>,
     /// To run in the next round.
     runnable: Vec<u32>,
 }
@@ -493,7 +494,7 @@ impl Lane {
         let b = &mut self.buffers;
         let answers = &wants.answers;
         // Everything that runs, then those that need something before.
-        let lists = [runnable, &answers.ids, &wants.precompiles, &wants.modexps];
+        let lists = [runnable, &answers.ids, &wants.precompiles, &wants.modexps, &wants.curves];
         let ids: Vec<u32> = lists.concat();
         let mut pieces = Pieces::default();
         // SAFETY: nothing of this stream is under way, so the buffers can be replaced; all
@@ -525,6 +526,7 @@ impl Lane {
             (Kernel::Answer, &answer),
             (Kernel::Precompiles, &jobs[2]),
             (Kernel::Modexp, &jobs[3]),
+            (Kernel::Curves, &jobs[4]),
             (Kernel::Run, &jobs[0]),
         ] {
             if job.count > 0 {
@@ -708,6 +710,7 @@ impl Lane {
             Need::Kernel => {
                 let list = match head.need_code {
                     5 => &mut wants.modexps,
+                    8 | 0x0a..=0x11 => &mut wants.curves,
                     _ => &mut wants.precompiles,
                 };
                 list.push(id);
