@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const SANITIZE: &str = "WARPEVM_SANITIZE";
 
 /// The files whose texts NVRTC compiles, without `.cu`.
-const MODULES: [&str; 4] = ["run", "precompiles", "manage", "op_test"];
+const MODULES: [&str; 5] = ["run", "precompiles", "curves", "manage", "op_test"];
 
 fn main() {
     println!("cargo:rerun-if-changed=cuda");

@@ -22,6 +22,7 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 1,
         step_budget: warpevm::limits::STEP_BUDGET_COUNT,
+        gpu: 0,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -29,6 +30,7 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 0,
         step_budget: 2,
+        gpu: 0,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -36,6 +38,7 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 1,
         execute_class: 0,
         step_budget: 7,
+        gpu: 0,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -43,6 +46,7 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 1,
         step_budget: warpevm::limits::STEP_BUDGET_COUNT,
+        gpu: 0,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -50,6 +54,7 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 2,
         execute_class: 0,
         step_budget: 3,
+        gpu: 0,
     },
 ];
 

@@ -25,6 +25,9 @@ pub enum Error {
     /// The device broke its contract.
     #[error("device: {0}")]
     Device(String),
+    /// The device that was asked for is not there, or cannot be used.
+    #[error("no usable GPU: {0}")]
+    NoDevice(String),
     /// revm, as a fallback, failed in itself.
     #[error("revm: {0}")]
     Revm(String),

@@ -9,6 +9,10 @@ pub const SLOTS_START_COUNT: u32 = 1 << 11;
 /// and the hash index is twice as long.
 pub const TABLE_ENTRIES_COUNT_MAX: u32 = 1 << 30;
 
+/// Changes of the state table that are remembered for a device's copy of it. More are told at
+/// once: copying everything is as cheap.
+pub const TOUCHED_COUNT_MAX: usize = 1 << 16;
+
 /// Codes that stay with a `State`: mainnet has about 1.5 million distinct ones, of which a replay
 /// sees a fraction. The array never moves, so its address space is reserved once (96 MiB, untouched
 /// pages cost nothing).
@@ -56,3 +60,25 @@ pub const INSTANCE_KEPT_BYTES_MAX: u64 = 32 << 20;
 
 /// Gas of a system call (EIP-4788 and others).
 pub const SYSTEM_CALL_GAS: u64 = 30_000_000;
+
+/// Threads that feed a device, each with a stream of its own: while one uploads or reads results,
+/// the other's kernel runs.
+pub const DEVICE_LANES_COUNT: usize = 2;
+/// Instances that a lane runs at once. Four times what an H200 can hold at 16 warps per
+/// multiprocessor, so that the last ones of a launch leave few multiprocessors idle.
+pub const DEVICE_INSTANCES_COUNT_MAX: usize = 1 << 17;
+/// Instances of the smallest launch that is tried before transactions go to the CPU: a tile.
+pub const DEVICE_INSTANCES_COUNT_MIN: usize = 32;
+/// The largest memory class on a device: a tile has 32 instances, of the next class 30 GB.
+pub const DEVICE_CLASS_MAX: usize = 3;
+/// Share of the free device memory, in percent, that lanes take for instances; the rest is for the
+/// state table, codes and results.
+pub const DEVICE_MEMORY_PERCENT: u64 = 60;
+/// Bytes of results per instance that a lane has room for at first.
+pub const DEVICE_RESULT_BYTES: u64 = 1536;
+/// Copies of state tables that a device keeps: a caller may go back and forth between two.
+pub const DEVICE_MIRRORS_COUNT: usize = 2;
+/// How often a chunk of transactions is tried on a device after errors, in smaller parts.
+pub const DEVICE_TRIES_COUNT: u32 = 3;
+/// Memory of the fake device; only what is touched is there.
+pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;

@@ -42,6 +42,14 @@ pub struct Counts {
     pub host_precompiles: Duration,
     /// Time spent in revm.
     pub fallback: Duration,
+    /// Time spent encoding for a device.
+    pub encode: Duration,
+    /// Time that a device's kernels ran.
+    pub kernel: Duration,
+    /// Time spent waiting for results of a device.
+    pub readback: Duration,
+    /// Bytes of results of a device.
+    pub readback_bytes: u64,
 }
 
 impl Counts {
@@ -79,6 +87,10 @@ impl Counts {
         self.page_in += other.page_in;
         self.host_precompiles += other.host_precompiles;
         self.fallback += other.fallback;
+        self.encode += other.encode;
+        self.kernel += other.kernel;
+        self.readback += other.readback;
+        self.readback_bytes += other.readback_bytes;
     }
 
     /// The report. Times of stages that run on several threads are summed over these.
@@ -91,6 +103,7 @@ impl Counts {
             fallbacks: self.fallbacks.clone(),
             ..Default::default()
         };
+        report.readback_bytes = self.readback_bytes;
         let needs = NEEDS.into_iter().zip(self.suspensions);
         report.suspensions.extend(needs.filter(|(_, count)| *count > 0));
         let used = || (0..CLASS_COUNT).filter(|&class| self.classes[class] > 0);
@@ -103,6 +116,9 @@ impl Counts {
             ("page-in", self.page_in),
             ("host-precompiles", self.host_precompiles),
             ("fallback", self.fallback),
+            ("encode", self.encode),
+            ("kernel", self.kernel),
+            ("readback", self.readback),
         ];
         let spent = stages.into_iter().filter(|(_, time)| !time.is_zero());
         report.seconds.extend(spent.map(|(stage, time)| (stage, time.as_secs_f64())));

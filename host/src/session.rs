@@ -74,7 +74,8 @@ impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
         CodeView { array: &self.codes, lasting: self.state.codes(), temps }
     }
 
-    fn compiled(&self, code: &CodeBytes) -> Arc<warpevm_compiler::Program> {
+    /// The program of a code.
+    pub fn compiled(&self, code: &CodeBytes) -> Arc<warpevm_compiler::Program> {
         self.cache.get(code.hash, code.as_slice(), self.spec())
     }
 }
@@ -185,7 +186,11 @@ pub fn serve<DB: DatabaseRef + Sync>(
         Need::Nothing => return Err(Error::Device("an instance suspends for nothing".to_owned())),
         // Only where precompiles are kernels of their own, which the device launches itself.
         Need::Kernel => return Err(Error::Device("a kernel was not launched".to_owned())),
-        Need::Account | Need::Slot => page_in(codes, hold, need, &asked)?,
+        Need::Account | Need::Slot => {
+            let start = Instant::now();
+            page_in(hold, need, &asked)?;
+            codes.counts.page_in += start.elapsed();
+        }
         Need::Code => {
             let id = asked.need_code;
             let code = codes.session.code_view(codes.temps).get(id);
@@ -205,12 +210,7 @@ pub fn serve<DB: DatabaseRef + Sync>(
             head(memory).resume_code = id;
         }
         Need::BlockHash => {
-            let number = asked.need_key;
-            let hash = match number[1..] {
-                [0, 0, 0] => codes.session.state.block_hash(number[0])?,
-                _ => Default::default(),
-            };
-            head(memory).resume_word = hash_word(hash);
+            head(memory).resume_word = block_hash(codes.session, &asked)?;
         }
         Need::Precompile => return run_precompile(codes, memory, layout, data, &asked),
         Need::Class => {
@@ -223,14 +223,13 @@ pub fn serve<DB: DatabaseRef + Sync>(
     Ok(Served::Resume)
 }
 
-fn page_in<DB: DatabaseRef + Sync>(
-    codes: &mut Codes<'_, '_, DB>,
+/// Puts the account or slot that an instance asks for into the table.
+pub fn page_in<DB: DatabaseRef + Sync>(
     hold: &mut Hold<'_, DB>,
     need: Need,
     asked: &Instance,
 ) -> Result<(), Error> {
-    let start = Instant::now();
-    let state = codes.session.state;
+    let state = hold.state;
     loop {
         let table = hold.table();
         let paged = match need {
@@ -238,13 +237,35 @@ fn page_in<DB: DatabaseRef + Sync>(
             _ => state.page_account(table, &asked.need_addr),
         };
         match paged {
-            Ok(_) => break,
+            Ok(_) => return Ok(()),
             Err(Ok(full)) => hold.grow(full)?,
             Err(Err(error)) => return Err(error),
         }
     }
-    codes.counts.page_in += start.elapsed();
-    Ok(())
+}
+
+/// The instance asks for the same again, though it was served and nothing happened in between.
+pub fn stuck(last: &Instance, now: &Instance) -> bool {
+    let paged = [Need::Account as u32, Need::Slot as u32, Need::Code as u32];
+    paged.contains(&now.need)
+        && last.need == now.need
+        && last.steps == now.steps
+        && last.need_addr == now.need_addr
+        && last.need_key == now.need_key
+        && last.need_code == now.need_code
+}
+
+/// The block hash that an instance asks for.
+pub fn block_hash<DB: DatabaseRef + Sync>(
+    session: &Session<'_, DB>,
+    asked: &Instance,
+) -> Result<abi::Word, Error> {
+    let number = asked.need_key;
+    let hash = match number[1..] {
+        [0, 0, 0] => session.state.block_hash(number[0])?,
+        _ => Default::default(),
+    };
+    Ok(hash_word(hash))
 }
 
 /// Init code gets its program at once; deployed code when it is called.

@@ -161,8 +161,19 @@ pub enum Rejected {
 pub enum Backend {
     /// The kernel sources compiled for the CPU.
     Cpu,
+    /// The kernel sources compiled for an NVIDIA GPU.
+    Cuda,
+    /// The `cuda` backend on a device that the CPU plays, to test it where there is no GPU.
+    CudaFake,
     /// Sequential revm, the reference.
     Revm,
+}
+
+impl Backend {
+    /// Transactions run on a device with memory of its own.
+    pub fn is_device(self) -> bool {
+        matches!(self, Backend::Cuda | Backend::CudaFake)
+    }
 }
 
 /// Why a transaction, or a part of it, ran elsewhere than on the device asked for.
@@ -174,6 +185,17 @@ pub enum Fallback {
     HostPrecompile,
     /// No memory class holds what it needs: revm ran it.
     MemoryClass,
+    /// Out of device memory, or too large for it: the CPU's kernels ran it.
+    DeviceMemory,
+    /// The device failed in another way: the CPU's kernels ran it.
+    DeviceError,
+    /// The device is gone: the CPU's kernels ran it.
+    DeviceLost,
+    /// It has more codes or data than the device's form holds: the CPU's kernels ran it.
+    DeviceLimit,
+    /// It depends on transactions before it in the block: the CPU's kernels ran it when its turn
+    /// came.
+    InOrder,
     /// The validator found a difference and the revm result was returned (production mode).
     Mismatch,
 }
@@ -210,6 +232,8 @@ pub struct Report {
     pub seconds: BTreeMap<&'static str, f64>,
     /// Bytes of device memory per instance of the smallest memory class used.
     pub bytes_per_instance: u64,
+    /// Bytes of results that a device sent.
+    pub readback_bytes: u64,
     /// Instances that needed a larger memory class, by its bytes.
     pub larger_classes: BTreeMap<u64, u64>,
 }

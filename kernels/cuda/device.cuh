@@ -1,9 +1,9 @@
-// What a device kernel does per thread. The kernels themselves (run.cu, precompiles.cu, manage.cu)
+// What a device kernel does per thread. The kernels themselves (run.cu, precompiles.cu, curves.cu, manage.cu)
 // and the fake device of the tests (tile.cpp), which calls these one thread after another, have
 // nothing of their own.
 //
 // A batch of instances goes through: start, run, collect; then for those that suspended answer (or
-// precompile, modexp), run and collect again, until all are done. Only what `collect` packs
+// a kernel of precompiles), run and collect again, until all are done. Only what `collect` packs
 // travels to the host. The state table on the device is a copy of the host's dense arrays, with
 // hash indexes that the device builds itself.
 #ifndef WARPEVM_DEVICE_CUH
@@ -146,9 +146,23 @@ WE_DEV WE_INLINE void run_thread(const Launch* launch, const Job* job, u32 threa
 
 // ---- precompiles --------------------------------------------------------------------------------
 
-// Runs the precompile that an instance waits for, and answers as the host would.
+// Kernels of precompiles: by what they take of a thread.
+enum PrecompileKernel : u32 {
+    PRECOMPILE_KERNEL_PLAIN = 0,
+    PRECOMPILE_KERNEL_MODEXP = 1,  // a workspace of 5 KiB
+    PRECOMPILE_KERNEL_CURVES = 2,  // pairings, KZG, BLS12-381: up to 14 KiB of stack
+};
+
+WE_DEV WE_INLINE u32 precompile_kernel(u32 id) {
+    if (id == 5) return PRECOMPILE_KERNEL_MODEXP;
+    bool curve = id == 8 || (id >= 0x0a && id <= 0x11);
+    return curve ? PRECOMPILE_KERNEL_CURVES : PRECOMPILE_KERNEL_PLAIN;
+}
+
+// Runs the precompile that an instance waits for, and answers as the host would. `kernel` is a
+// constant, so that a kernel has only the code of its precompiles.
 WE_DEV WE_INLINE void precompile_thread(const Launch* launch, const Job* job, u32 thread,
-                                        bool modexp) {
+                                        PrecompileKernel kernel) {
     Vm vm;
     vm.launch = launch;
     vm.lay = (const Layout*)launch->layout;
@@ -156,11 +170,13 @@ WE_DEV WE_INLINE void precompile_thread(const Launch* launch, const Job* job, u3
     const Lane& m = vm.m;
     u32 id = WE_GET(m, Instance, 0, need_code);
     if (WE_GET(m, Instance, 0, status) != STATUS_SUSPENDED) return;
-    if (WE_GET(m, Instance, 0, need) != NEED_KERNEL || (id == 5) != modexp) return;
+    if (WE_GET(m, Instance, 0, need) != NEED_KERNEL || precompile_kernel(id) != kernel) return;
     load_vm(vm);
     i64 before = vm.gas;
     vm.ret_len = 0;
-    u32 r = modexp ? precompile_modexp(vm, input_of(vm)) : run_precompile(vm, id);
+    u32 r = kernel == PRECOMPILE_KERNEL_MODEXP   ? precompile_modexp(vm, input_of(vm))
+            : kernel == PRECOMPILE_KERNEL_CURVES ? run_curve_precompile(vm, input_of(vm), id)
+                                                 : run_precompile(vm, id);
     if (r == PRECOMPILE_HOST) WE_SET(m, Instance, 0, need, (u32)NEED_PRECOMPILE);
     if (r == PRECOMPILE_HOST || r == PRECOMPILE_CLASS) return;
     WE_SET(m, Instance, 0, resume_ok, (u32)(r == PRECOMPILE_OK));

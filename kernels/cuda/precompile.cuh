@@ -105,19 +105,11 @@ WE_DEV WE_NOINLINE u32 run_precompile(Vm& vm, u32 id) {
             return return_word(vm, ripemd160(in, in.len));
         case 4:
             return precompile_identity(vm, in);
-#if !WE_SPLIT  // it has a kernel of its own
+#if !WE_SPLIT  // these have kernels of their own
         case 5:
             return precompile_modexp(vm, in);
-#endif
-        case 6:
-        case 7:
-            return precompile_bn254(vm, in, id == 7);
         case 8:
-            return precompile_bn254_pairing(vm, in);
-        case 9:
-            return precompile_blake2f(vm, in);
         case 0x0a:
-            return precompile_kzg(vm, in);
         case 0x0b:
         case 0x0c:
         case 0x0d:
@@ -125,7 +117,13 @@ WE_DEV WE_NOINLINE u32 run_precompile(Vm& vm, u32 id) {
         case 0x0f:
         case 0x10:
         case 0x11:
-            return precompile_bls(vm, in, id);
+            return run_curve_precompile(vm, in, id);
+#endif
+        case 6:
+        case 7:
+            return precompile_bn254(vm, in, id == 7);
+        case 9:
+            return precompile_blake2f(vm, in);
         case 0x100:
             return precompile_p256(vm, in);
         default:

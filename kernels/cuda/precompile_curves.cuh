@@ -92,5 +92,11 @@ WE_DEV WE_NOINLINE u32 precompile_bls(Vm& vm, const Bytes& in, u32 id) {
     }
 }
 
+// All of them.
+WE_DEV WE_INLINE u32 run_curve_precompile(Vm& vm, const Bytes& in, u32 id) {
+    if (id == 8) return precompile_bn254_pairing(vm, in);
+    return id == 0x0a ? precompile_kzg(vm, in) : precompile_bls(vm, in, id);
+}
+
 }  // namespace warpevm
 #endif

@@ -2,5 +2,5 @@
 // thread that a device can hold gets the stack frame of the kernel's deepest call.
 #include "kernel.cuh"
 
-WE_KERNEL(precompiles, precompile_thread(&launch, &job, thread, false))
-WE_KERNEL(modexp, precompile_thread(&launch, &job, thread, true))
+WE_KERNEL(precompiles, precompile_thread(&launch, &job, thread, PRECOMPILE_KERNEL_PLAIN))
+WE_KERNEL(modexp, precompile_thread(&launch, &job, thread, PRECOMPILE_KERNEL_MODEXP))

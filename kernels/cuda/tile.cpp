@@ -11,9 +11,9 @@ extern "C" void warpevm_tile_thread(u32 kernel, const Launch* launch, const Job*
         case 0:
             return run_thread(launch, job, thread);
         case 1:
-            return precompile_thread(launch, job, thread, false);
+            return precompile_thread(launch, job, thread, PRECOMPILE_KERNEL_PLAIN);
         case 2:
-            return precompile_thread(launch, job, thread, true);
+            return precompile_thread(launch, job, thread, PRECOMPILE_KERNEL_MODEXP);
         case 3:
             return start_thread(launch, job, thread);
         case 4:
@@ -26,5 +26,7 @@ extern "C" void warpevm_tile_thread(u32 kernel, const Launch* launch, const Job*
             return index_slots_thread(launch, job, thread);
         case 8:
             return scatter_thread(launch, job, thread);
+        case 9:
+            return precompile_thread(launch, job, thread, PRECOMPILE_KERNEL_CURVES);
     }
 }

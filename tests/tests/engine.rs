@@ -9,8 +9,8 @@ use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
 use warpevm::validate::compare;
 use warpevm::{
-    Checks, Config, End, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State, Transaction,
-    TxStatus, reference,
+    Backend, Checks, Config, End, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State,
+    Transaction, TxStatus, reference,
 };
 
 type Db = CacheDB<EmptyDB>;
@@ -66,6 +66,12 @@ fn engine(threads: usize) -> Engine {
     Engine::new(Config { threads, ..Default::default() }).expect("an engine")
 }
 
+/// The `cuda` backend on a device that the CPU plays.
+fn fake_device() -> Engine {
+    let backend = Backend::CudaFake;
+    Engine::new(Config { backend, threads: 2, ..Default::default() }).expect("an engine")
+}
+
 fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
     assert_eq!(expected.len(), got.len());
     let pairs = expected.iter().zip(got).enumerate();
@@ -76,10 +82,16 @@ fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
 fn simulate_checked(env: &Env, calls: &[Transaction], db: &Db) -> Vec<Outcome> {
     let expected = reference::simulate_sequential(env, calls, db).expect("revm runs");
     let mut last = Vec::new();
-    for threads in [1, 2] {
+    for (name, engine) in
+        [("device", fake_device()), ("1 thread", engine(1)), ("2 threads", engine(2))]
+    {
         let state = State::new(db).expect("a state");
-        let batch = engine(threads).simulate(env, calls, &state).expect("the engine runs");
-        assert_eq!(differences(&expected, &batch.outcomes), [""; 0], "{threads} threads");
+        let batch = engine.simulate(env, calls, &state).expect("the engine runs");
+        assert_eq!(differences(&expected, &batch.outcomes), [""; 0], "{name}");
+        let ran_elsewhere = batch.outcomes.iter().filter_map(|outcome| outcome.fallback);
+        let elsewhere: Vec<Fallback> =
+            ran_elsewhere.filter(|reason| !expected_of(*reason)).collect();
+        assert_eq!(elsewhere, [], "{name}");
         assert!(state.changes().is_empty(), "simulating changes nothing");
         last = batch.outcomes;
     }
@@ -89,10 +101,11 @@ fn simulate_checked(env: &Env, calls: &[Transaction], db: &Db) -> Vec<Outcome> {
 /// Executes in order on every number of threads and compares with revm, the final state too.
 fn execute_checked(env: &Env, txs: &[Transaction], db: &Db) -> Vec<warpevm::Report> {
     let expected = reference::execute_sequential(env, txs, db).expect("revm runs");
-    let run = |threads| {
+    let run = |engine: Engine| {
         let mut state = State::new(db).expect("a state");
-        let result = engine(threads).execute(env, txs, &mut state).expect("the engine runs");
-        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{threads} threads");
+        let result = engine.execute(env, txs, &mut state).expect("the engine runs");
+        let (backend, threads) = (engine.config().backend, engine.threads());
+        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{backend:?}, {threads}");
         let total: u64 = expected.iter().flat_map(|o| &o.result).map(|e| e.gas_used).sum();
         assert_eq!(result.gas_used, total);
         let mut last: BTreeMap<Address, _> = BTreeMap::new();
@@ -104,7 +117,13 @@ fn execute_checked(env: &Env, txs: &[Transaction], db: &Db) -> Vec<warpevm::Repo
         }
         result.report
     };
-    [1, 2, 4].map(run).into()
+    run(fake_device());
+    [1, 2, 4].map(|threads| run(engine(threads))).into()
+}
+
+/// Reasons of a fallback that say nothing about the backend.
+fn expected_of(reason: Fallback) -> bool {
+    matches!(reason, Fallback::HostPrecompile | Fallback::MemoryClass | Fallback::DeviceMemory)
 }
 
 /// PUSH1 each byte and MSTORE8 it, then CODECOPY would be shorter: used for tiny contracts only.

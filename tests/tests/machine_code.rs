@@ -71,7 +71,7 @@ fn machine_code_gives_what_revm_gives() {
     let config = Config { threads: 2, ..Default::default() };
     let engine = Engine::on_driver(config, device(machine.clone())).expect("an engine");
     let state = State::new(&batch.state).expect("a state");
-    let (env, calls) = (&batch.env, &batch.transactions);
+    let (env, calls) = (&batch.env, &batch.calls);
     let expected = reference::simulate_sequential(env, calls, &batch.state).expect("revm runs");
     // The first time pages everything in, so that the second runs without a stop.
     let mut instructions = Vec::new();

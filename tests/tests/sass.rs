@@ -354,7 +354,9 @@ fn pairing_inputs() -> Vec<(u32, Vec<u8>)> {
 
 #[test]
 fn pairing_curves() {
-    let Some(kernel) = kernel("sass::pairing_curves", "op_test", "op_test_pairing_curve") else { return };
+    let Some(kernel) = kernel("sass::pairing_curves", "op_test", "op_test_pairing_curve") else {
+        return;
+    };
     let mut call = Call::new(&kernel);
     for (address, mut input) in pairing_inputs() {
         let (valid, expected) = cpu_pairing_curve(address, &input);

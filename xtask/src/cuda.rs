@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use warpevm_kernels::nvrtc::{self, Nvrtc, Target};
-use warpevm_kernels::sources::{MODULES, Module};
+use warpevm_kernels::sources::{MODULES, Module, OP_TEST};
 
 /// The compilers; the numbers in the resource file are theirs.
 const WHEELS: [&str; 5] = [
@@ -30,7 +30,10 @@ const WHEELS: [&str; 5] = [
 const ARCHITECTURES: [u32; 4] = [75, 80, 90, 120];
 
 /// What the kernels take.
-const RESOURCES: &str = "kernels/cuda/resources.tsv";
+const RESOURCES: &str = "kernels/counts/resources.tsv";
+
+/// Tells the tests where the machine code is.
+pub const CUBINS_VAR: &str = "WARPEVM_CUBINS";
 
 /// The interpreter must keep to this on `sm_90`: four thread blocks per multiprocessor.
 const RUN_REGISTERS_MAX: u32 = 128;
@@ -233,6 +236,50 @@ pub fn run(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
         "{RESOURCES} says otherwise; if that is meant, `cargo xtask cuda --bless`. Now:\n{}",
         changed.join("\n")
     );
+}
+
+/// Compiles the modules whose machine code tests run on the CPU, and disassembles them. Gives the
+/// folder that they are in.
+pub fn machine_code(toolchain: &Toolchain) -> Result<PathBuf> {
+    let nvrtc = toolchain.nvrtc()?;
+    let (modules, target) = ([&OP_TEST, &MODULES[0]], Target::Cubin(90));
+    let mut hasher = DefaultHasher::new();
+    (modules.map(|module| module.source), nvrtc.options(target), WHEELS).hash(&mut hasher);
+    let folder = setup::cache_dir()?.join(format!("machine-code-{:016x}", hasher.finish()));
+    if folder.exists() {
+        return Ok(folder);
+    }
+    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
+    fs::create_dir_all(&partial).with_context(|| format!("{}", partial.display()))?;
+    for module in modules {
+        let cubin = partial.join(module.name).with_extension("cubin");
+        fs::write(&cubin, nvrtc.compile(module, target)?)?;
+        let mut nvdisasm = Command::new(toolchain.program("nvdisasm"));
+        let output = nvdisasm.arg("-c").arg(&cubin).output().context("nvdisasm")?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "nvdisasm refuses {}: {error}", module.name);
+        fs::write(cubin.with_extension("sass"), output.stdout)?;
+    }
+    match fs::rename(&partial, &folder) {
+        Ok(()) => Ok(folder),
+        // Another run was faster.
+        Err(_) if folder.exists() => fs::remove_dir_all(&partial).map(|()| folder).context("rm"),
+        Err(error) => Err(error).with_context(|| format!("{}", folder.display())),
+    }
+}
+
+/// Runs the tests of the machine code, which also hold the counts of instructions against files.
+pub fn machine_code_tests(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
+    let folder = machine_code(toolchain)?;
+    println!("the machine code is in {}", folder.display());
+    let args = ["test", "--package", "warpevm-tests", "--test", "sass", "--test", "machine_code"];
+    let mut command = crate::cargo(root, &args);
+    command.env(CUBINS_VAR, folder);
+    if bless {
+        command.env("WARPEVM_BLESS", "1");
+    }
+    ensure!(command.status()?.success(), "the tests of the machine code failed");
+    Ok(())
 }
 
 #[cfg(test)]

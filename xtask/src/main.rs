@@ -20,9 +20,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Compile the kernels for NVIDIA GPUs and compare what they take with the committed file.
+    /// Compile the kernels for NVIDIA GPUs, compare what they take with the committed files, and
+    /// run their machine code on the CPU.
     Cuda {
-        /// Write the file instead.
+        /// Write the files instead.
         #[arg(long)]
         bless: bool,
     },
@@ -55,6 +56,7 @@ fn main() -> Result<ExitCode> {
         Task::Cuda { bless } => {
             let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;
             cuda::run(root, &toolchain, bless)?;
+            cuda::machine_code_tests(root, &toolchain, bless)?;
         }
         Task::Example { check } => {
             let status = example(root, check).status()?;

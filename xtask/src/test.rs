@@ -30,6 +30,8 @@ struct Runner<'a> {
     skips: PathBuf,
     strict: bool,
     results: Vec<(String, Outcome, Duration)>,
+    /// Where the machine code of the kernels is, for the tests that run it.
+    cubins: Option<PathBuf>,
 }
 
 /// Runs every step. Returns whether all passed; the totals are the last line printed.
@@ -40,7 +42,7 @@ pub fn run(root: &Path, strict: bool, quick: bool) -> Result<bool> {
         std::fs::remove_file(&skips).with_context(|| format!("{}", skips.display()))?;
     }
     let cache = setup::cache_dir()?;
-    let mut runner = Runner { root, cache, skips, strict, results: Vec::new() };
+    let mut runner = Runner { root, cache, skips, strict, results: Vec::new(), cubins: None };
     runner.steps(quick);
     runner.finish()
 }
@@ -63,6 +65,21 @@ impl Runner<'_> {
             )),
             Err(reason) => Outcome::Skipped(reason),
         });
+        let mut cubins = None;
+        self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {
+            Ok(toolchain) => {
+                let compared = cuda::run(r.root, &toolchain, false);
+                match compared.and_then(|()| cuda::machine_code(&toolchain)) {
+                    Ok(folder) => {
+                        cubins = Some(folder);
+                        Outcome::Passed
+                    }
+                    Err(error) => Outcome::Failed(format!("{error:#}")),
+                }
+            }
+            Err(reason) => Outcome::Skipped(reason),
+        });
+        self.cubins = cubins;
         if setup::runs("cargo", &["nextest", "--version"]) {
             self.step("tests", |r| {
                 r.command(cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]))
@@ -76,13 +93,6 @@ impl Runner<'_> {
                 r.command(cargo(root, &["test", "--workspace", "--no-fail-fast"]))
             });
         }
-        self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {
-            Ok(toolchain) => match cuda::run(r.root, &toolchain, false) {
-                Ok(()) => Outcome::Passed,
-                Err(error) => Outcome::Failed(format!("{error:#}")),
-            },
-            Err(reason) => Outcome::Skipped(reason),
-        });
         self.step("example files", |r| r.command(example(root, true)));
         let block = "host/examples/token-block";
         let full = ["--validate", "full", "--min-residency", "0.99"];
@@ -92,7 +102,8 @@ impl Runner<'_> {
         for name in STATE_TESTS {
             let file = format!("conformance/{name}.tar.zst");
             let step = format!("statetest {name}");
-            self.suite(quick, &step, "statetest", &file, &["--backend", "cpu"]);
+            let options = ["--backend", "cpu", "--min-residency", "0.99"];
+            self.suite(quick, &step, "statetest", &file, &options);
         }
         for name in BLOCK_TESTS {
             let file = format!("conformance/{name}.tar.zst");
@@ -149,6 +160,9 @@ impl Runner<'_> {
 
     fn prepare(&self, command: &mut Command) {
         command.env(setup::CACHE_VAR, &self.cache).env("WARPEVM_SKIPS", &self.skips);
+        if let Some(cubins) = &self.cubins {
+            command.env(cuda::CUBINS_VAR, cubins);
+        }
         if self.strict {
             command.env("WARPEVM_STRICT", "1");
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use revm::DatabaseRef;
-use warpevm_kernels::abi::{self, Instance, Launch, Layout, OverlayAccount, Status};
+use warpevm_kernels::abi::{Instance, Launch, Layout, OverlayAccount, Status};
 
 use crate::buffer::Buffer;
 use crate::decode::{Ended, Overlay, Scratch, changes, ended};
@@ -15,7 +15,7 @@ use crate::layout::{CLASS_COUNT, next_class};
 use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX, WORKERS_COUNT_MAX};
 use crate::reference::Sequential;
 use crate::report::Counts;
-use crate::session::{Codes, Hold, Served, Session, serve};
+use crate::session::{Codes, Hold, Served, Session, serve, stuck};
 use crate::state::codes::TempCodes;
 use crate::state::table::{Table, mix};
 use crate::types::{Fallback, Outcome, Rejected, Transaction};
@@ -28,9 +28,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A worker's number while it lives.
+#[derive(Debug)]
+pub struct Number(u32);
+
+impl Number {
+    /// One that is free; fails when too many are taken.
+    pub fn take() -> Result<Number, Error> {
+        if let Some(number) = lock(&FREE_NUMBERS).pop() {
+            return Ok(Number(number));
+        }
+        let mut next = lock(&NEXT_NUMBER);
+        if *next >= WORKERS_COUNT_MAX {
+            return Err(Error::Limit("workers of one process"));
+        }
+        *next += 1;
+        Ok(Number(*next - 1))
+    }
+
+    /// The number.
+    pub fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        lock(&FREE_NUMBERS).push(self.0);
+    }
+}
+
 /// Runs transactions, one after the other, in memory that it keeps.
 pub struct Worker {
-    number: u32,
+    /// Held for the range of code ids.
+    _number: Number,
     layouts: Arc<[Layout; CLASS_COUNT]>,
     memory: [Option<Buffer>; CLASS_COUNT],
     temps: TempCodes,
@@ -41,12 +72,6 @@ pub struct Worker {
     host_precompile: bool,
     /// What it counted.
     pub counts: Counts,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        lock(&FREE_NUMBERS).push(self.number);
-    }
 }
 
 /// Where a transaction ended.
@@ -73,22 +98,12 @@ pub struct Finished<'w> {
 impl Worker {
     /// A worker; fails when too many exist.
     pub fn new(layouts: Arc<[Layout; CLASS_COUNT]>) -> Result<Worker, Error> {
-        let number = match lock(&FREE_NUMBERS).pop() {
-            Some(number) => number,
-            None => {
-                let mut next = lock(&NEXT_NUMBER);
-                if *next >= WORKERS_COUNT_MAX {
-                    return Err(Error::Limit("workers of one process"));
-                }
-                *next += 1;
-                *next - 1
-            }
-        };
+        let number = Number::take()?;
         Ok(Worker {
-            number,
             layouts,
             memory: Default::default(),
-            temps: TempCodes::new(number),
+            temps: TempCodes::new(number.get()),
+            _number: number,
             encoded: Encoded::default(),
             hints: vec![(0, 0); CLASS_HINTS_COUNT].into(),
             scratch: Scratch::default(),
@@ -337,6 +352,19 @@ impl Worker {
         tx: &Transaction,
         start_class: usize,
     ) -> Result<Outcome, Error> {
+        let outcome = self.simulate_uncounted(session, hold, tx, start_class)?;
+        self.counts.outcome(&outcome);
+        Ok(outcome)
+    }
+
+    /// The same without counting its outcome.
+    pub fn simulate_uncounted<'s, DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'s, DB>,
+        hold: &mut Hold<'s, DB>,
+        tx: &Transaction,
+        start_class: usize,
+    ) -> Result<Outcome, Error> {
         let (ran, rejected) = self.transact(session, hold, tx, start_class)?;
         let outcome = match (ran, rejected) {
             (Ran::Done(class), _) => self.outcome(session, hold.table(), class)?,
@@ -348,7 +376,6 @@ impl Worker {
             }
         };
         self.finish(ran);
-        self.counts.outcome(&outcome);
         Ok(outcome)
     }
 
@@ -368,17 +395,6 @@ impl Worker {
 
 fn head_mut(memory: &mut Buffer) -> &mut Instance {
     bytemuck::from_bytes_mut(&mut memory.bytes_mut()[..size_of::<Instance>()])
-}
-
-/// The instance asks for the same again, though it was served and nothing happened in between.
-fn stuck(last: &Instance, now: &Instance) -> bool {
-    let paged = [abi::Need::Account as u32, abi::Need::Slot as u32, abi::Need::Code as u32];
-    paged.contains(&now.need)
-        && last.need == now.need
-        && last.steps == now.steps
-        && last.need_addr == now.need_addr
-        && last.need_key == now.need_key
-        && last.need_code == now.need_code
 }
 
 /// Waits for the right to the largest class, not holding the table meanwhile: the one who has it

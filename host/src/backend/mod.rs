@@ -1,3 +1,4 @@
 //! Devices: what runs instances.
 
 pub mod cpu;
+pub mod cuda;

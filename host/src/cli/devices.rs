@@ -3,9 +3,11 @@
 use super::output::line;
 use serde_json::json;
 use std::thread::available_parallelism;
+use warpevm::backend::cuda::real;
+use warpevm_kernels::nvrtc::Nvrtc;
 
 /// Backends that the design has and this build does not.
-const NOT_YET: [&str; 2] = ["cuda", "wgpu"];
+const NOT_YET: [&str; 1] = ["wgpu"];
 
 /// SIMD instruction sets of this CPU that matter to the kernels' compiler.
 fn simd() -> Vec<&'static str> {
@@ -28,14 +30,41 @@ fn simd() -> Vec<&'static str> {
 /// Lists the devices.
 pub(crate) fn devices(json: bool) -> anyhow::Result<bool> {
     let threads = available_parallelism().map_or(1, usize::from);
+    let gpus = real::gpus();
+    let nvrtc = Nvrtc::load().map(|nvrtc| nvrtc.version()).map_err(|error| error.to_string());
     let (arch, simd) = (std::env::consts::ARCH, simd());
     if json {
-        let devices = json!([{"backend": "cpu", "threads": threads, "arch": arch, "simd": simd}]);
-        line(json!({"devices": devices, "not_in_this_build": NOT_YET}).to_string())?;
+        let cpu = json!({"backend": "cpu", "threads": threads, "arch": arch, "simd": simd});
+        let gpu = |gpu: &real::GpuInfo| {
+            json!({"backend": "cuda", "gpu": gpu.ordinal, "name": gpu.name, "sm": gpu.arch,
+                "memory_bytes": gpu.memory_bytes, "multiprocessors": gpu.multiprocessors})
+        };
+        let mut devices = vec![cpu];
+        devices.extend(gpus.iter().flatten().map(gpu));
+        let missing: Vec<&String> =
+            gpus.as_ref().err().into_iter().chain(nvrtc.as_ref().err()).collect();
+        let object =
+            json!({"devices": devices, "cuda_lacks": missing, "not_in_this_build": NOT_YET});
+        line(object.to_string())?;
         return Ok(true);
     }
     let simd = simd.join(" ");
     line(format!("cpu: the kernels compiled for {arch} ({simd}), {threads} threads"))?;
+    for gpu in gpus.iter().flatten() {
+        let (name, arch, count) = (&gpu.name, gpu.arch, gpu.multiprocessors);
+        let gib = gpu.memory_bytes >> 30;
+        line(format!(
+            "cuda {}: {name}, sm_{arch}, {count} multiprocessors, {gib} GiB",
+            gpu.ordinal
+        ))?;
+    }
+    if let Err(reason) = &gpus {
+        line(format!("cuda: {reason}"))?;
+    }
+    match &nvrtc {
+        Ok(version) => line(format!("cuda: kernels are compiled by NVRTC {version}"))?,
+        Err(reason) => line(format!("cuda: {reason}"))?,
+    }
     for backend in NOT_YET {
         line(format!("{backend}: not in this build yet"))?;
     }

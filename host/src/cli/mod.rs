@@ -124,6 +124,11 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BackendArg {
     /// The kernels, compiled for the CPU.
     Cpu,
+    /// The kernels, compiled for an NVIDIA GPU.
+    Cuda,
+    /// The same on a device that the CPU plays: for tests.
+    #[value(hide = true)]
+    CudaFake,
     /// Sequential revm, the reference.
     Revm,
 }
@@ -132,6 +137,8 @@ impl From<BackendArg> for Backend {
     fn from(arg: BackendArg) -> Backend {
         match arg {
             BackendArg::Cpu => Backend::Cpu,
+            BackendArg::Cuda => Backend::Cuda,
+            BackendArg::CudaFake => Backend::CudaFake,
             BackendArg::Revm => Backend::Revm,
         }
     }

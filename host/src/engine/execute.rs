@@ -21,6 +21,7 @@ use revm::DatabaseRef;
 use super::Engine;
 use super::commit::{Footprint, Written, commit};
 use crate::backend::cpu::{Ran, Worker};
+use crate::backend::cuda::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
 use crate::limits::{
@@ -31,6 +32,7 @@ use crate::reference;
 use crate::report::Counts;
 use crate::session::{Hold, Session};
 use crate::state::State;
+use crate::state::codes::TempCodes;
 use crate::types::{Backend, Env, Executed, Fallback, Outcome, Rejected, Report, Transaction};
 
 /// What `execute` returns.
@@ -59,6 +61,8 @@ struct Pending {
     last: Option<Box<Ahead>>,
     /// How often it ran ahead.
     runs: u32,
+    /// Why it left the device.
+    left: Option<Fallback>,
 }
 
 /// What the walk measures.
@@ -87,10 +91,15 @@ impl Engine {
         let mut pending: Vec<Pending> = Vec::new();
         pending.resize_with(txs.len(), Pending::default);
         let mut walk = Walk::default();
-        let wide = self.config.backend != Backend::Revm
-            && self.threads() > 1
-            && txs.len() >= SPECULATION_TRANSACTIONS_COUNT_MIN;
-        let window = if wide { SPECULATION_WINDOW_COUNT * self.threads() } else { 0 };
+        let enough = txs.len() >= SPECULATION_TRANSACTIONS_COUNT_MIN;
+        let window = match self.config.backend {
+            // A device takes as many as there are.
+            backend if backend.is_device() => txs.len(),
+            Backend::Cpu if enough && self.threads() > 1 => {
+                SPECULATION_WINDOW_COUNT * self.threads()
+            }
+            _ => 0,
+        };
         let outcomes = self.walk(&session, txs, &mut pending, window, &counts, &mut walk)?;
         let mut report = self.report(counts);
         report.rounds = walk.rounds.max(1);
@@ -115,6 +124,9 @@ impl Engine {
         counts: &Mutex<Counts>,
     ) -> Result<(), Error> {
         let class = self.config.execute_class;
+        if self.config.backend.is_device() {
+            return self.run_ahead_on_device(session, runnable, counts);
+        }
         self.pool()?.install(|| {
             runnable.par_chunks_mut(SPECULATION_CHUNK_COUNT).try_for_each(|chunk| {
                 let mut worker = self.worker()?;
@@ -129,6 +141,39 @@ impl Engine {
                 run
             })
         })
+    }
+
+    /// The same on the device. What does not land there is left to the walk.
+    fn run_ahead_on_device<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        runnable: &mut [(&Transaction, &mut Pending)],
+        counts: &Mutex<Counts>,
+    ) -> Result<(), Error> {
+        let txs: Vec<&Transaction> = runnable.iter().map(|(tx, _)| *tx).collect();
+        let decode = |record: &Record<'_>, temps: &TempCodes| {
+            let Ok(executed) = record.ended()? else {
+                return Ok(None);
+            };
+            let (overlay, fallback) = (record.overlay(session), record.fallback());
+            let codes = session.code_view(temps);
+            let footprint = Footprint::of(&overlay, &session.state.table(), session, codes)?;
+            Ok(Some(Box::new(Ahead { executed, fallback, footprint })))
+        };
+        let (device, class) = (self.device()?, self.config.execute_class);
+        let landed = device.run(session, &self.layouts, &txs, class, counts, &decode)?;
+        for ((_, pending), landed) in runnable.iter_mut().zip(landed) {
+            pending.runs += 1;
+            match landed {
+                Landed::Done(ahead) => pending.ahead = ahead,
+                Landed::Rejected(_) => {}
+                Landed::Elsewhere(reason) => {
+                    pending.left = Some(reason);
+                    pending.runs = RUNS_AHEAD_COUNT_MAX;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs ahead what of `txs` has to run and may be of use: the first of each sender (the others
@@ -162,7 +207,7 @@ impl Engine {
         }
         drop(table);
         let count = runnable.len();
-        if count > 1 {
+        if count > 1 || (count > 0 && self.config.backend.is_device()) {
             walk.replays += runnable.iter().filter(|(_, pending)| pending.runs > 0).count() as u64;
             walk.rounds += 1;
             self.run_ahead(session, &mut runnable, counts)?;
@@ -206,8 +251,12 @@ impl Engine {
                 None => {
                     walk.replays += u64::from(pending[index].runs > 0);
                     let start = Instant::now();
-                    let outcome = self.execute_one(session, &mut worker, tx)?;
+                    let mut outcome = self.execute_one(session, &mut worker, tx)?;
                     walk.in_order += start.elapsed();
+                    if self.config.backend.is_device() {
+                        let reason = pending[index].left.unwrap_or(Fallback::InOrder);
+                        outcome.fallback.get_or_insert(reason);
+                    }
                     outcome
                 }
             };

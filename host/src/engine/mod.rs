@@ -11,10 +11,14 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use crate::backend::cpu::Worker;
+use crate::backend::cuda::Device;
+use crate::backend::cuda::driver::AnyDriver;
+use crate::backend::cuda::fake::FakeDriver;
+use crate::backend::cuda::real::CudaDriver;
 use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
-use crate::limits::STEP_BUDGET_COUNT;
+use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
@@ -36,6 +40,8 @@ pub struct Config {
     pub execute_class: usize,
     /// Basic blocks that an instance enters before it suspends.
     pub step_budget: u64,
+    /// Which GPU the `cuda` backend takes.
+    pub gpu: i32,
 }
 
 impl Default for Config {
@@ -46,6 +52,7 @@ impl Default for Config {
             simulate_class: 0,
             execute_class: 1,
             step_budget: STEP_BUDGET_COUNT,
+            gpu: 0,
         }
     }
 }
@@ -68,6 +75,8 @@ pub struct Engine {
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
     pool: OnceLock<ThreadPool>,
+    /// With the `cuda` backend.
+    device: Option<Device>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -75,16 +84,43 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// An engine. Threads start when they are first needed.
+    /// An engine. Threads start when they are first needed; a GPU is opened now.
     pub fn new(config: Config) -> Result<Engine, Error> {
-        Ok(Engine {
+        let device = match config.backend {
+            Backend::Cuda => {
+                let driver = CudaDriver::open(config.gpu).map_err(Error::NoDevice)?;
+                Some(Device::new(Arc::new(driver))?)
+            }
+            Backend::CudaFake => {
+                let driver = FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?;
+                Some(Device::new(Arc::new(driver))?)
+            }
+            Backend::Cpu | Backend::Revm => None,
+        };
+        Ok(Self::with(config, device))
+    }
+
+    /// An engine of the `cuda` backend on a given device, such as a fake one.
+    pub fn on_driver(config: Config, driver: AnyDriver) -> Result<Engine, Error> {
+        let config = Config { backend: Backend::Cuda, ..config };
+        Ok(Self::with(config, Some(Device::new(driver)?)))
+    }
+
+    fn with(config: Config, device: Option<Device>) -> Engine {
+        Engine {
             config,
             layouts: Arc::new(classes()),
             cache: CodeCache::default(),
             workers: Mutex::default(),
             largest: Mutex::default(),
             pool: OnceLock::new(),
-        })
+            device,
+        }
+    }
+
+    /// The device of the `cuda` backend.
+    fn device(&self) -> Result<&Device, Error> {
+        self.device.as_ref().ok_or_else(|| Error::NoDevice("none was opened".to_owned()))
     }
 
     /// How it works.

@@ -7,13 +7,16 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 
 use super::{Batch, Engine};
+use crate::backend::cuda::{Landed, Record};
+use crate::decode::{Scratch, changes};
 use crate::error::Error;
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::session::{Hold, Session};
 use crate::state::State;
-use crate::types::{Backend, Env, Outcome, Rejected, Transaction};
+use crate::state::codes::TempCodes;
+use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};
 
 /// What stands in the list before a call has run.
 const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
@@ -32,6 +35,9 @@ impl Engine {
         let outcomes = match self.config.backend {
             Backend::Revm => self.simulate_with_revm(env, calls, state, &counts)?,
             Backend::Cpu => self.simulate_on_cpu(env, calls, state, &counts)?,
+            Backend::Cuda | Backend::CudaFake => {
+                self.simulate_on_device(env, calls, state, &counts)?
+            }
         };
         let mut report = self.report(counts);
         report.rounds = 1;
@@ -74,6 +80,67 @@ impl Engine {
             chunks.try_for_each(|(calls, out)| self.simulate_chunk(&session, calls, out, counts))
         })?;
         Ok(outcomes)
+    }
+
+    fn simulate_on_device<DB: DatabaseRef + Sync>(
+        &self,
+        env: &Env,
+        calls: &[Transaction],
+        state: &State<DB>,
+        counts: &Mutex<Counts>,
+    ) -> Result<Vec<Outcome>, Error> {
+        let session = self.session(env, state)?;
+        let txs: Vec<&Transaction> = calls.iter().collect();
+        let class = self.config.simulate_class;
+        let decode = |record: &Record<'_>, temps: &TempCodes| {
+            let overlay = record.overlay(&session);
+            let codes = session.code_view(temps);
+            let fallback = record.fallback();
+            let result = record.ended()?.map(|mut executed| {
+                let (table, mut scratch) = (session.state.table(), Scratch::default());
+                executed.changes = changes(&overlay, &table, codes, session.spec(), &mut scratch);
+                executed
+            });
+            Ok(Outcome { result, fallback })
+        };
+        let device = self.device()?;
+        let landed = device.run(&session, &self.layouts, &txs, class, counts, &decode)?;
+        landed
+            .into_par_iter()
+            .zip(calls)
+            .map(|(landed, call)| match landed {
+                Landed::Done(outcome) => {
+                    super::lock(counts).outcome(&outcome);
+                    Ok(outcome)
+                }
+                Landed::Rejected(reason) => {
+                    let outcome = Outcome { result: Err(reason), fallback: None };
+                    super::lock(counts).outcome(&outcome);
+                    Ok(outcome)
+                }
+                Landed::Elsewhere(reason) => {
+                    self.simulate_elsewhere(&session, call, reason, counts)
+                }
+            })
+            .collect()
+    }
+
+    /// Runs a call that the device does not run on the CPU, with the reason.
+    fn simulate_elsewhere<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        call: &Transaction,
+        reason: Fallback,
+        counts: &Mutex<Counts>,
+    ) -> Result<Outcome, Error> {
+        let mut worker = self.worker()?;
+        let mut hold = Hold::new(session.state);
+        let ran = worker.simulate_uncounted(session, &mut hold, call, self.config.simulate_class);
+        self.rest(worker, counts);
+        let ran = ran?;
+        let outcome = Outcome { fallback: ran.fallback.or(Some(reason)), ..ran };
+        super::lock(counts).outcome(&outcome);
+        Ok(outcome)
     }
 
     fn simulate_chunk<DB: DatabaseRef + Sync>(

@@ -70,8 +70,13 @@ impl CodeBytes {
         (target.len() == 20).then(|| Address::from_slice(target))
     }
 
+    /// The code and the zeros that follow it.
+    pub fn padded(&self) -> &[u8] {
+        &self.padded
+    }
+
     /// The device's entry, not compiled.
-    fn entry(&self, spec: Spec) -> abi::Code {
+    pub fn entry(&self, spec: Spec) -> abi::Code {
         let delegate = self.delegate().filter(|_| spec >= Spec::Prague);
         abi::Code {
             hash: hash_word(self.hash),
@@ -192,6 +197,11 @@ impl Codes {
         Ok(array)
     }
 
+    /// How many codes stay.
+    pub fn count(&self) -> u32 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).codes.len() as u32
+    }
+
     /// The id of the code with this hash.
     pub fn find(&self, hash: B256) -> Option<u32> {
         if hash == KECCAK256_EMPTY || hash.is_zero() {
@@ -226,7 +236,7 @@ impl Codes {
 }
 
 /// The program of the empty code: stop at once.
-fn empty_program() -> Program {
+pub fn empty_program() -> Program {
     use warpevm_compiler::program::OP_STOP;
     use warpevm_compiler::{Op, OpKind};
     let op = |kind: OpKind| Op { code: kind as u16, ..bytemuck::Zeroable::zeroed() };
@@ -254,6 +264,11 @@ impl TempCodes {
     pub fn new(worker: u32) -> TempCodes {
         assert!(worker < WORKERS_COUNT_MAX);
         TempCodes { base: TEMP_BASE + worker * CODES_PER_TX_COUNT_MAX, codes: Vec::new() }
+    }
+
+    /// The first id of the range.
+    pub fn base(&self) -> u32 {
+        self.base
     }
 
     /// How many there are.
@@ -285,6 +300,11 @@ impl TempCodes {
             unsafe { array.compiled(id, &program) };
             entry.1 = Some(program);
         }
+    }
+
+    /// The program of a temporary code, if it has one.
+    pub fn program(&self, id: u32) -> Option<&Arc<Program>> {
+        self.codes.get(id.checked_sub(self.base)? as usize)?.1.as_ref()
     }
 
     /// The bytes of a temporary code.

@@ -5,7 +5,7 @@
 //! entry's body, then stores its index with release order, and a kernel loads it with acquire
 //! order. Everything else (growth, changes of values) needs `&mut`, that is, no launch.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use warpevm_kernels::abi::{
@@ -14,7 +14,9 @@ use warpevm_kernels::abi::{
 
 use crate::buffer::Column;
 use crate::error::Error;
-use crate::limits::{ACCOUNTS_START_COUNT, SLOTS_START_COUNT, TABLE_ENTRIES_COUNT_MAX};
+use crate::limits::{
+    ACCOUNTS_START_COUNT, SLOTS_START_COUNT, TABLE_ENTRIES_COUNT_MAX, TOUCHED_COUNT_MAX,
+};
 
 /// The hash step of table and overlays: a folded 64-bit product. Kernels compute the same.
 pub fn mix(a: u64, b: u64) -> u64 {
@@ -104,11 +106,40 @@ struct Side {
     /// Per account and slot: it is in the list.
     account_dirty: Vec<bool>,
     slot_dirty: Vec<bool>,
+    /// Who has a copy of the table; 0: nobody.
+    follower: u64,
+    /// What changed since the follower asked last.
+    touched: Touched,
+}
+
+/// Entries whose values changed; some may be named more than once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Accounts.
+    pub accounts: Vec<u32>,
+    /// Slots.
+    pub slots: Vec<u32>,
+}
+
+impl Side {
+    /// Remembers a change for the follower. One who never asks is forgotten.
+    fn touch(&mut self, account: Option<u32>, slot: Option<u32>) {
+        if self.follower == 0 {
+            return;
+        }
+        self.touched.accounts.extend(account);
+        self.touched.slots.extend(slot);
+        if self.touched.accounts.len() + self.touched.slots.len() > TOUCHED_COUNT_MAX {
+            self.follower = 0;
+            self.touched = Touched::default();
+        }
+    }
 }
 
 /// The table.
 #[derive(Debug)]
 pub struct Table {
+    id: u64,
     seed: u64,
     accounts: Column<TableAccount>,
     account_index: Index,
@@ -120,12 +151,16 @@ pub struct Table {
     side: Mutex<Side>,
 }
 
+/// Numbers of tables, for those who keep copies.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 const NO_MEMORY: Error = Error::Limit("no memory for the state table");
 
 impl Table {
     /// An empty table.
     pub fn new(seed: u64) -> Result<Table, Error> {
         Ok(Table {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             seed,
             accounts: Column::zeroed(ACCOUNTS_START_COUNT).ok_or(NO_MEMORY)?,
             account_index: Index::new(ACCOUNTS_START_COUNT),
@@ -135,6 +170,31 @@ impl Table {
             slot_len: AtomicU32::new(0),
             side: Mutex::new(Side::default()),
         })
+    }
+
+    /// Its number, which no other table of this process has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Accounts, and slots, that it has room for.
+    pub fn capacity(&self) -> (u32, u32) {
+        (self.accounts.capacity(), self.slots.capacity())
+    }
+
+    /// What changed since `follower` asked last; `None`: it must copy everything, and is followed
+    /// up from now on. Entries that were added are not among the changes.
+    pub fn changes_for(&self, follower: u64) -> Option<Touched> {
+        let mut side = self.side();
+        let touched = std::mem::take(&mut side.touched);
+        let known = std::mem::replace(&mut side.follower, follower) == follower;
+        known.then_some(touched)
+    }
+
+    /// There is nothing that `follower` does not know, but for entries that were added.
+    pub fn has_none_for(&self, follower: u64) -> bool {
+        let side = self.side();
+        side.follower == follower && side.touched == Touched::default()
     }
 
     /// The seed of its hashes.
@@ -282,6 +342,7 @@ impl Table {
     pub fn account_mut(&mut self, index: u32) -> &mut TableAccount {
         let before = self.accounts.get(index);
         let side = self.side_mut();
+        side.touch(Some(index), None);
         if !std::mem::replace(&mut side.account_dirty[index as usize], true) {
             side.origins.push((index, before));
         }
@@ -295,6 +356,7 @@ impl Table {
             return;
         }
         let side = self.side_mut();
+        side.touch(None, Some(index));
         if !std::mem::replace(&mut side.slot_dirty[index as usize], true) {
             side.slot_origins.push((index, before));
         }
@@ -414,6 +476,30 @@ mod tests {
         table.set_slot_at(1, table.slot(1).value);
         assert_eq!(table.changed_accounts(), vec![(2, account(2))]);
         assert_eq!(table.changed_slots(), vec![(3, [3, 0, 0, 0])]);
+    }
+
+    #[test]
+    fn a_follower_hears_of_every_change_once() {
+        let mut table = filled(4);
+        assert_eq!(table.changes_for(1), None);
+        table.account_mut(2).nonce = 50;
+        table.set_slot_at(3, [8; 4]);
+        let expected = Touched { accounts: vec![2], slots: vec![3] };
+        assert_eq!(table.changes_for(1), Some(expected));
+        assert_eq!(table.changes_for(1), Some(Touched::default()));
+        table.account_mut(1).nonce = 1;
+        assert_eq!(table.changes_for(2), None, "another one starts anew");
+        assert_eq!(table.changes_for(1), None, "and the first one again");
+    }
+
+    #[test]
+    fn a_follower_that_does_not_ask_is_forgotten() {
+        let mut table = filled(1);
+        assert_eq!(table.changes_for(1), None);
+        for nonce in 0..=TOUCHED_COUNT_MAX as u64 {
+            table.account_mut(0).nonce = nonce;
+        }
+        assert_eq!(table.changes_for(1), None);
     }
 
     #[test]

@@ -1,0 +1,843 @@
+//! A lane: one host thread's stream, buffers and code ids on a device, and how it takes a chunk of
+//! transactions from encoding to results.
+//!
+//! A chunk is encoded, started, and run in rounds. After each round only what `collect` packed
+//! travels: results of instances that are done, needs of those that suspended. Instances that a
+//! memory class does not hold start again in the next one after the others are done.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use alloy_primitives::{B256, Bytes};
+use bytemuck::{bytes_of, cast_slice, from_bytes};
+use rayon::prelude::*;
+use revm::DatabaseRef;
+use warpevm_compiler::Program;
+use warpevm_kernels::abi::{
+    Answer, CODE_EMPTY, Code, Instance, Job, Launch, Layout, Need, OverlayAccount, OverlaySlot,
+    Packed, Region, Status, Tx,
+};
+use warpevm_kernels::sources::Kernel;
+
+use super::driver::{AnyDriver, DriverError, Event, Stream};
+use super::memory::{DeviceBuffer, Staging};
+use super::mirror::{Arena, Io, Mirror, Pieces};
+use crate::backend::cpu::Number;
+use crate::decode::{Ended, Overlay, ended};
+use crate::encode::{CodeSink, Encoded, NotEncoded};
+use crate::error::Error;
+use crate::instance::View;
+use crate::layout::{CLASS_COUNT, capacity, next_class};
+use crate::limits::{DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES};
+use crate::precompiles;
+use crate::report::Counts;
+use crate::session::{Hold, Session, block_hash, page_in, stuck};
+use crate::state::codes::{CodeBytes, TempCodes};
+use crate::types::{Fallback, Rejected, Transaction};
+
+/// Why a chunk was not finished.
+#[derive(Debug)]
+pub enum ChunkError {
+    /// The device: what is not finished can run again.
+    Driver(DriverError),
+    /// The engine cannot go on.
+    Engine(Error),
+}
+
+impl From<DriverError> for ChunkError {
+    fn from(error: DriverError) -> ChunkError {
+        ChunkError::Driver(error)
+    }
+}
+
+impl From<Error> for ChunkError {
+    fn from(error: Error) -> ChunkError {
+        ChunkError::Engine(error)
+    }
+}
+
+/// A finished instance as it was packed.
+pub struct Record<'a> {
+    /// Which transaction of the chunk.
+    pub index: usize,
+    bytes: &'a [u8],
+    layout: Layout,
+    tx: &'a Tx,
+}
+
+impl Record<'_> {
+    fn view(&self) -> View<'_> {
+        View::new(self.bytes, &self.layout)
+    }
+
+    /// The overlay.
+    pub fn overlay<DB: DatabaseRef + Sync>(&self, session: &Session<'_, DB>) -> Overlay<'_> {
+        Overlay::of(&self.view(), self.tx, (&session.block_env.coinbase, session.coinbase))
+    }
+
+    /// Result, output, logs.
+    pub fn ended(&self) -> Result<Ended, Error> {
+        let view = self.view();
+        let is_sender = |account: &&OverlayAccount| account.addr == self.tx.caller;
+        ended(&view, self.tx, view.accounts().iter().find(is_sender))
+    }
+
+    /// A precompile ran on the host.
+    pub fn fallback(&self) -> Option<Fallback> {
+        (self.view().head().host_precompiles != 0).then_some(Fallback::HostPrecompile)
+    }
+}
+
+/// What a chunk tells as it goes.
+pub trait Sink {
+    /// Instances that are done, with the codes that they may name.
+    fn done(&mut self, records: &[Record<'_>], temps: &TempCodes) -> Result<(), Error>;
+    /// A transaction that is not valid, found before it ran.
+    fn rejected(&mut self, index: usize, reason: Rejected);
+    /// A transaction that the device does not run.
+    fn elsewhere(&mut self, index: usize, reason: Fallback);
+}
+
+/// See the module.
+pub struct Lane {
+    driver: AnyDriver,
+    stream: Stream,
+    events: [Event; 2],
+    /// Held for the range of code ids.
+    number: Number,
+    temps: TempCodes,
+    /// What the chunk's codes are called, and which of them the device has in which form.
+    temp_ids: HashMap<B256, u32>,
+    temp_entries: Vec<Code>,
+    temp_compiled: HashSet<u32>,
+    arena: Arena,
+    buffers: Buffers,
+    up: Staging,
+    down: Staging,
+    encoded: Encoded,
+    /// Bytes of device memory for its instances.
+    budget: u64,
+    /// What it counted.
+    pub counts: Counts,
+}
+
+struct Buffers {
+    /// Block environment and layout.
+    constants: DeviceBuffer,
+    txs: DeviceBuffer,
+    data: DeviceBuffer,
+    memory: DeviceBuffer,
+    /// Memory class whose indexes `memory` is clear for.
+    class: Option<usize>,
+    ids: DeviceBuffer,
+    packed: DeviceBuffer,
+    bytes: DeviceBuffer,
+    answers: DeviceBuffer,
+    answer_bytes: DeviceBuffer,
+}
+
+impl Buffers {
+    fn new(driver: &AnyDriver) -> Buffers {
+        let buffer = || DeviceBuffer::new(driver);
+        Buffers {
+            constants: buffer(),
+            txs: buffer(),
+            data: buffer(),
+            memory: buffer(),
+            class: None,
+            ids: buffer(),
+            packed: buffer(),
+            bytes: buffer(),
+            answers: buffer(),
+            answer_bytes: buffer(),
+        }
+    }
+}
+
+/// What the instances of a launch share, and where they stand.
+struct Wave<'w> {
+    class: usize,
+    layout: &'w Layout,
+    launch: Launch,
+    /// The last need of each instance.
+    needs: Vec<Instance>,
+    /// Instance to transaction of the chunk.
+    members: Vec<u32>,
+}
+
+/// What the host answers in a round.
+#[derive(Default)]
+struct Answers {
+    ids: Vec<u32>,
+    records: Vec<Answer>,
+    bytes: Vec<u8>,
+}
+
+impl Answers {
+    fn add(&mut self, id: u32, answer: Answer, bytes: Option<&[u8]>) {
+        let mut answer = answer;
+        if let Some(bytes) = bytes {
+            answer.bytes_off = self.bytes.len() as u32;
+            answer.bytes_len = bytes.len() as u32;
+            answer.has_bytes = 1;
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.ids.push(id);
+        self.records.push(answer);
+    }
+}
+
+/// What the instances of a round want.
+#[derive(Default)]
+struct Wants {
+    /// Accounts and slots, each once.
+    pages: HashMap<(Need, [u8; 20], [u64; 4]), Instance>,
+    /// Programs of lasting codes.
+    programs: Vec<(u32, Arc<Program>)>,
+    answers: Answers,
+    precompiles: Vec<u32>,
+    modexps: Vec<u32>,
+    curves: Vec<u32>,
+    /// To run in the next round.
+    runnable: Vec<u32>,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        let _ = self.driver.synchronize(self.stream);
+        self.events.iter().for_each(|event| self.driver.drop_event(*event));
+        self.driver.drop_stream(self.stream);
+    }
+}
+
+impl Lane {
+    /// A lane with so much device memory for its instances.
+    pub fn new(driver: &AnyDriver, budget: u64) -> Result<Lane, ChunkError> {
+        let number = Number::take()?;
+        Ok(Lane {
+            stream: driver.stream()?,
+            events: [driver.event()?, driver.event()?],
+            temps: TempCodes::new(number.get()),
+            number,
+            temp_ids: HashMap::new(),
+            temp_entries: Vec::new(),
+            temp_compiled: HashSet::new(),
+            arena: Arena::new(driver),
+            buffers: Buffers::new(driver),
+            up: Staging::new(driver),
+            down: Staging::new(driver),
+            encoded: Encoded::default(),
+            budget,
+            counts: Counts::default(),
+            driver: driver.clone(),
+        })
+    }
+
+    /// The number of its range of code ids.
+    pub fn number(&self) -> u32 {
+        self.number.get()
+    }
+
+    /// Instances of a class that it can hold, in whole tiles; 0: none.
+    pub fn capacity(&self, layout: &Layout, most: usize) -> usize {
+        let fit = (self.budget / (layout.bytes + DEVICE_RESULT_BYTES)) as usize;
+        fit.min(most) / DEVICE_INSTANCES_COUNT_MIN * DEVICE_INSTANCES_COUNT_MIN
+    }
+
+    /// Gives all its memory back, after an error.
+    pub fn reset(&mut self) {
+        let _ = self.driver.synchronize(self.stream);
+        self.buffers = Buffers::new(&self.driver);
+        self.arena = Arena::new(&self.driver);
+    }
+
+    /// Runs transactions; each is told to the sink once, unless there is an error.
+    pub fn run<DB: DatabaseRef + Sync>(
+        &mut self,
+        mirror: &Mirror,
+        session: &Session<'_, DB>,
+        layouts: &[Layout; CLASS_COUNT],
+        txs: &[&Transaction],
+        start_class: usize,
+        most: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ChunkError> {
+        let members = self.encode(session, txs, sink)?;
+        let mut waiting: [Vec<u32>; CLASS_COUNT] = Default::default();
+        waiting[start_class.min(DEVICE_CLASS_MAX)] = members;
+        for class in 0..CLASS_COUNT {
+            let mut members = std::mem::take(&mut waiting[class]);
+            let layout = &layouts[class];
+            let room = self.capacity(layout, most);
+            if class > DEVICE_CLASS_MAX || room == 0 {
+                members.iter().for_each(|i| sink.elsewhere(*i as usize, Fallback::DeviceMemory));
+                continue;
+            }
+            while !members.is_empty() {
+                let part: Vec<u32> = members.drain(..members.len().min(room)).collect();
+                let wave = self.start(session, layout, class, part)?;
+                for (member, region, entries) in self.rounds(mirror, session, wave, sink)? {
+                    match next_class(layouts, class, region, entries) {
+                        Some(next) => waiting[next].push(member),
+                        None => sink.elsewhere(member as usize, Fallback::MemoryClass),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes what is valid, and reads what every transaction needs into the table. The number of
+    /// a transaction in `encoded` is that in the chunk.
+    fn encode<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        txs: &[&Transaction],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<u32>, ChunkError> {
+        let start = Instant::now();
+        self.encoded.clear();
+        self.temps.truncate(0);
+        self.temp_ids.clear();
+        self.temp_entries.clear();
+        self.temp_compiled.clear();
+        self.arena.reset();
+        let mut encoded = std::mem::take(&mut self.encoded);
+        let mut members = Vec::with_capacity(txs.len());
+        let mut hold = Hold::new(session.state);
+        for (index, tx) in txs.iter().enumerate() {
+            match session.encoder.encode(tx, &mut Brought { lane: self, session }, &mut encoded) {
+                Ok(()) => members.push(index as u32),
+                Err(NotEncoded::Rejected(reason)) => sink.rejected(index, reason),
+                Err(NotEncoded::TooLarge) => sink.elsewhere(index, Fallback::DeviceLimit),
+            }
+            // A place for each, so that numbers agree.
+            encoded.txs.resize(index + 1, Tx::default());
+        }
+        self.encoded = encoded;
+        for index in &members {
+            let tx = &self.encoded.txs[*index as usize];
+            for need_addr in [tx.caller, tx.to] {
+                if hold.table().find_account(&need_addr).is_none() {
+                    let asked = Instance { need_addr, ..Default::default() };
+                    page_in(&mut hold, Need::Account, &asked)?;
+                }
+            }
+        }
+        self.counts.encode += start.elapsed();
+        Ok(members)
+    }
+
+    /// Puts everything in place and makes the instances ready.
+    fn start<'w, DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        layout: &'w Layout,
+        class: usize,
+        members: Vec<u32>,
+    ) -> Result<Wave<'w>, ChunkError> {
+        let count = members.len() as u32;
+        let tiles = u64::from(count).div_ceil(DEVICE_INSTANCES_COUNT_MIN as u64);
+        let instances = tiles * DEVICE_INSTANCES_COUNT_MIN as u64;
+        let b = &mut self.buffers;
+        let data = self.encoded.data();
+        let constants = [bytes_of(&session.block_env), bytes_of(layout)].concat();
+        let txs: &[u8] = cast_slice(&self.encoded.txs);
+        let mut pieces = Pieces::default();
+        // SAFETY: the stream is synchronised at the end of every round, so nothing uses the
+        // buffers; all addresses are of buffers of at least these lengths, which live until the
+        // stream is synchronised again.
+        let launch = unsafe {
+            b.constants.reserve(constants.len() as u64)?;
+            b.txs.reserve(txs.len() as u64)?;
+            b.data.reserve(data.len() as u64)?;
+            b.ids.reserve(instances * 4)?;
+            b.packed.reserve(instances * size_of::<Packed>() as u64 + 8)?;
+            b.bytes.reserve(instances * DEVICE_RESULT_BYTES)?;
+            let bytes = instances * layout.bytes;
+            if b.memory.reserve(bytes)? || b.class != Some(class) {
+                self.driver.zero(self.stream, b.memory.address(), b.memory.bytes())?;
+                b.class = Some(class);
+            }
+            pieces.add(b.constants.address(), &constants);
+            pieces.add(b.txs.address(), txs);
+            pieces.add(b.data.address(), data);
+            pieces.add(b.ids.address(), cast_slice(&members));
+            let env = b.constants.address();
+            let launch = Launch {
+                env,
+                txs: b.txs.address(),
+                data: b.data.address(),
+                memory: b.memory.address(),
+                layout: env + size_of_val(&session.block_env) as u64,
+                hash_seed: session.state.table().seed(),
+                step_budget: session.step_budget,
+                spec: session.spec() as u32,
+                instances: count,
+                ..Default::default()
+            };
+            let (driver, stream) = (&self.driver, self.stream);
+            pieces.send(&mut Io { driver, stream, staging: &mut self.up })?;
+            let job = Job { txs: b.ids.address(), count, ..Default::default() };
+            driver.launch(stream, Kernel::Start, &launch, &job)?;
+            launch
+        };
+        self.driver.synchronize(self.stream)?;
+        self.send_temps_reset();
+        let needs = vec![Instance::default(); members.len()];
+        Ok(Wave { class, layout, launch, needs, members })
+    }
+
+    /// A new wave's instances read the code array of whichever mirror they run on: every temporary
+    /// code is sent again.
+    fn send_temps_reset(&mut self) {
+        self.temp_compiled.clear();
+        self.temp_entries.clear();
+        self.arena.reset();
+    }
+
+    /// Runs until every instance is done, or must start again: transaction, region, entries.
+    fn rounds<DB: DatabaseRef + Sync>(
+        &mut self,
+        mirror: &Mirror,
+        session: &Session<'_, DB>,
+        mut wave: Wave<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(u32, Region, u32)>, ChunkError> {
+        let mut restarts = Vec::new();
+        let mut runnable: Vec<u32> = (0..wave.members.len() as u32).collect();
+        let mut wants = Wants::default();
+        while !runnable.is_empty() {
+            self.prepare(mirror, session, &wants)?;
+            let packed = self.launch(mirror, &mut wave, &runnable, &wants)?;
+            wants = Wants::default();
+            self.read(session, &mut wave, &runnable, &packed, &mut wants, sink, &mut restarts)?;
+            self.page(session, &wants)?;
+            runnable = std::mem::take(&mut wants.runnable);
+        }
+        Ok(restarts)
+    }
+
+    /// Brings the device's copies of table and codes up to date.
+    fn prepare<DB: DatabaseRef + Sync>(
+        &mut self,
+        mirror: &Mirror,
+        session: &Session<'_, DB>,
+        wants: &Wants,
+    ) -> Result<(), ChunkError> {
+        let (driver, stream) = (&self.driver, self.stream);
+        let mut io = Io { driver, stream, staging: &mut self.up };
+        {
+            let table = session.state.table();
+            mirror.sync(&mut io, session, &table, &wants.programs)?;
+        }
+        let mut pieces = Pieces::default();
+        let reading = mirror.read();
+        let base = self.temps.base();
+        for i in 0..self.temps.count() as u32 {
+            let id = base + i;
+            let Some(code) = self.temps.get(id) else { break };
+            let new = i as usize >= self.temp_entries.len();
+            if new {
+                self.temp_entries.push(self.arena.put_code(code, session.spec(), &mut pieces)?);
+            }
+            let program = self.temps.program(id);
+            let compiled = match program {
+                Some(program) if self.temp_compiled.insert(id) => {
+                    let entry = &mut self.temp_entries[i as usize];
+                    self.arena.put_program(entry, program, &mut pieces)?;
+                    true
+                }
+                _ => false,
+            };
+            if new || compiled {
+                pieces.add(reading.code_address(id), bytes_of(&self.temp_entries[i as usize]));
+            }
+        }
+        if !pieces.is_empty() {
+            // SAFETY: the entries are this lane's, the rest is new; synchronised at once.
+            let sent = unsafe { pieces.send(&mut io) };
+            let over = driver.synchronize(stream);
+            sent.and(over)?;
+        }
+        Ok(())
+    }
+
+    /// One round: answers, precompiles, the interpreter, and packing.
+    fn launch(
+        &mut self,
+        mirror: &Mirror,
+        wave: &mut Wave<'_>,
+        runnable: &[u32],
+        wants: &Wants,
+    ) -> Result<Vec<Packed>, ChunkError> {
+        let reading = mirror.read();
+        reading.describe(&mut wave.launch);
+        let result = self.launch_on(wave, runnable, wants);
+        if result.is_err() {
+            // Nothing may be under way when the copy is let go.
+            let _ = self.driver.synchronize(self.stream);
+        }
+        drop(reading);
+        result
+    }
+
+    /// The same while the copy of the table is held.
+    fn launch_on(
+        &mut self,
+        wave: &Wave<'_>,
+        runnable: &[u32],
+        wants: &Wants,
+    ) -> Result<Vec<Packed>, ChunkError> {
+        let (driver, stream) = (self.driver.clone(), self.stream);
+        let b = &mut self.buffers;
+        let answers = &wants.answers;
+        // Everything that runs, then those that need something before.
+        let lists = [runnable, &answers.ids, &wants.precompiles, &wants.modexps, &wants.curves];
+        let ids: Vec<u32> = lists.concat();
+        let mut pieces = Pieces::default();
+        // SAFETY: nothing of this stream is under way, so the buffers can be replaced; all
+        // addresses are of buffers of at least these lengths, the copy of the table is held while
+        // the kernels run, and everything is over when this returns.
+        unsafe {
+            b.ids.reserve(ids.len() as u64 * 4)?;
+            b.answers.reserve(answers.records.len() as u64 * size_of::<Answer>() as u64)?;
+            b.answer_bytes.reserve(answers.bytes.len() as u64)?;
+            pieces.add(b.ids.address(), cast_slice(&ids));
+            if !answers.records.is_empty() {
+                pieces.add(b.answers.address(), cast_slice(&answers.records));
+            }
+            if !answers.bytes.is_empty() {
+                pieces.add(b.answer_bytes.address(), &answers.bytes);
+            }
+            pieces.send(&mut Io { driver: &driver, stream, staging: &mut self.up })?;
+        }
+        let mut at = b.ids.address();
+        let jobs = lists.map(|list| {
+            let job = Job { ids: at, count: list.len() as u32, ..Default::default() };
+            at += list.len() as u64 * 4;
+            job
+        });
+        let answer =
+            Job { records: b.answers.address(), bytes: b.answer_bytes.address(), ..jobs[1] };
+        driver.record(self.events[0], stream)?;
+        for (kernel, job) in [
+            (Kernel::Answer, &answer),
+            (Kernel::Precompiles, &jobs[2]),
+            (Kernel::Modexp, &jobs[3]),
+            (Kernel::Curves, &jobs[4]),
+            (Kernel::Run, &jobs[0]),
+        ] {
+            if job.count > 0 {
+                // SAFETY: as above.
+                unsafe { driver.launch(stream, kernel, &wave.launch, job)? };
+            }
+        }
+        driver.record(self.events[1], stream)?;
+        let packed = self.collect(wave, jobs[0])?;
+        let kernel = self.driver.elapsed(self.events[0], self.events[1])?;
+        self.counts.kernel += std::time::Duration::from_secs_f32(kernel.max(0.0) / 1e3);
+        Ok(packed)
+    }
+
+    /// Packs the instances of `job` and brings them to `down`: first the `Packed` array, then the
+    /// bytes.
+    fn collect(&mut self, wave: &Wave<'_>, job: Job) -> Result<Vec<Packed>, ChunkError> {
+        let (driver, stream) = (&self.driver, self.stream);
+        let b = &mut self.buffers;
+        let head = job.count as usize * size_of::<Packed>();
+        loop {
+            let job = Job {
+                records: b.packed.address() + 8,
+                bytes_used: b.packed.address(),
+                bytes: b.bytes.address(),
+                bytes_cap: b.bytes.bytes(),
+                ..job
+            };
+            let staged = self.down.take(8 + head)?;
+            // SAFETY: the buffers are as long as `start` made them for all instances; everything is
+            // over before any is touched.
+            unsafe {
+                driver.zero(stream, b.packed.address(), 8)?;
+                driver.launch(stream, Kernel::Collect, &wave.launch, &job)?;
+                driver.download(stream, staged.as_mut_ptr(), b.packed.address(), staged.len())?;
+            }
+            driver.synchronize(stream)?;
+            let used: u64 = *from_bytes(&staged[..8]);
+            if used > b.bytes.bytes() {
+                // SAFETY: nothing of this stream is under way.
+                unsafe { b.bytes.reserve(used)? };
+                continue;
+            }
+            let packed: Vec<Packed> = cast_slice(&staged[8..]).to_vec();
+            let start = Instant::now();
+            let staged = self.down.take(used as usize)?;
+            if used > 0 {
+                // SAFETY: as above.
+                unsafe {
+                    driver.download(
+                        stream,
+                        staged.as_mut_ptr(),
+                        b.bytes.address(),
+                        staged.len(),
+                    )?;
+                }
+                driver.synchronize(stream)?;
+            }
+            self.counts.readback += start.elapsed();
+            self.counts.readback_bytes += used;
+            return Ok(packed);
+        }
+    }
+
+    /// Sorts what came back into results and wants.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of a round, of which some are borrowed"
+    )]
+    fn read<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        wave: &mut Wave<'_>,
+        runnable: &[u32],
+        packed: &[Packed],
+        wants: &mut Wants,
+        sink: &mut dyn Sink,
+        restarts: &mut Vec<(u32, Region, u32)>,
+    ) -> Result<(), ChunkError> {
+        let broken = |what: &str| Error::Device(format!("a packed instance {what}"));
+        let down = std::mem::replace(&mut self.down, Staging::new(&self.driver));
+        let used = packed.iter().map(|p| p.at + u64::from(p.len)).max().unwrap_or(0);
+        let all = down.get(usize::try_from(used).map_err(|_| broken("lies nowhere"))?);
+        let encoded = std::mem::take(&mut self.encoded);
+        let mut records = Vec::new();
+        for (id, p) in runnable.iter().zip(packed) {
+            let bytes = &all[p.at as usize..p.at as usize + p.len as usize];
+            let (head, rest) =
+                bytes.split_at_checked(size_of::<Instance>()).ok_or_else(|| broken("is cut"))?;
+            let head: &Instance = from_bytes(head);
+            let member = wave.members[*id as usize];
+            match Status::from_u32(head.status) {
+                Some(Status::Done) => {
+                    let layout = packed_layout(head, bytes.len() as u64)
+                        .ok_or_else(|| broken("has another length than it says"))?;
+                    let index = member as usize;
+                    records.push(Record { index, bytes, layout, tx: &encoded.txs[index] });
+                    self.counts.classes[wave.class] += 1;
+                }
+                Some(Status::Suspended) => {
+                    let last = std::mem::replace(&mut wave.needs[*id as usize], *head);
+                    if stuck(&last, head) {
+                        return Err(Error::Device(format!("need {} is not met", head.need)).into());
+                    }
+                    let restart = self.want(session, *id, head, rest, wave.layout, wants)?;
+                    match restart {
+                        Next::Goes => wants.runnable.push(*id),
+                        Next::Restarts(region, entries) => restarts.push((member, region, entries)),
+                        Next::Leaves(reason) => sink.elsewhere(member as usize, reason),
+                    }
+                }
+                _ => {
+                    return Err(
+                        Error::Device(format!("status {} after a launch", head.status)).into()
+                    );
+                }
+            }
+        }
+        let told = if records.is_empty() { Ok(()) } else { sink.done(&records, &self.temps) };
+        drop(records);
+        self.down = down;
+        self.encoded = encoded;
+        Ok(told?)
+    }
+
+    /// Serves a need, or notes what serves it. `rest` is what was packed behind the head.
+    fn want<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        id: u32,
+        head: &Instance,
+        rest: &[u8],
+        layout: &Layout,
+        wants: &mut Wants,
+    ) -> Result<Next, Error> {
+        let need = Need::from_u32(head.need)
+            .ok_or_else(|| Error::Device(format!("an instance needs {}", head.need)))?;
+        self.counts.suspensions[need as usize] += 1;
+        let cut = || Error::Device("packed bytes are cut".to_owned());
+        let mut answer = Answer::default();
+        let mut output: Option<Bytes> = None;
+        match need {
+            Need::Nothing => {
+                return Err(Error::Device("an instance suspends for nothing".to_owned()));
+            }
+            Need::Account | Need::Slot => {
+                let key = if need == Need::Slot { head.need_key } else { [0; 4] };
+                wants.pages.insert((need, head.need_addr, key), *head);
+            }
+            Need::Code => self.want_code(session, head.need_code, wants)?,
+            Need::InitCode | Need::Deploy => {
+                let len = if need == Need::Deploy { head.ret_len } else { head.need_len };
+                let bytes = rest.get(..len as usize).ok_or_else(cut)?;
+                match self.make_code(session, bytes, need) {
+                    Some(code) => answer.resume_code = code,
+                    None => return Ok(Next::Leaves(Fallback::DeviceLimit)),
+                }
+            }
+            Need::BlockHash => answer.resume_word = block_hash(session, head)?,
+            Need::Precompile => {
+                let start = Instant::now();
+                let input = rest.get(..head.need_len as usize).ok_or_else(cut)?;
+                let (spec, gas) = (session.spec(), head.need_gas);
+                let ran = precompiles::run(spec, head.need_code, input, gas);
+                self.counts.host_precompiles += start.elapsed();
+                let len = ran.output.len() as u32;
+                if len > capacity(layout, Region::Return) {
+                    return Ok(Next::Restarts(Region::Return, len));
+                }
+                answer.resume_ok = ran.ok.into();
+                answer.resume_gas = ran.gas_used;
+                answer.host_precompiles = 1u32.checked_shl(head.need_code).unwrap_or(1);
+                output = Some(ran.output);
+            }
+            Need::Class => {
+                let region = Region::from_u32(head.need_code)
+                    .ok_or_else(|| Error::Device(format!("no region {}", head.need_code)))?;
+                return Ok(Next::Restarts(region, head.need_len));
+            }
+            Need::Steps => {}
+            Need::Kernel => {
+                let list = match head.need_code {
+                    5 => &mut wants.modexps,
+                    8 | 0x0a..=0x11 => &mut wants.curves,
+                    _ => &mut wants.precompiles,
+                };
+                list.push(id);
+                return Ok(Next::Goes);
+            }
+        }
+        wants.answers.add(id, answer, output.as_ref().map(|bytes| &bytes[..]));
+        Ok(Next::Goes)
+    }
+
+    fn want_code<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        id: u32,
+        wants: &mut Wants,
+    ) -> Result<(), Error> {
+        if wants.programs.iter().any(|(known, _)| *known == id) {
+            return Ok(());
+        }
+        let code = session.code_view(&self.temps).get(id);
+        let code = code.ok_or_else(|| Error::Device(format!("no code {id}")))?;
+        let start = Instant::now();
+        let program = session.compiled(&code);
+        self.counts.compile += start.elapsed();
+        match self.temps.get(id).is_some() {
+            true => self.temps.set_program(&session.codes, id, program),
+            false => wants.programs.push((id, program)),
+        }
+        Ok(())
+    }
+
+    /// An id for a code that a transaction makes; equal codes of a chunk share one. Init code gets
+    /// its program at once.
+    fn make_code<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        bytes: &[u8],
+        need: Need,
+    ) -> Option<u32> {
+        let code = CodeBytes::new(bytes);
+        match (need, session.state.codes().find(code.hash)) {
+            (_, Some(CODE_EMPTY)) => return Some(CODE_EMPTY),
+            (Need::Deploy, Some(id)) => return Some(id),
+            _ => {}
+        }
+        let id = match self.temp_ids.get(&code.hash) {
+            Some(id) => *id,
+            None => {
+                let id = self.temps.push(&session.codes, code.clone()).ok()?;
+                self.temp_ids.insert(code.hash, id);
+                id
+            }
+        };
+        if need == Need::InitCode && self.temps.program(id).is_none() {
+            let start = Instant::now();
+            let program = session.compiled(&code);
+            self.counts.compile += start.elapsed();
+            self.temps.set_program(&session.codes, id, program);
+        }
+        Some(id)
+    }
+
+    /// Reads accounts and slots from the database, in parallel.
+    fn page<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        wants: &Wants,
+    ) -> Result<(), Error> {
+        let start = Instant::now();
+        let pages: Vec<_> = wants.pages.iter().map(|((need, ..), asked)| (*need, asked)).collect();
+        pages.par_chunks(64).try_for_each(|chunk| {
+            let mut hold = Hold::new(session.state);
+            chunk.iter().try_for_each(|(need, asked)| {
+                hold.breathe();
+                page_in(&mut hold, *need, asked)
+            })
+        })?;
+        self.counts.page_in += start.elapsed();
+        Ok(())
+    }
+}
+
+/// Where an instance goes from a need.
+enum Next {
+    /// On, in the next round.
+    Goes,
+    /// Back to its start, in a class where this region holds so many entries.
+    Restarts(Region, u32),
+    /// To another device.
+    Leaves(Fallback),
+}
+
+/// The codes that transactions bring.
+struct Brought<'a, 's, DB> {
+    lane: &'a mut Lane,
+    session: &'a Session<'s, DB>,
+}
+
+impl<DB: DatabaseRef + Sync> CodeSink for Brought<'_, '_, DB> {
+    fn code(&mut self, code: &[u8], init: bool) -> Result<u32, NotEncoded> {
+        if code.is_empty() {
+            return Ok(CODE_EMPTY);
+        }
+        let need = if init { Need::InitCode } else { Need::Deploy };
+        self.lane.make_code(self.session, code, need).ok_or(NotEncoded::TooLarge)
+    }
+}
+
+/// Where the parts of a finished instance stand in what was packed, if it is as long as it says.
+fn packed_layout(head: &Instance, len: u64) -> Option<Layout> {
+    let mut at = size_of::<Instance>() as u64;
+    let mut take = |count: u32, entry_bytes: usize| {
+        let start = at;
+        at += (u64::from(count) * entry_bytes as u64).next_multiple_of(8);
+        start as u32
+    };
+    let layout = Layout {
+        accounts_off: take(head.accounts, size_of::<OverlayAccount>()),
+        accounts_cap: head.accounts,
+        storage_off: take(head.storage, size_of::<OverlaySlot>()),
+        storage_cap: head.storage,
+        return_off: take(head.ret_len, 1),
+        return_cap: head.ret_len,
+        logs_off: take(head.log_bytes, 1),
+        logs_cap: head.log_bytes,
+        bytes: len,
+        ..Default::default()
+    };
+    (at == len).then_some(layout)
+}

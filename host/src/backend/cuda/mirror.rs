@@ -1,0 +1,460 @@
+//! A state's table and codes, copied to a device.
+//!
+//! The dense arrays are the host's; the device builds their hash indexes itself. The copy changes
+//! only while no kernel reads it: launches hold it for reading until they are over. Entries of
+//! temporary codes belong to one lane each, which writes them itself.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use bytemuck::{Pod, bytes_of, cast_slice};
+use revm::DatabaseRef;
+use warpevm_compiler::Program;
+use warpevm_kernels::abi::{CODE_COMPILED, CODE_EMPTY, Code, Job, Launch, TableAccount, TableSlot};
+use warpevm_kernels::sources::Kernel;
+
+use super::driver::{AnyDriver, DriverError, Stream};
+use super::memory::{DeviceBuffer, Staging, upload};
+use crate::limits::CODES_PER_TX_COUNT_MAX;
+use crate::session::Session;
+use crate::state::codes::{CodeBytes, TEMP_BASE, empty_program};
+use crate::state::table::{Table, Touched};
+use crate::types::Spec;
+
+static NEXT_FOLLOWER: AtomicU64 = AtomicU64::new(1);
+
+/// Bytes of a piece of an [`Arena`].
+const ARENA_BYTES: u64 = 4 << 20;
+
+/// What a stream of work needs at hand.
+pub struct Io<'a> {
+    /// The device.
+    pub driver: &'a AnyDriver,
+    /// The stream.
+    pub stream: Stream,
+    /// For uploads.
+    pub staging: &'a mut Staging,
+}
+
+/// Bytes on their way to the device.
+#[derive(Default)]
+pub struct Pieces {
+    bytes: Vec<u8>,
+    pieces: Vec<(u64, usize, usize)>,
+}
+
+impl Pieces {
+    /// Adds bytes for an address.
+    pub fn add(&mut self, to: u64, bytes: &[u8]) {
+        self.pieces.push((to, self.bytes.len(), bytes.len()));
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// There is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Queues the copies.
+    ///
+    /// # Safety
+    /// The addresses are valid; the staging memory is left alone until the stream is synchronised.
+    pub unsafe fn send(&self, io: &mut Io<'_>) -> Result<(), DriverError> {
+        let staged = io.staging.take(self.bytes.len())?;
+        staged.copy_from_slice(&self.bytes);
+        for (to, start, len) in &self.pieces {
+            // SAFETY: by the caller's promise.
+            unsafe { upload(io.driver, io.stream, *to, &staged[*start..*start + *len])? };
+        }
+        Ok(())
+    }
+}
+
+/// Device memory that is given out piece by piece and taken back at once.
+pub struct Arena {
+    driver: AnyDriver,
+    blocks: Vec<DeviceBuffer>,
+    block: usize,
+    used: u64,
+}
+
+impl Arena {
+    /// Nothing yet.
+    pub fn new(driver: &AnyDriver) -> Arena {
+        Arena { driver: driver.clone(), blocks: Vec::new(), block: 0, used: 0 }
+    }
+
+    /// Takes everything back. Nothing on the device uses it any more.
+    pub fn reset(&mut self) {
+        (self.block, self.used) = (0, 0);
+    }
+
+    fn alloc(&mut self, bytes: u64) -> Result<u64, DriverError> {
+        loop {
+            if let Some(block) = self.blocks.get(self.block) {
+                let at = self.used.next_multiple_of(64);
+                if at + bytes <= block.bytes() {
+                    self.used = at + bytes;
+                    return Ok(block.address() + at);
+                }
+                (self.block, self.used) = (self.block + 1, 0);
+                continue;
+            }
+            let mut block = DeviceBuffer::new(&self.driver);
+            // SAFETY: it is new.
+            unsafe { block.reserve(bytes.max(ARENA_BYTES))? };
+            self.blocks.push(block);
+        }
+    }
+
+    /// Puts bytes on the device.
+    pub fn put(&mut self, bytes: &[u8], pieces: &mut Pieces) -> Result<u64, DriverError> {
+        let to = self.alloc(bytes.len() as u64)?;
+        pieces.add(to, bytes);
+        Ok(to)
+    }
+
+    /// Puts a program on the device and into its code's entry.
+    pub fn put_program(
+        &mut self,
+        entry: &mut Code,
+        program: &Program,
+        pieces: &mut Pieces,
+    ) -> Result<(), DriverError> {
+        let consts: Vec<[u64; 4]> = program.consts.iter().map(|c| c.into_limbs()).collect();
+        entry.ops = self.put(cast_slice(&program.ops), pieces)?;
+        entry.consts = self.put(cast_slice(&consts), pieces)?;
+        entry.jump_table = self.put(cast_slice(&program.jump_table), pieces)?;
+        entry.entry = program.entry;
+        entry.flags |= CODE_COMPILED;
+        Ok(())
+    }
+
+    /// Puts a code without its program on the device.
+    pub fn put_code(
+        &mut self,
+        code: &CodeBytes,
+        spec: Spec,
+        pieces: &mut Pieces,
+    ) -> Result<Code, DriverError> {
+        let bytes = self.put(code.padded(), pieces)?;
+        Ok(Code { bytes, len: code.as_slice().len() as u32, ..code.entry(spec) })
+    }
+}
+
+/// A dense array and its hash index.
+struct Array {
+    entries: DeviceBuffer,
+    index: DeviceBuffer,
+    /// Entries that there is room for, and that are there.
+    capacity: u32,
+    len: u32,
+}
+
+impl Array {
+    fn new(driver: &AnyDriver) -> Array {
+        let buffer = || DeviceBuffer::new(driver);
+        Array { entries: buffer(), index: buffer(), capacity: 0, len: 0 }
+    }
+
+    /// Makes it as large as the host's, and queues the copies of what it lacks.
+    ///
+    /// # Safety
+    /// No kernel reads it.
+    unsafe fn append<T: Pod>(
+        &mut self,
+        io: &Io<'_>,
+        capacity: u32,
+        len: u32,
+        entry: impl Fn(u32) -> T,
+        pieces: &mut Pieces,
+    ) -> Result<(), DriverError> {
+        if capacity > self.capacity {
+            self.len = 0;
+            // SAFETY: by the caller's promise.
+            unsafe {
+                self.entries.reserve(u64::from(capacity) * size_of::<T>() as u64)?;
+                self.index.reserve(u64::from(capacity) * 8)?;
+                io.driver.zero(io.stream, self.index.address(), u64::from(capacity) * 8)?;
+            }
+            self.capacity = capacity;
+        }
+        if len > self.len {
+            let to = self.entries.address() + u64::from(self.len) * size_of::<T>() as u64;
+            let new: Vec<T> = (self.len..len).map(entry).collect();
+            pieces.add(to, cast_slice(&new));
+        }
+        Ok(())
+    }
+
+    fn mask(&self) -> u32 {
+        // Twice as long as the entries, as on the host.
+        (self.capacity * 2).wrapping_sub(1)
+    }
+}
+
+struct Inner {
+    accounts: Array,
+    slots: Array,
+    /// `Code`s: lasting ones, then each lane's range.
+    codes: DeviceBuffer,
+    /// The lasting ones as the device has them.
+    entries: Vec<Code>,
+    compiled: HashSet<u32>,
+    arena: Arena,
+    /// For records on their way to their places.
+    scratch: DeviceBuffer,
+    /// False while a change is under way: an error left it half done.
+    whole: bool,
+}
+
+impl Inner {
+    fn new(driver: &AnyDriver) -> Inner {
+        Inner {
+            accounts: Array::new(driver),
+            slots: Array::new(driver),
+            codes: DeviceBuffer::new(driver),
+            entries: Vec::new(),
+            compiled: HashSet::new(),
+            arena: Arena::new(driver),
+            scratch: DeviceBuffer::new(driver),
+            whole: false,
+        }
+    }
+}
+
+/// The copy of one state, for one spec.
+pub struct Mirror {
+    /// The table and the spec.
+    pub key: (u64, Spec),
+    follower: u64,
+    /// Entries of the code array.
+    code_capacity: u32,
+    inner: RwLock<Inner>,
+}
+
+/// Held while kernels read the copy.
+pub struct Reading<'m>(RwLockReadGuard<'m, Inner>);
+
+impl Reading<'_> {
+    /// Fills in the launch.
+    pub fn describe(&self, launch: &mut Launch) {
+        launch.accounts = self.0.accounts.entries.address();
+        launch.account_index = self.0.accounts.index.address();
+        launch.account_mask = self.0.accounts.mask();
+        launch.slots = self.0.slots.entries.address();
+        launch.slot_index = self.0.slots.index.address();
+        launch.slot_mask = self.0.slots.mask();
+        launch.codes = self.0.codes.address();
+    }
+
+    /// Where a code's entry stands.
+    pub fn code_address(&self, id: u32) -> u64 {
+        self.0.codes.address() + u64::from(id) * size_of::<Code>() as u64
+    }
+}
+
+impl Mirror {
+    /// Of nothing yet. `lanes` is above the number of every lane.
+    pub fn new(driver: &AnyDriver, key: (u64, Spec), lanes: u32) -> Mirror {
+        Mirror {
+            key,
+            follower: NEXT_FOLLOWER.fetch_add(1, Ordering::Relaxed),
+            code_capacity: TEMP_BASE + lanes * CODES_PER_TX_COUNT_MAX,
+            inner: RwLock::new(Inner::new(driver)),
+        }
+    }
+
+    /// For kernels to read.
+    pub fn read(&self) -> Reading<'_> {
+        Reading(self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Brings the copy up to date, with the programs of `wanted`. Returns when it is.
+    pub fn sync<DB: DatabaseRef + Sync>(
+        &self,
+        io: &mut Io<'_>,
+        session: &Session<'_, DB>,
+        table: &Table,
+        wanted: &[(u32, Arc<Program>)],
+    ) -> Result<(), DriverError> {
+        if self.is_current(session, table, wanted) {
+            return Ok(());
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *inner;
+        if !inner.whole {
+            *inner = Inner::new(io.driver);
+        }
+        inner.whole = false;
+        let result = self.update(inner, io, session, table, wanted);
+        // Also after an error nothing may be under way when the lock is let go.
+        let over = io.driver.synchronize(io.stream);
+        result.and(over)?;
+        inner.whole = true;
+        Ok(())
+    }
+
+    fn update<DB: DatabaseRef + Sync>(
+        &self,
+        inner: &mut Inner,
+        io: &mut Io<'_>,
+        session: &Session<'_, DB>,
+        table: &Table,
+        wanted: &[(u32, Arc<Program>)],
+    ) -> Result<(), DriverError> {
+        let changes = table.changes_for(self.follower);
+        if changes.is_none() {
+            (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
+        }
+        let mut pieces = Pieces::default();
+        self.update_codes(inner, io, session, wanted, &mut pieces)?;
+        // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
+        // that live in `inner`; everything is over before it is let go.
+        unsafe { update_table(inner, io, table, changes.unwrap_or_default(), pieces) }
+    }
+
+    fn is_current<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        table: &Table,
+        wanted: &[(u32, Arc<Program>)],
+    ) -> bool {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.whole
+            && inner.accounts.len == table.account_count()
+            && inner.slots.len == table.slot_count()
+            && inner.entries.len() as u32 == session.state.codes().count()
+            && wanted.iter().all(|(id, _)| inner.compiled.contains(id))
+            && table.has_none_for(self.follower)
+    }
+
+    fn update_codes<DB: DatabaseRef + Sync>(
+        &self,
+        inner: &mut Inner,
+        io: &Io<'_>,
+        session: &Session<'_, DB>,
+        wanted: &[(u32, Arc<Program>)],
+        pieces: &mut Pieces,
+    ) -> Result<(), DriverError> {
+        let spec = session.spec();
+        let bytes = u64::from(self.code_capacity) * size_of::<Code>() as u64;
+        // SAFETY: the caller holds the write lock.
+        if unsafe { inner.codes.reserve(bytes)? } {
+            // SAFETY: as above; allocated with this length.
+            unsafe { io.driver.zero(io.stream, inner.codes.address(), bytes)? };
+        }
+        let address = |id: u32| inner.codes.address() + u64::from(id) * size_of::<Code>() as u64;
+        let known = inner.entries.len() as u32;
+        for id in known..session.state.codes().count() {
+            let code = session.state.codes().get(id);
+            let code = code.ok_or_else(|| DriverError::Failed(format!("no code {id}")))?;
+            let mut entry = inner.arena.put_code(&code, spec, pieces)?;
+            if id == CODE_EMPTY {
+                inner.arena.put_program(&mut entry, &empty_program(), pieces)?;
+                inner.compiled.insert(id);
+            }
+            inner.entries.push(entry);
+        }
+        let new = &inner.entries[known as usize..];
+        if !new.is_empty() {
+            pieces.add(address(known), cast_slice(new));
+        }
+        for (id, program) in wanted {
+            let Some(entry) = inner.entries.get_mut(*id as usize) else {
+                return Err(DriverError::Failed(format!("no code {id}")));
+            };
+            if inner.compiled.insert(*id) {
+                inner.arena.put_program(entry, program, pieces)?;
+                pieces.add(address(*id), bytes_of(entry));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Queues what makes the device's table the host's.
+///
+/// # Safety
+/// No kernel reads the copy, and nobody changes it until the stream is synchronised.
+unsafe fn update_table(
+    inner: &mut Inner,
+    io: &mut Io<'_>,
+    table: &Table,
+    changes: Touched,
+    mut pieces: Pieces,
+) -> Result<(), DriverError> {
+    let (accounts, slots) = table.capacity();
+    let (account_len, slot_len) = (table.account_count(), table.slot_count());
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let entry = |i| table.account(i);
+        inner.accounts.append(io, accounts, account_len, entry, &mut pieces)?;
+        inner.slots.append(io, slots, slot_len, |i| table.slot(i), &mut pieces)?;
+    }
+    let (old_accounts, old_slots) = (inner.accounts.len, inner.slots.len);
+    let places = |list: Vec<u32>, len: u32| -> Vec<u32> {
+        let mut list: Vec<u32> = list.into_iter().filter(|i| *i < len).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    };
+    let account_places = places(changes.accounts, old_accounts);
+    let slot_places = places(changes.slots, old_slots);
+    let account_records: Vec<TableAccount> =
+        account_places.iter().map(|i| table.account(*i)).collect();
+    let slot_records: Vec<TableSlot> = slot_places.iter().map(|i| table.slot(*i)).collect();
+    let parts: [&[u8]; 4] = [
+        cast_slice(&account_records),
+        cast_slice(&slot_records),
+        cast_slice(&account_places),
+        cast_slice(&slot_places),
+    ];
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    // SAFETY: by the caller's promise.
+    unsafe { inner.scratch.reserve(total as u64)? };
+    let mut at = inner.scratch.address();
+    let addresses = parts.map(|part| {
+        let start = at;
+        if !part.is_empty() {
+            pieces.add(start, part);
+        }
+        at += part.len() as u64;
+        start
+    });
+    let mut launch = Launch { hash_seed: table.seed(), ..Default::default() };
+    launch.accounts = inner.accounts.entries.address();
+    launch.account_index = inner.accounts.index.address();
+    launch.account_mask = inner.accounts.mask();
+    launch.slots = inner.slots.entries.address();
+    launch.slot_index = inner.slots.index.address();
+    launch.slot_mask = inner.slots.mask();
+    let index = |from: u32, to: u32| Job { size: from, count: to - from, ..Default::default() };
+    let scatter = |records: u64, places: u64, to: u64, size: usize, count: usize| Job {
+        records,
+        places,
+        to,
+        size: size as u32,
+        count: count as u32,
+        ..Default::default()
+    };
+    let [a_records, s_records, a_places, s_places] = addresses;
+    let (a_size, s_size) = (size_of::<TableAccount>(), size_of::<TableSlot>());
+    let (a_to, s_to) = (launch.accounts, launch.slots);
+    let jobs = [
+        (Kernel::IndexAccounts, index(old_accounts, account_len)),
+        (Kernel::IndexSlots, index(old_slots, slot_len)),
+        (Kernel::Scatter, scatter(a_records, a_places, a_to, a_size, account_places.len())),
+        (Kernel::Scatter, scatter(s_records, s_places, s_to, s_size, slot_places.len())),
+    ];
+    // SAFETY: by the caller's promise; the addresses are of buffers with room for what is there.
+    unsafe {
+        pieces.send(io)?;
+        for (kernel, job) in jobs.into_iter().filter(|(_, job)| job.count > 0) {
+            io.driver.launch(io.stream, kernel, &launch, &job)?;
+        }
+    }
+    (inner.accounts.len, inner.slots.len) = (account_len, slot_len);
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! The `cuda` backend when its device fails: nothing is lost, nothing runs twice, every reason is
+//! counted. On the fake device, which runs the device's kernels on the CPU.
+
+mod common;
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use revm::context::{BlockEnv, TxEnv};
+use revm::database::{CacheDB, EmptyDB};
+use revm::primitives::TxKind;
+use revm::state::{AccountInfo, Bytecode};
+use warpevm::backend::cuda::driver::DriverError;
+use warpevm::backend::cuda::fake::{Call, FakeDriver, Fault};
+use warpevm::validate::compare;
+use warpevm::{
+    Checks, Config, Engine, Env, Fallback, Outcome, Report, Spec, State, Transaction, reference,
+};
+use warpevm_kernels::sources::Kernel;
+
+type Db = CacheDB<EmptyDB>;
+
+/// Room for everything.
+const PLENTY_BYTES: u64 = 8 << 30;
+
+fn env() -> Env {
+    let mut block = BlockEnv {
+        number: U256::from(20_000_000),
+        beneficiary: Address::repeat_byte(0xcb),
+        gas_limit: 100_000_000,
+        basefee: 7,
+        prevrandao: Some(B256::repeat_byte(3)),
+        ..Default::default()
+    };
+    block.set_blob_excess_gas_and_price(0, 5_007_716);
+    Env { spec: Spec::Cancun, chain_id: 1, block, checks: Checks::default() }
+}
+
+fn sender(n: u32) -> Address {
+    Address::from_word(keccak256(n.to_le_bytes()))
+}
+
+/// A counter per caller: `sstore(caller, sload(caller) + 1)`, then the sum of a loop.
+const COUNTER: [u8; 9] = [0x33, 0x54, 0x60, 0x01, 0x01, 0x33, 0x55, 0x00, 0x00];
+
+fn workload(count: u32) -> (Db, Vec<Transaction>) {
+    let mut db = Db::default();
+    let contract = Address::repeat_byte(0x77);
+    let code = Bytecode::new_raw(Bytes::from_static(&COUNTER));
+    db.insert_account_info(contract, AccountInfo::default().with_code(code));
+    let mut txs = Vec::new();
+    for n in 0..count {
+        let balance = U256::from(10u128.pow(18));
+        db.insert_account_info(sender(n), AccountInfo { balance, ..Default::default() });
+        // Some move value, some call, some are not valid.
+        let to = if n % 3 == 0 { sender(n + 1_000_000) } else { contract };
+        txs.push(TxEnv {
+            caller: sender(n),
+            kind: TxKind::Call(to),
+            value: U256::from(if n % 3 == 0 { n } else { 0 }),
+            nonce: u64::from(n % 50 == 49),
+            gas_limit: 100_000,
+            gas_price: 10,
+            chain_id: Some(1),
+            ..Default::default()
+        });
+    }
+    (db, txs)
+}
+
+fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
+    assert_eq!(expected.len(), got.len());
+    let pairs = expected.iter().zip(got).enumerate();
+    pairs.flat_map(|(i, (e, g))| compare(i, e, g)).map(|m| m.to_string()).collect()
+}
+
+/// Simulates twice on one engine with these faults; every result must be right both times.
+fn simulate(count: u32, bytes: u64, faults: Vec<Fault>) -> (Arc<FakeDriver>, [Report; 2]) {
+    let (db, calls) = workload(count);
+    let env = env();
+    let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
+    let driver = Arc::new(FakeDriver::new(bytes, faults).expect("a device"));
+    let config = Config { threads: 2, ..Default::default() };
+    let engine = Engine::on_driver(config, driver.clone()).expect("an engine");
+    let state = State::new(&db).expect("a state");
+    let reports = [(); 2].map(|()| {
+        let batch = engine.simulate(&env, &calls, &state).expect("the engine runs");
+        assert_eq!(differences(&expected, &batch.outcomes), [""; 0]);
+        let gas: u64 = expected.iter().flat_map(|o| &o.result).map(|e| e.gas_used).sum();
+        assert_eq!((batch.report.transactions, batch.report.gas_used), (u64::from(count), gas));
+        let elsewhere = batch.outcomes.iter().filter(|o| o.fallback.is_some()).count() as u64;
+        assert_eq!(batch.report.fallbacks.values().sum::<u64>(), elsewhere);
+        batch.report
+    });
+    (driver, reports)
+}
+
+fn fault(call: Call, after: u64, error: DriverError) -> Fault {
+    Fault { call, after, error }
+}
+
+fn broken() -> DriverError {
+    DriverError::Launch("made to fail".to_owned())
+}
+
+#[test]
+fn without_faults_everything_runs_on_the_device() {
+    let (driver, reports) = simulate(300, PLENTY_BYTES, Vec::new());
+    for report in &reports {
+        assert_eq!(report.resident_transactions, 300);
+        assert!(report.readback_bytes > 0 && report.seconds.contains_key("kernel"));
+    }
+    // Nothing is read from the database the second time, so nothing suspends.
+    assert!(reports[0].suspensions.contains_key("slot"), "{:?}", reports[0].suspensions);
+    assert!(reports[1].suspensions.is_empty(), "{:?}", reports[1].suspensions);
+    assert!(driver.launches(Kernel::Run) >= 4);
+}
+
+#[test]
+fn one_failure_of_any_kind_costs_nothing_but_time() {
+    let calls = [
+        Call::Alloc,
+        Call::Copy,
+        Call::Synchronize,
+        Call::Launch(Kernel::Start),
+        Call::Launch(Kernel::Run),
+        Call::Launch(Kernel::Collect),
+        Call::Launch(Kernel::Answer),
+        Call::Launch(Kernel::IndexAccounts),
+        Call::Launch(Kernel::IndexSlots),
+    ];
+    for call in calls {
+        for after in [0, 1, 2, 5] {
+            for error in [broken(), DriverError::OutOfMemory(1)] {
+                let (_, reports) = simulate(200, PLENTY_BYTES, vec![fault(call, after, error)]);
+                for report in reports {
+                    assert_eq!(report.resident_transactions, 200, "{call:?} after {after}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_that_keeps_failing_leaves_the_work_to_the_cpu() {
+    let faults = (0..64).map(|after| fault(Call::Launch(Kernel::Run), after, broken())).collect();
+    let (_, [report, _]) = simulate(200, PLENTY_BYTES, faults);
+    assert_eq!(report.fallbacks.get(&Fallback::DeviceError).copied(), Some(200));
+    assert_eq!(report.resident_transactions, 0);
+}
+
+#[test]
+fn a_lost_device_leaves_everything_to_the_cpu() {
+    for (call, after) in [
+        (Call::Synchronize, 0),
+        (Call::Synchronize, 3),
+        (Call::Launch(Kernel::Run), 1),
+        (Call::Copy, 4),
+    ] {
+        let lost = DriverError::Lost("made to".to_owned());
+        let (_, reports) = simulate(200, PLENTY_BYTES, vec![fault(call, after, lost)]);
+        let gone = reports[1].fallbacks.get(&Fallback::DeviceLost).copied();
+        assert_eq!(gone, Some(200), "{call:?} after {after}");
+        assert!(reports[0].fallbacks.contains_key(&Fallback::DeviceLost));
+    }
+}
+
+#[test]
+fn little_device_memory_means_small_launches() {
+    // The code array alone takes 100 MB; what is left holds some tiles.
+    let (driver, reports) = simulate(1000, 130 << 20, Vec::new());
+    for report in &reports {
+        assert_eq!(report.resident_transactions, 1000);
+    }
+    assert!(driver.allocated_bytes() <= 130 << 20);
+}
+
+#[test]
+fn no_device_memory_at_all_leaves_everything_to_the_cpu() {
+    let (driver, reports) = simulate(100, 1 << 20, Vec::new());
+    for report in &reports {
+        assert_eq!(report.resident_transactions, 0);
+        assert_eq!(report.fallbacks.get(&Fallback::DeviceMemory).copied(), Some(100));
+    }
+    assert!(driver.allocated_bytes() <= 1 << 20);
+}
+
+#[test]
+fn a_block_is_right_whatever_fails() {
+    let (db, _) = workload(64);
+    let env = env();
+    // Two transactions of each sender, and all count on one contract.
+    let mut txs = Vec::new();
+    for nonce in 0..2 {
+        for n in 0..40 {
+            txs.push(TxEnv {
+                caller: sender(n),
+                kind: TxKind::Call(Address::repeat_byte(0x77)),
+                nonce,
+                gas_limit: 100_000,
+                gas_price: 10,
+                chain_id: Some(1),
+                ..Default::default()
+            });
+        }
+    }
+    let expected = reference::execute_sequential(&env, &txs, &db).expect("revm runs");
+    let lost = || DriverError::Lost("made to".to_owned());
+    for faults in [
+        vec![],
+        vec![fault(Call::Launch(Kernel::Run), 2, broken())],
+        vec![fault(Call::Launch(Kernel::Scatter), 0, broken())],
+        vec![fault(Call::Launch(Kernel::Run), 3, lost())],
+        vec![fault(Call::Copy, 0, lost())],
+    ] {
+        let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, faults.clone()).expect("a device"));
+        let engine = Engine::on_driver(Config::default(), driver).expect("an engine");
+        let mut state = State::new(&db).expect("a state");
+        let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
+        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{faults:?}");
+        assert_eq!(result.report.transactions, 80);
+        if faults.is_empty() {
+            assert_eq!(result.report.resident_transactions, 80, "{:?}", result.report);
+        }
+    }
+}
+
+#[test]
+fn two_states_take_turns_on_one_device() {
+    let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, Vec::new()).expect("a device"));
+    let engine = Engine::on_driver(Config::default(), driver).expect("an engine");
+    let env = env();
+    let (db, txs) = workload(64);
+    let states = [State::new(&db).expect("a state"), State::new(&db).expect("a state")];
+    let mut third = State::new(&db).expect("a state");
+    let expected = reference::simulate_sequential(&env, &txs, &db).expect("revm runs");
+    for round in 0..3 {
+        for state in &states {
+            let batch = engine.simulate(&env, &txs, state).expect("the engine runs");
+            assert_eq!(differences(&expected, &batch.outcomes), [""; 0], "round {round}");
+        }
+        // A third one drops the copy of the first; it changes between, the copy must as well.
+        let valid: Vec<_> = txs.iter().filter(|tx| tx.nonce == 0).cloned().collect();
+        let with_nonce = |nonce| valid.iter().map(|tx| TxEnv { nonce, ..tx.clone() }).collect();
+        let block: Vec<Transaction> = with_nonce(round);
+        let result = engine.execute(&env, &block, &mut third).expect("the engine runs");
+        assert!(result.outcomes.iter().all(|outcome| outcome.result.is_ok()), "round {round}");
+    }
+}
+
+#[test]
+fn without_a_gpu_the_command_line_says_what_is_missing() {
+    if warpevm::backend::cuda::real::gpus().is_ok() {
+        return; // There is one: the other tests of the command line cover it.
+    }
+    let batch = common::example_batch();
+    let ran = common::warpevm(["simulate", batch.to_str().expect("UTF-8"), "--backend", "cuda"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no usable GPU"), "{}", ran.stderr);
+    let ran = common::warpevm(["devices"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("cuda: "), "{}", ran.stdout);
+}
