@@ -1,6 +1,7 @@
 //! Development commands of warpevm.
 
 mod generate;
+mod sanitize;
 mod setup;
 mod test;
 
@@ -14,6 +15,8 @@ use std::process::{Command, ExitCode};
 enum Task {
     /// Set up what is missing and run every check.
     Test(TestArgs),
+    /// Run the kernels of the `cpu` backend under AddressSanitizer and UndefinedBehaviorSanitizer.
+    Sanitize,
     /// Write the generated files; with --check, fail where one is stale.
     Generate {
         #[arg(long)]
@@ -44,6 +47,7 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Task::Sanitize => sanitize::run(root)?,
         Task::Generate { check } => generate::run(root, check)?,
         Task::Example { check } => {
             let status = example(root, check).status()?;
