@@ -1,11 +1,11 @@
 //! Compiles the CUDA C++ sources for the CPU, and makes one text of each module for NVRTC.
 //!
-//! `WARPEVM_SANITIZE` names sanitizers (`address`, `undefined`, or both with a comma) that
-//! instrument the `cpu` backend: see docs/TESTING.md.
+//! `WARPEVM_SANITIZE`, which `cargo xtask sanitize` sets, instruments all of it with GCC's
+//! AddressSanitizer and UndefinedBehaviorSanitizer: see docs/TESTING.md.
 
 use std::path::{Path, PathBuf};
 
-/// The variable that names sanitizers.
+/// The variable that asks for sanitizers.
 const SANITIZE: &str = "WARPEVM_SANITIZE";
 
 /// The files whose texts NVRTC compiles, without `.cu`.
@@ -14,17 +14,25 @@ const MODULES: [&str; 5] = ["run", "precompiles", "curves", "manage", "op_test"]
 fn main() {
     println!("cargo:rerun-if-changed=cuda");
     println!("cargo:rerun-if-env-changed={SANITIZE}");
+    println!("cargo:rustc-check-cfg=cfg(sanitized)");
+    let sanitize = std::env::var_os(SANITIZE).is_some_and(|value| !value.is_empty());
     for module in MODULES {
         flatten_module(module);
     }
-    build_cpu();
-    build_tile();
-    build_op_test("_limbs64", None);
-    build_op_test("_limbs32", Some("WE_LIMBS32"));
+    build_cpu(sanitize);
+    build_tile(sanitize);
+    build_op_test("_limbs64", None, sanitize);
+    build_op_test("_limbs32", Some("WE_LIMBS32"), sanitize);
+    if sanitize {
+        println!("cargo:rustc-cfg=sanitized");
+        // The runtimes, by the names that GCC gives them, behind the libraries that need them.
+        println!("cargo:rustc-link-lib=dylib=asan");
+        println!("cargo:rustc-link-lib=dylib=ubsan");
+    }
 }
 
 /// What all C++ builds share.
-fn cpp() -> cc::Build {
+fn cpp(sanitize: bool) -> cc::Build {
     let mut build = cc::Build::new();
     build
         .cpp(true)
@@ -35,42 +43,33 @@ fn cpp() -> cc::Build {
         .flag("-fno-rtti")
         .extra_warnings(true)
         .warnings_into_errors(true);
+    if sanitize {
+        // Instrumented code draws warnings of its own. More optimisation takes GCC minutes, and so
+        // do the places of variables.
+        build.warnings_into_errors(false).opt_level(1).debug(false).flag("-g1");
+        build.define("WE_SANITIZE", None);
+        build.flag("-fsanitize=address,undefined").flag("-fno-sanitize-recover=all");
+        build.flag("-fno-sanitize=vptr").flag("-fno-omit-frame-pointer");
+    }
     build
 }
 
 /// The `cpu` backend: always optimised, as what it runs are other people's programs.
-fn build_cpu() {
-    let mut build = cpp();
-    let sanitizers = std::env::var(SANITIZE).unwrap_or_default();
-    if !sanitizers.is_empty() {
-        // Instrumented code draws warnings of its own.
-        build.warnings_into_errors(false).debug(true);
-        build.flag(format!("-fsanitize={sanitizers}")).flag("-fno-sanitize-recover=all");
-        build.flag("-fno-sanitize=vptr").flag("-fno-omit-frame-pointer");
-    }
-    build.file("cuda/cpu.cpp").compile("warpevm_cpu");
-    // The runtimes, by the names that GCC gives them.
-    for name in sanitizers.split(',').filter(|name| !name.is_empty()) {
-        let runtime = match name {
-            "address" => "asan",
-            "undefined" => "ubsan",
-            other => panic!("{SANITIZE}: '{other}' is not one of address, undefined"),
-        };
-        println!("cargo:rustc-link-lib=dylib={runtime}");
-    }
+fn build_cpu(sanitize: bool) {
+    cpp(sanitize).file("cuda/cpu.cpp").compile("warpevm_cpu");
 }
 
 /// The fake device's kernels: as on a GPU, but for the instructions.
-fn build_tile() {
-    let mut build = cpp();
+fn build_tile(sanitize: bool) {
+    let mut build = cpp(sanitize);
     build.define("WE_LIMBS32", None).define("WE_TILE", "32").define("warpevm", "warpevm_tile");
     build.file("cuda/tile.cpp").compile("warpevm_tile");
 }
 
 /// The op library's test entry points, once per limb size. A static library whose symbols only
 /// `tests/op.rs` refers to: the linker leaves it out of everything else.
-fn build_op_test(suffix: &str, limbs: Option<&str>) {
-    let mut build = cpp();
+fn build_op_test(suffix: &str, limbs: Option<&str>, sanitize: bool) {
+    let mut build = cpp(sanitize);
     build.debug(false).define("OP_TEST_SUFFIX", suffix).file("cuda/op_test.cpp");
     if let Some(limbs) = limbs {
         build.define(limbs, None).define("warpevm", "warpevm_limbs32");

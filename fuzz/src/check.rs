@@ -13,6 +13,7 @@ use warpevm::{
 };
 
 use crate::case::Case;
+use crate::coverage::Coverage;
 
 /// Engines that differ in everything that must not change a result.
 const CONFIGS: [Config; 5] = [
@@ -109,6 +110,8 @@ pub struct Counts {
     pub classes: BTreeMap<u64, u64>,
     /// Transactions executed again.
     pub replays: u64,
+    /// What a part of the cases do.
+    pub coverage: Coverage,
 }
 
 impl Counts {
@@ -124,6 +127,7 @@ impl Counts {
         sum(&mut self.fallbacks, &other.fallbacks);
         sum(&mut self.suspensions, &other.suspensions);
         sum(&mut self.classes, &other.classes);
+        self.coverage.add(&other.coverage);
     }
 
     fn report(&mut self, report: &Report) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use warpevm_fuzz::bytes::{self, Target};
 use warpevm_fuzz::check::{Checker, Counts};
 use warpevm_fuzz::run::{Done, Failed, Plan, run};
 use warpevm_fuzz::{shrink, world};
@@ -31,6 +32,9 @@ struct Args {
     /// Failing cases to look for.
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Gives a target arbitrary bytes instead; `count` is of inputs then.
+    #[arg(long, value_enum)]
+    target: Option<Target>,
     /// Where reproducers are written.
     #[arg(long, default_value = "target/fuzz")]
     out: PathBuf,
@@ -38,6 +42,9 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
+    if let Some(target) = args.target {
+        return bytes_target(&args, target);
+    }
     let plan = Plan {
         seed: args.seed,
         first: args.case.unwrap_or(0),
@@ -61,6 +68,17 @@ fn main() -> Result<ExitCode> {
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Runs a target on bytes.
+fn bytes_target(args: &Args, target: Target) -> Result<ExitCode> {
+    std::panic::set_hook(Box::new(|_| {}));
+    let time = Duration::from_secs(args.seconds);
+    let ran = bytes::run(target, args.seed, args.count, args.jobs.max(1), time);
+    println!("seed {}, {target:?}: {} inputs, {} bytes", args.seed, ran.inputs, ran.bytes);
+    let Some((input, why)) = ran.failed else { return Ok(ExitCode::SUCCESS) };
+    println!("{why}\n{}", alloy_primitives::hex::encode(input));
+    Ok(ExitCode::FAILURE)
+}
+
 fn print_counts(counts: &Counts, seed: u64, took: Duration) {
     println!(
         "seed {seed}: {} transactions ({} in blocks) in {} cases, {:.1} s, {:.0} per second",
@@ -72,9 +90,27 @@ fn print_counts(counts: &Counts, seed: u64, took: Duration) {
     );
     println!("gas: {}; replays: {}", counts.gas, counts.replays);
     println!("specs: {:?}", counts.specs);
+    let mut shares = [("valid", 0), ("success", 0), ("revert", 0), ("halt", 0), ("rejected", 0)];
+    for (end, count) in &counts.ends {
+        let place = match end.as_str() {
+            "Stop" | "Return" | "SelfDestruct" => 1,
+            "Revert" => 2,
+            end if end.starts_with("rejected") => 4,
+            _ => 3,
+        };
+        shares[place].1 += count;
+        shares[0].1 += if place == 4 { 0 } else { *count };
+    }
+    let shares = shares.map(|(name, n)| (name, format!("{:.1}%", percent(n, counts))));
+    println!("shares: {shares:?}");
     println!("ends: {:?}", counts.ends);
     println!("suspensions: {:?}", counts.suspensions);
+    print!("{}", counts.coverage.histogram());
     println!("larger classes: {:?}; fallbacks: {:?}", counts.classes, counts.fallbacks);
+}
+
+fn percent(part: u64, counts: &Counts) -> f64 {
+    100.0 * part as f64 / counts.transactions.max(1) as f64
 }
 
 /// Shrinks a failing case and writes it down.

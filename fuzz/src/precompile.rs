@@ -1,6 +1,6 @@
 //! Inputs of precompiles, good and bad.
 
-use alloy_primitives::U256;
+use alloy_primitives::{U256, hex};
 use warpevm_compiler::Spec;
 
 use crate::rng::Rng;
@@ -20,18 +20,68 @@ const SECP256K1_N: U256 = U256::from_limbs([
     0xffff_ffff_ffff_ffff,
 ]);
 
+/// The generator of bn254's second group.
+const BN254_G2: [u8; 128] = hex!(
+    "198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2"
+    "1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed"
+    "090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b"
+    "12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa"
+);
+/// The generator of BLS12-381's first group, without the zeros in front of each coordinate.
+const BLS_G1: [[u8; 48]; 2] = [
+    hex!(
+        "17f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac58"
+        "6c55e83ff97a1aeffb3af00adb22c6bb"
+    ),
+    hex!(
+        "08b3f481e3aaa0f1a09e30ed741d8ae4fcf5e095d5d00af600db18cb2c04b3ed"
+        "d03cc744a2888ae40caa232946c5e7e1"
+    ),
+];
+/// The generator of its second group.
+const BLS_G2: [[u8; 48]; 4] = [
+    hex!(
+        "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d177"
+        "0bac0326a805bbefd48056c8c121bdb8"
+    ),
+    hex!(
+        "13e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049"
+        "334cf11213945d57e5ac7d055d042b7e"
+    ),
+    hex!(
+        "0ce5d527727d6e118cc9cdc6da2e351aadfd9baa8cbdd3a76d429a695160d12c"
+        "923ac9cc3baca289e193548608b82801"
+    ),
+    hex!(
+        "0606c4a02ea734cc32acd2b02bc28b99cb3e287e85a763af267492ab572e99ab"
+        "3f370d275cec1da1aaa9075ff05f79be"
+    ),
+];
+/// A signature that P256VERIFY accepts (RIP-7212's first vector).
+const P256_VALID: [u8; 160] = hex!(
+    "4cee90eb86eaa050036147a12d49004b6b9c72bd725d39d4785011fe190f0b4d"
+    "a73bd4903f0ce3b639bbbf6e8e80d16931ff4bcf5993d58468e8fb19086e8cac"
+    "36dbcd03009df8c59286b162af3bd7fcc0450c9aa81be5d10d312af6c66b1d60"
+    "4aebd3099c618202fcfe16ae7770b0c49ab5eadf74b754204a3bb6060e44eff3"
+    "7618b065f9832de4ca6ca971a7a1adc826d0f7c00181a5fb2ddf79ae00b4e10e"
+);
+
 /// A precompile of `spec` (mostly) and an input that it may accept.
 pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
-    // The slow ones (pairings, BLS12-381, KZG): seldom.
-    let number = match spec {
-        _ if spec < Spec::Byzantium => rng.between(1, 5),
-        _ if spec < Spec::Istanbul => 1 + rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 1]) as u64,
-        _ if spec < Spec::Osaka => 1 + rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 1]) as u64,
-        _ => match rng.weighted(&[6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 3, 6]) as u64 {
-            10 => rng.between(0x0b, 0x11),
-            11 => 0x100,
-            n => n + 1,
-        },
+    // Pairings, BLS12-381 and KZG are slow: seldom.
+    let weights = [6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 1, 1, 1, 1, 1, 1, 1, 6];
+    // One beyond those that there are, too.
+    let count = match spec {
+        _ if spec < Spec::Byzantium => 5,
+        _ if spec < Spec::Istanbul => 9,
+        _ if spec < Spec::Cancun => 10,
+        _ if spec < Spec::Prague => 11,
+        _ if spec < Spec::Osaka => 17,
+        _ => 18,
+    };
+    let number = match rng.weighted(&weights[..count]) as u64 {
+        17 => 0x100,
+        n => n + 1,
     };
     let mut bytes = match number {
         1 => ecrecover(rng),
@@ -39,12 +89,20 @@ pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
         6 => [point(rng), point(rng)].concat(),
         7 => [point(rng), rng.word().to_be_bytes_vec()].concat(),
         8 => {
-            let pairs = rng.below(2);
-            (0..pairs).flat_map(|_| [point(rng), vec![0; 128]].concat()).collect()
+            let pairs = rng.below(3);
+            (0..pairs).flat_map(|_| [point(rng), bn254_g2(rng)].concat()).collect()
         }
         9 => blake2f(rng),
+        10 => kzg(rng),
+        11 => [bls_g1(rng), bls_g1(rng)].concat(),
+        12 => pairs(rng, |rng| [bls_g1(rng), rng.word().to_be_bytes_vec()].concat()),
+        13 => [bls_g2(rng), bls_g2(rng)].concat(),
+        14 => pairs(rng, |rng| [bls_g2(rng), rng.word().to_be_bytes_vec()].concat()),
+        15 => pairs(rng, |rng| [bls_g1(rng), bls_g2(rng)].concat()),
+        16 => bls_field(rng),
+        17 => [bls_field(rng), bls_field(rng)].concat(),
+        0x100 if rng.chance(40) => P256_VALID.to_vec(),
         0x100 => words(rng, 5),
-        0x0b..=0x11 => bls12_381(rng, number),
         _ => {
             let len = rng.below(150) as usize;
             rng.bytes(len)
@@ -62,40 +120,6 @@ pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
         }
     }
     (number, bytes)
-}
-
-/// Points are infinity (any number of zeros) or nothing that is on the curve; both come in the
-/// lengths that the precompile takes.
-fn bls12_381(rng: &mut Rng, number: u64) -> Vec<u8> {
-    let element = |rng: &mut Rng, zero: bool| {
-        let mut bytes = vec![0; 64];
-        if !zero {
-            bytes[16] = rng.below(0x20) as u8;
-            bytes[17..].copy_from_slice(&rng.bytes(47));
-        }
-        bytes
-    };
-    let zero = number < 0x10 && rng.below(8) != 0;
-    let item: Vec<usize> = match number {
-        0x0b => vec![4],
-        0x0c => vec![2, 0],
-        0x0d => vec![8],
-        0x0e => vec![4, 0],
-        0x0f => vec![6],
-        0x10 => vec![1],
-        _ => vec![2],
-    };
-    let count = if matches!(number, 0x0c | 0x0e | 0x0f) { rng.between(1, 3) } else { 1 };
-    let mut bytes = Vec::new();
-    for _ in 0..count {
-        for &elements in &item {
-            match elements {
-                0 => bytes.extend(rng.word().to_be_bytes::<32>()),
-                _ => (0..elements).for_each(|_| bytes.extend(element(rng, zero))),
-            }
-        }
-    }
-    bytes
 }
 
 fn words(rng: &mut Rng, count: usize) -> Vec<u8> {
@@ -127,6 +151,59 @@ fn point(rng: &mut Rng) -> Vec<u8> {
         _ => (rng.random_word(), rng.random_word()),
     };
     [x.to_be_bytes_vec(), y.to_be_bytes_vec()].concat()
+}
+
+fn bn254_g2(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(8) {
+        0..=3 => BN254_G2.to_vec(),
+        4..=6 => vec![0; 128],
+        _ => rng.bytes(128),
+    }
+}
+
+/// One, two or three.
+fn pairs(rng: &mut Rng, mut one: impl FnMut(&mut Rng) -> Vec<u8>) -> Vec<u8> {
+    (0..rng.between(1, 3)).flat_map(|_| one(rng)).collect()
+}
+
+/// Coordinates with the zeros before each.
+fn padded(coordinates: &[[u8; 48]]) -> Vec<u8> {
+    coordinates.iter().flat_map(|c| [&[0; 16][..], c].concat()).collect()
+}
+
+/// A point of BLS12-381's first group: the generator, infinity, or no point.
+fn bls_g1(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(8) {
+        0..=4 => padded(&BLS_G1),
+        5..=6 => vec![0; 128],
+        _ => [bls_field(rng), bls_field(rng)].concat(),
+    }
+}
+
+/// The same of its second group.
+fn bls_g2(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(8) {
+        0..=4 => padded(&BLS_G2),
+        5..=6 => vec![0; 256],
+        _ => (0..4).flat_map(|_| bls_field(rng)).collect(),
+    }
+}
+
+/// A number of BLS12-381's base field, or (one in 16) perhaps a larger one.
+fn bls_field(rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = [vec![0; 16], rng.bytes(48)].concat();
+    bytes[16] = if rng.chance(94) { rng.below(26) as u8 } else { rng.next() as u8 };
+    bytes
+}
+
+/// The commitment to a polynomial that is zero and a proof of its value, mostly.
+fn kzg(rng: &mut Rng) -> Vec<u8> {
+    // SHA-256 of the commitment with the version in front (EIP-4844).
+    const HASH: [u8; 32] = hex!("010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014");
+    let infinity = [&[0xc0][..], &[0; 47]].concat();
+    let z = [vec![0], rng.bytes(31)].concat();
+    let y = U256::from(rng.below(8) / 7).to_be_bytes_vec();
+    [&HASH[..], &z, &y, &infinity, &infinity].concat()
 }
 
 fn modexp(rng: &mut Rng) -> Vec<u8> {

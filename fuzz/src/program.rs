@@ -39,6 +39,8 @@ pub struct Writer<'a> {
     nest: u32,
     /// Functions to be written at the end.
     functions: Vec<Label>,
+    /// Only small places in memory: for programs that get any gas.
+    modest: bool,
 }
 
 /// A random program.
@@ -105,10 +107,83 @@ pub fn arithmetic(rng: &mut Rng, scene: &Scene) -> Vec<u8> {
     writer.finish()
 }
 
+/// A program that calls itself until its gas or the depth is used up, does something before and
+/// after, and has neither loops nor a second call nor much memory: however much gas it gets, it
+/// ends soon.
+pub fn recursive(rng: &mut Rng, scene: &Scene) -> Vec<u8> {
+    let mut writer = Writer::new(rng, scene);
+    writer.modest = true;
+    for _ in 0..writer.rng.below(2) {
+        writer.small();
+    }
+    let (out, input) = (writer.rng.below(3) * 32, writer.rng.below(3) * 32);
+    for word in [out, 0, input, 0, 0] {
+        writer.push_u64(word);
+    }
+    writer.apply(op::ADDRESS, 0, 1);
+    let left = writer.rng.between(300, 30_000);
+    match writer.since(Spec::Tangerine) {
+        true => writer.apply(op::GAS, 0, 1),
+        false => {
+            writer.push_u64(left);
+            writer.apply(op::GAS, 0, 1);
+            writer.apply(op::SUB, 2, 1);
+        }
+    }
+    let delegates = writer.since(Spec::Homestead) && writer.rng.chance(20);
+    match delegates {
+        true => {
+            // Not the value.
+            writer.apply(op::SWAP1 + 1, 0, 0);
+            writer.apply(op::POP, 1, 0);
+            writer.apply(op::SWAP1, 0, 0);
+            writer.apply(op::DELEGATECALL, 6, 1);
+        }
+        false => writer.apply(op::CALL, 7, 1),
+    }
+    writer.use_result();
+    for _ in 0..writer.rng.below(3) {
+        writer.small();
+    }
+    match writer.rng.below(4) {
+        0 => {
+            // Each second frame or so reverts.
+            let on = writer.asm.label();
+            writer.apply(op::GAS, 0, 1);
+            writer.push_u64(1);
+            writer.apply(op::AND, 2, 1);
+            writer.push_label(on);
+            writer.apply(op::JUMPI, 2, 0);
+            writer.push_u64(0);
+            writer.push_u64(0);
+            writer.apply(op::REVERT, 2, 0);
+            writer.asm.bind(on);
+        }
+        1 => {
+            writer.push_u64(32);
+            writer.push_u64(0);
+            writer.apply(op::RETURN, 2, 0);
+        }
+        _ => {}
+    }
+    writer.finish()
+}
+
 impl<'a> Writer<'a> {
+    /// A statement that makes no call and no loop.
+    fn small(&mut self) {
+        match self.rng.below(4) {
+            0 => self.store_memory(),
+            1 => self.store(),
+            2 => self.log(),
+            _ => self.result(),
+        }
+        self.settle();
+    }
+
     fn new(rng: &'a mut Rng, scene: &'a Scene) -> Writer<'a> {
         let asm = Asm::default();
-        Writer { rng, scene, asm, height: 0, nest: 0, functions: Vec::new() }
+        Writer { rng, scene, asm, height: 0, nest: 0, functions: Vec::new(), modest: false }
     }
 
     fn since(&self, spec: Spec) -> bool {
@@ -330,7 +405,8 @@ impl<'a> Writer<'a> {
 
     /// One more word: a place in memory.
     fn offset(&mut self) {
-        match self.rng.weighted(&[50, 24, 12, 6, 4, 2, 1]) {
+        let weights = [50, 24, 12, 6, 4, 2, 1];
+        match self.rng.weighted(&weights[..if self.modest { 2 } else { 7 }]) {
             0 => {
                 let at = 32 * self.rng.below(8);
                 self.push_u64(at);
@@ -368,7 +444,8 @@ impl<'a> Writer<'a> {
 
     /// One more word: a number of bytes.
     fn length(&mut self) {
-        match self.rng.weighted(&[12, 40, 24, 12, 5, 2, 1]) {
+        let weights = [12, 40, 24, 12, 5, 2, 1];
+        match self.rng.weighted(&weights[..if self.modest { 3 } else { 7 }]) {
             0 => self.push_u64(0),
             1 => {
                 let len = 32 * self.rng.between(1, 4);
@@ -429,7 +506,7 @@ impl<'a> Writer<'a> {
         if self.asm.len() > BYTES_MAX {
             return;
         }
-        let weights = [42, 39, 15, 18, 42, 24, 18, 24, 18, 18, 18, 15, 9, 4, 1, 1];
+        let weights = [42, 39, 15, 18, 42, 24, 18, 24, 18, 18, 18, 15, 9, 4, 1, 1, 6, 4, 4];
         match self.rng.weighted(&weights) {
             0 => self.store_memory(),
             1 => self.store(),
@@ -446,7 +523,10 @@ impl<'a> Writer<'a> {
             12 => self.result(),
             13 => self.end_here(),
             14 => self.anything(),
-            _ => self.flood(),
+            15 => self.flood(),
+            16 => self.storage_loop(),
+            17 => self.memory_loop(),
+            _ => self.deep_stack(),
         }
         self.settle();
     }
@@ -655,7 +735,10 @@ impl<'a> Writer<'a> {
             self.push_u64(0);
         }
         self.push_u64(number);
-        self.gas();
+        match self.since(Spec::Tangerine) && self.rng.chance(60) {
+            true => self.apply(op::GAS, 0, 1),
+            false => self.gas(),
+        }
         match with_value {
             true => self.apply(op::CALL, 7, 1),
             false => self.apply(op::STATICCALL, 6, 1),
@@ -718,6 +801,71 @@ impl<'a> Writer<'a> {
         let height = self.height;
         self.body();
         self.height = height;
+        self.count_down(start);
+    }
+
+    /// DUP and SWAP at every depth.
+    fn deep_stack(&mut self) {
+        let height = self.height;
+        for _ in 0..17 {
+            let value = self.rng.below(40);
+            self.push_u64(value);
+        }
+        for _ in 0..self.rng.between(1, 6) {
+            let deep = self.rng.below(16) as u8;
+            match self.rng.chance(50) {
+                true => self.apply(op::DUP1 + deep, 0, 1),
+                false => self.apply(op::SWAP1 + deep, 0, 0),
+            }
+            self.apply(op::XOR, 2, 1);
+            self.apply(op::DUP1, 0, 1);
+        }
+        while self.height > height + 1 {
+            self.apply(op::ADD, 2, 1);
+        }
+        self.use_result();
+    }
+
+    /// Reads and writes as many slots as a counter names.
+    fn storage_loop(&mut self) {
+        let rounds = self.rng.between(2, 40);
+        let (stride, value) = (self.rng.below(3), self.rng.below(3));
+        let transient = self.since(Spec::Cancun) && self.rng.chance(30);
+        let (load, store) =
+            if transient { (op::TLOAD, op::TSTORE) } else { (op::SLOAD, op::SSTORE) };
+        let start = self.asm.label();
+        self.push_u64(rounds);
+        self.asm.bind(start);
+        // counter: key = counter * stride, stores its value and something.
+        self.apply(op::DUP1, 0, 1);
+        self.push_u64(stride);
+        self.apply(op::MUL, 2, 1);
+        self.apply(op::DUP1, 0, 1);
+        self.apply(load, 1, 1);
+        self.push_u64(value);
+        self.apply(op::ADD, 2, 1);
+        self.apply(op::SWAP1, 0, 0);
+        self.apply(store, 2, 0);
+        self.count_down(start);
+    }
+
+    /// Writes at growing places, up to some hundred KiB.
+    fn memory_loop(&mut self) {
+        let rounds = self.rng.between(2, 12);
+        let step = self.rng.skewed(14);
+        let start = self.asm.label();
+        self.push_u64(rounds);
+        self.asm.bind(start);
+        self.apply(op::DUP1, 0, 1);
+        self.apply(op::MSIZE, 0, 1);
+        self.push_u64(step);
+        self.apply(op::ADD, 2, 1);
+        self.apply(op::MSTORE, 2, 0);
+        self.count_down(start);
+    }
+
+    /// The end of a loop: takes one from the counter on top and begins again unless it is zero.
+    fn count_down(&mut self, start: Label) {
         self.push_u64(1);
         self.apply(op::SWAP1, 0, 0);
         self.apply(op::SUB, 2, 1);
@@ -841,7 +989,7 @@ impl<'a> Writer<'a> {
 
     /// An end of the frame.
     fn end(&mut self) {
-        match self.rng.weighted(&[30, 34, 10, 2, 8, 1, 3]) {
+        match self.rng.weighted(&[30, 34, 10, 3, 8, 1, 3]) {
             0 => self.asm.op(op::STOP),
             1 => {
                 self.length();

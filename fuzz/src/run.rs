@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::check::{Checker, Counts, Failure};
+use crate::coverage::CASES_PER_LOOK;
 use crate::world;
 
 /// What to run.
@@ -69,6 +70,9 @@ pub fn run(plan: &Plan, hang: impl Fn(u64) + Sync) -> Done {
             *slot.lock().expect("nobody panics with it") = Some((number, Instant::now()));
             let before = checker.counts.transactions;
             for case in world::cases(plan.seed, number) {
+                if number.is_multiple_of(CASES_PER_LOOK) {
+                    checker.counts.coverage.look(&case);
+                }
                 if let Some(failure) = checker.check(&case) {
                     let mut done = lock();
                     done.failed.push(Failed { case: number, block: case.block, failure });

@@ -25,6 +25,12 @@ pub fn transaction(rng: &mut Rng, world: &World, caller: Address, nonce: u64) ->
         ..Default::default()
     };
     to_and_data(rng, world, &mut tx);
+    if let Some(deep) = world.recursive.filter(|_| rng.chance(20)) {
+        // Enough for 1,024 frames, of which each leaves a 64th behind; no block has so much.
+        tx.kind = TxKind::Call(deep);
+        let most = if spec < Spec::Osaka { 39 } else { 24 };
+        tx.gas_limit = 1 << rng.between(22, most);
+    }
     if tx.tx_type >= 1 && rng.chance(70) {
         tx.access_list = access_list(rng, world);
     }
@@ -58,7 +64,7 @@ fn tx_type(rng: &mut Rng, spec: Spec) -> u8 {
 }
 
 fn gas_limit(rng: &mut Rng) -> u64 {
-    match rng.weighted(&[40, 30, 200, 400, 400, 60, 4, 1]) {
+    match rng.weighted(&[30, 20, 120, 300, 450, 250, 4, 1]) {
         0 => rng.between(20_000, 60_000),
         1 => 53_000 + rng.below(20_000),
         2 => rng.between(60_000, 200_000),

@@ -51,6 +51,8 @@ pub struct World {
     pub scene: Scene,
     /// The contracts.
     pub contracts: Vec<Address>,
+    /// One that calls itself and ends with any gas: see [`program::recursive`].
+    pub recursive: Option<Address>,
 }
 
 impl World {
@@ -113,6 +115,15 @@ fn world(rng: &mut Rng) -> World {
     for address in &contracts {
         accounts.push(contract(rng, &mut scene, *address));
     }
+    let recursive = (spec != Spec::Constantinople && rng.chance(25)).then(|| {
+        let address = contracts[contracts.len() - 1];
+        let own = accounts.last_mut().expect("two contracts at least");
+        own.code = program::recursive(rng, &scene).into();
+        if rng.chance(70) {
+            env.block.gas_limit = 1 << 40;
+        }
+        address
+    });
     // Where the first contract's creations lead.
     let first = contracts[0];
     let salt = B256::with_last_byte(rng.below(2) as u8);
@@ -138,11 +149,11 @@ fn world(rng: &mut Rng) -> World {
         3 => Address::with_last_byte(rng.between(1, 9) as u8),
         _ => Address::repeat_byte(0xee),
     };
-    World { env, accounts, scene, contracts }
+    World { env, accounts, scene, contracts, recursive }
 }
 
 fn contract(rng: &mut Rng, scene: &mut Scene, address: Address) -> Account {
-    let code = match rng.weighted(&[86, 4, 4, 2]) {
+    let code = match rng.weighted(&[80, 4, 4, 2, 6]) {
         _ if scene.spec == Spec::Constantinople => program::arithmetic(rng, scene),
         0 => program::program(rng, scene),
         1 => program::arithmetic(rng, scene),
@@ -150,6 +161,7 @@ fn contract(rng: &mut Rng, scene: &mut Scene, address: Address) -> Account {
             let len = rng.below(80) as usize;
             rng.bytes(len)
         }
+        4 => program::recursive(rng, scene),
         // Before Prague revm takes such a code for a delegation; on a real chain there is none.
         _ if scene.spec >= Spec::Prague => designator(*rng.pick(&scene.addresses)),
         _ => Vec::new(),
@@ -249,10 +261,8 @@ fn batch(rng: &mut Rng, world: &World) -> Case {
     let mut case = case(rng, &env, world, Vec::new(), false);
     let outcomes = reference::simulate_sequential(&env, &txs, case.state()).unwrap_or_default();
     for (index, outcome) in outcomes.iter().enumerate() {
-        for _ in 0..2 {
-            let near = gas_near(rng, outcome);
-            txs.extend(near.map(|gas_limit| Transaction { gas_limit, ..txs[index].clone() }));
-        }
+        let near = gas_near(rng, outcome);
+        txs.extend(near.map(|gas_limit| Transaction { gas_limit, ..txs[index].clone() }));
     }
     case.txs = txs;
     case
@@ -262,7 +272,7 @@ fn batch(rng: &mut Rng, world: &World) -> Case {
 fn gas_near(rng: &mut Rng, outcome: &Outcome) -> Option<u64> {
     let executed = outcome.result.as_ref().ok()?;
     let needed = executed.gas_used + executed.gas_refunded;
-    Some(match rng.weighted(&[12, 12, 26, 16, 34]) {
+    Some(match rng.weighted(&[14, 10, 20, 26, 30]) {
         0 => needed,
         1 => needed - 1,
         2 => needed.saturating_sub(rng.skewed(12)),

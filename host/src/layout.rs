@@ -82,6 +82,9 @@ const CLASSES: [Capacities; 5] = [
 /// Regions start at multiples of this: kernels move frame slots in units of 16 bytes.
 const REGION_ALIGN_BYTES: u64 = 16;
 
+/// Bytes between regions that nothing may touch. Instrumented kernels find out who does.
+const GUARD_BYTES: u64 = if warpevm_kernels::SANITIZED { 64 } else { 0 };
+
 /// Number of classes.
 pub const CLASS_COUNT: usize = CLASSES.len();
 
@@ -93,7 +96,7 @@ fn index_len(entries: u32) -> u32 {
 fn place(c: &Capacities) -> Layout {
     let mut at = size_of::<Instance>() as u64;
     let mut take = |count: u32, entry_bytes: usize| {
-        let start = at.next_multiple_of(REGION_ALIGN_BYTES);
+        let start = (at + GUARD_BYTES).next_multiple_of(REGION_ALIGN_BYTES);
         at = start + u64::from(count) * entry_bytes as u64;
         start as u32
     };
@@ -120,7 +123,7 @@ fn place(c: &Capacities) -> Layout {
         logs_cap: c.logs,
         bytes: 0,
     };
-    layout.bytes = at.next_multiple_of(64);
+    layout.bytes = (at + GUARD_BYTES).next_multiple_of(64);
     layout
 }
 

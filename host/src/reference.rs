@@ -60,7 +60,8 @@ pub fn spec_id(spec: Spec) -> SpecId {
     }
 }
 
-fn config(env: &Env) -> CfgEnv {
+/// revm's configuration for an environment.
+pub fn config(env: &Env) -> CfgEnv {
     let mut cfg = CfgEnv::new_with_spec(spec_id(env.spec)).with_chain_id(env.chain_id);
     cfg.disable_nonce_check = !env.checks.nonce;
     cfg.disable_balance_check = !env.checks.balance;

@@ -23,12 +23,14 @@ WE_DEV WE_INLINE u64 mix(u64 a, u64 b) {
 }
 
 // A second secret: no factor of a product may be known to who chooses the keys, or all keys with a
-// factor of zero collide, whatever the seed.
+// factor of zero collide, whatever the seed. And both factors of the last product are hashes: keys
+// that differ in one plain factor only, as numbers in a row do, pile up under some seeds.
 WE_DEV WE_INLINE u64 other_seed(u64 seed) { return seed << 32 | seed >> 32; }
 
 WE_DEV WE_INLINE u32 hash_account(u64 seed, const Addr& a) {
     u64 x0 = (u64)a.w[1] << 32 | a.w[0], x1 = (u64)a.w[3] << 32 | a.w[2];
-    return (u32)mix(mix(x0 ^ seed, x1 ^ other_seed(seed)), a.w[4] ^ seed);
+    u64 other = other_seed(seed);
+    return (u32)mix(mix(x0 ^ seed, x1 ^ other), mix(a.w[4] ^ seed, other));
 }
 
 WE_DEV WE_INLINE u32 hash_slot(u64 seed, const u256& key, u32 account) {

@@ -20,6 +20,9 @@ mod ffi {
     }
 }
 
+/// The C++ is instrumented with sanitizers, which is many times slower: see docs/TESTING.md.
+pub const SANITIZED: bool = cfg!(sanitized);
+
 /// Runs one instance of a launch on the calling thread until it is done or suspended.
 ///
 /// # Safety

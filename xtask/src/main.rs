@@ -2,6 +2,7 @@
 
 mod cuda;
 mod generate;
+mod sanitize;
 mod setup;
 mod test;
 
@@ -15,6 +16,8 @@ use std::process::{Command, ExitCode};
 enum Task {
     /// Set up what is missing and run every check.
     Test(TestArgs),
+    /// Run the kernels of the `cpu` backend under AddressSanitizer and UndefinedBehaviorSanitizer.
+    Sanitize,
     /// Write the generated files; with --check, fail where one is stale.
     Generate {
         #[arg(long)]
@@ -52,6 +55,7 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Task::Sanitize => sanitize::run(root)?,
         Task::Generate { check } => generate::run(root, check)?,
         Task::Cuda { bless } => {
             let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;

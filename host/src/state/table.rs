@@ -25,7 +25,8 @@ pub fn mix(a: u64, b: u64) -> u64 {
 }
 
 /// A second secret: no factor of a product may be known to who chooses the keys, or all keys with a
-/// factor of zero collide, whatever the seed.
+/// factor of zero collide, whatever the seed. And both factors of the last product are hashes: keys
+/// that differ in one plain factor only, as numbers in a row do, pile up under some seeds.
 fn other_seed(seed: u64) -> u64 {
     seed.rotate_left(32)
 }
@@ -35,7 +36,8 @@ pub fn account_hash(seed: u64, addr: &Addr) -> u64 {
     let x0 = u64::from_le_bytes(addr[0..8].try_into().unwrap_or_default());
     let x1 = u64::from_le_bytes(addr[8..16].try_into().unwrap_or_default());
     let x2 = u32::from_le_bytes(addr[16..20].try_into().unwrap_or_default());
-    mix(mix(x0 ^ seed, x1 ^ other_seed(seed)), u64::from(x2) ^ seed)
+    let other = other_seed(seed);
+    mix(mix(x0 ^ seed, x1 ^ other), mix(u64::from(x2) ^ seed, other))
 }
 
 /// The hash of slot `key` of the account at table index `account`.
