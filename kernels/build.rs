@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const SANITIZE: &str = "WARPEVM_SANITIZE";
 
 /// The files whose texts NVRTC compiles, without `.cu`.
-const MODULES: [&str; 3] = ["run", "precompiles", "manage"];
+const MODULES: [&str; 4] = ["run", "precompiles", "manage", "op_test"];
 
 fn main() {
     println!("cargo:rerun-if-changed=cuda");

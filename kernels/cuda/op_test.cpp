@@ -1,7 +1,7 @@
 // Batch entry points for the tests of the op library (tests/op.rs). Built twice by build.rs: with
 // the limbs of the CPU (OP_TEST_SUFFIX _limbs64) and with those of the device (WE_LIMBS32, suffix
 // _limbs32, and the namespace renamed so that both fit into one program). Not part of any product
-// binary: nothing but the tests refers to these symbols.
+// binary: nothing but the tests refers to these symbols. op_test.cu makes kernels of them.
 #include "op/blake2f.cuh"
 #include "op/bls12_381_map.cuh"
 #include "op/bn254.cuh"
@@ -24,17 +24,17 @@ using namespace warpevm;
 namespace {
 
 template <class F>
-void each(u32 n, u256* out, F f) {
+WE_DEV void each(u32 n, u256* out, F f) {
     for (u32 i = 0; i < n; i++) out[i] = f(i);
 }
 
-u256 through_bytes(const u256& a, u32 misalignment) {
+WE_DEV u256 through_bytes(const u256& a, u32 misalignment) {
     u8 bytes[40];
     to_be_bytes(a, bytes + misalignment);
     return from_be_bytes(bytes + misalignment);
 }
 
-u256 first_bytes(const u256& a) {
+WE_DEV u256 first_bytes(const u256& a) {
     u8 bytes[32];
     to_be_bytes(a, bytes);
     u64 r = 0;
@@ -46,7 +46,7 @@ u256 first_bytes(const u256& a) {
 
 // out[i] = op(a[i], b[i], c[i]). The numbers are those of WORD_OPS in tests/op.rs.
 // Returns false for an unknown op.
-extern "C" bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256* b, const u256* c,
+extern "C" WE_DEV bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256* b, const u256* c,
                                        u256* out) {
 #define OP_TEST_CASE(number, expression) \
     case number: \
@@ -103,7 +103,7 @@ extern "C" bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256*
 }
 
 // Hash 0 is keccak256, 1 sha256, 2 ripemd160.
-extern "C" bool OP_TEST(op_test_hash)(u32 hash, const u8* data, u32 len, u256* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_hash)(u32 hash, const u8* data, u32 len, u256* out) {
     ByteSource src{data};
     switch (hash) {
         case 0: *out = keccak256(src, len); return true;
@@ -114,7 +114,7 @@ extern "C" bool OP_TEST(op_test_hash)(u32 hash, const u8* data, u32 len, u256* o
 }
 
 // `input` has blake2f_input_bytes.
-extern "C" bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
     u256 words[2];
     if (!blake2f(ByteSource{input}, words)) return false;
     out[0] = words[0];
@@ -124,7 +124,7 @@ extern "C" bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
 
 // Curve operations on words: 0 ecrecover(hash, v, r, s), 1 p256_verify(hash, r, s, x, y),
 // 2 bn254_add(x1, y1, x2, y2), 3 bn254_mul(x, y, k). False for an invalid input.
-extern "C" bool OP_TEST(op_test_curve)(u32 op, const u256* in, u256* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_curve)(u32 op, const u256* in, u256* out) {
     switch (op) {
         case 0: return ecrecover(in[0], in[1], in[2], in[3], out[0]);
         case 1: return p256_verify(in[0], in[1], in[2], in[3], in[4]);
@@ -136,7 +136,7 @@ extern "C" bool OP_TEST(op_test_curve)(u32 op, const u256* in, u256* out) {
 
 // The precompile on `input`, whose header the caller has decoded into the three lengths (at most
 // 1024). False if it wrote behind the workspace that it asked for.
-extern "C" bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 base_len, u32 exp_len,
+extern "C" WE_DEV bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 base_len, u32 exp_len,
                                         u32 mod_len, u8* out) {
     constexpr limb guard = (limb)0xa5a5a5a5a5a5a5a5ull;
     limb workspace[modexp_workspace_limbs(1024) + 8];
@@ -149,7 +149,7 @@ extern "C" bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 base_len, 
     return intact;
 }
 
-extern "C" u64 OP_TEST(op_test_modexp_gas)(u32 rule, u64 base_len, u64 exp_len, u64 mod_len,
+extern "C" WE_DEV u64 OP_TEST(op_test_modexp_gas)(u32 rule, u64 base_len, u64 exp_len, u64 mod_len,
                                            const u256* head) {
     return modexp_gas((ModexpRule)rule, base_len, exp_len, mod_len, *head);
 }
@@ -160,22 +160,26 @@ namespace {
 
 struct BytesAt {
     u8* data;
-    void set(u32 i, u8 byte) const { data[i] = byte; }
+    WE_DEV void set(u32 i, u8 byte) const { data[i] = byte; }
 };
 
-bool write_flag(u8* out, bool flag) {
+WE_DEV void copy_bytes(void* to, const void* from, usize len) {
+    for (usize i = 0; i < len; i++) ((u8*)to)[i] = ((const u8*)from)[i];
+}
+
+WE_DEV bool write_flag(u8* out, bool flag) {
     for (u32 i = 0; i < 32; i++) out[i] = 0;
     out[31] = flag;
     return true;
 }
 
 template <class P>
-bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
+WE_DEV bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
     typedef PrimeField<P> F;
     typename F::Elem a, b, r;
     typename F::Wide x, y;
-    __builtin_memcpy(&a, a_bytes, sizeof a);
-    __builtin_memcpy(&b, b_bytes, sizeof b);
+    copy_bytes(&a, a_bytes, sizeof a);
+    copy_bytes(&b, b_bytes, sizeof b);
     F::mul_wide(x, a, a);
     F::mul_wide(y, b, b);
     switch (op) {
@@ -195,7 +199,7 @@ bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
         case 9: return F::is_reduced(a);
         default: return false;
     }
-    __builtin_memcpy(out, &r, sizeof r);
+    copy_bytes(out, &r, sizeof r);
     return true;
 }
 
@@ -203,12 +207,13 @@ bool field_op(u32 op, const u8* a_bytes, const u8* b_bytes, u8* out) {
 
 // Operation `op` on two elements in Montgomery form, of alt_bn128's base field (`field` 0) or that
 // of BLS12-381 (1). The numbers are those of FIELD_OPS in the test.
-extern "C" bool OP_TEST(op_test_field)(u32 field, u32 op, const u8* a, const u8* b, u8* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_field)(u32 field, u32 op, const u8* a, const u8* b,
+                                              u8* out) {
     return field == 0 ? field_op<Bn254Prime>(op, a, b, out) : field_op<Bls381Prime>(op, a, b, out);
 }
 
 // The precompile with this address on an input whose length is valid. False for an invalid input.
-extern "C" bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32 len, u8* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32 len, u8* out) {
     ByteSource src{input};
     BytesAt bytes{out};
     bool ok, one;
@@ -230,12 +235,12 @@ extern "C" bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32
     }
 }
 
-extern "C" u64 OP_TEST(op_test_msm_gas)(u32 address, u64 count) {
+extern "C" WE_DEV u64 OP_TEST(op_test_msm_gas)(u32 address, u64 count) {
     return address == 0x0c ? bls381_msm_gas(Bls381G1(), count) : bls381_msm_gas(Bls381G2(), count);
 }
 
 // The constant of point evaluation: x and y as EIP-2537 encodes them.
-extern "C" void OP_TEST(op_test_kzg_tau)(u8* out) {
+extern "C" WE_DEV void OP_TEST(op_test_kzg_tau)(u8* out) {
     BytesAt bytes{out};
     for (u32 i = 0; i < 4; i++) {
         Bls381Fp::Elem x;

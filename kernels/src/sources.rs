@@ -94,6 +94,13 @@ pub const MODULES: [Module; 3] = [
     },
 ];
 
+/// The op library's test entry points as kernels, for tests of the machine code.
+pub const OP_TEST: Module = Module {
+    name: "op_test",
+    source: include_str!(concat!(env!("OUT_DIR"), "/op_test.cu")),
+    kernels: &[],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

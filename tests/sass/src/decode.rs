@@ -149,6 +149,7 @@ pub enum Op {
     SignExtend { d: Dst, a: Src, bits: Src, signed: bool },
     Absolute { d: Dst, a: Src },
     MinMax { d: Dst, a: Src, b: Src, min: Pred, signed: bool },
+    AddMinMax { d: Dst, a: Src, c: Src, b: Src, min: Pred, signed: bool },
     Reciprocal { d: Dst, a: Src },
     ToFloat { d: Dst, a: Src, wide: bool, signed: bool, up: bool },
     FromFloat { d: Dst, a: Src, wide: bool, signed: bool },
@@ -156,7 +157,7 @@ pub enum Op {
     Store { space: Space, access: Access, to: Address, a: Src },
     Atomic { d: Dst, how: Atomic, wide: bool, at: Address, a: Src, b: Src },
     Branch { target: u32, when: Pred },
-    BranchTo { reg: u8, off: i64 },
+    BranchTo { a: Src, off: i64 },
     Call { target: u32 },
     Return { a: Src },
     ToPreds { a: Src, mask: u8 },
@@ -351,6 +352,13 @@ impl Reader<'_> {
                 Ok(Op::Select { d: self.dst(0)?, a, b, p })
             }
             "ISETP" | "UISETP" => self.compare(),
+            // Of the lanes that are active, there is one.
+            "VOTE" | "VOTEU" => {
+                self.only(&["ANY", "ALL"])?;
+                let all = [self.pred(1)?, ALWAYS, ALWAYS];
+                let out = [self.out(0)?, PredDst::True];
+                Ok(Op::PredLogic { out, src: all, table: [0x80, 0] })
+            }
             "PRMT" | "UPRMT" => {
                 self.only(&[])?;
                 let [a, selector, c] = self.three(1)?;
@@ -371,6 +379,10 @@ impl Reader<'_> {
             "VIMNMX" | "IMNMX" => {
                 let (a, b, min) = (self.src(1)?, self.src(2)?, self.pred(3)?);
                 Ok(Op::MinMax { d: self.dst(0)?, a, b, min, signed: !self.has("U32") })
+            }
+            "VIADDMNMX" => {
+                let ([a, c, b], min) = (self.three(1)?, self.pred(4)?);
+                Ok(Op::AddMinMax { d: self.dst(0)?, a, c, b, min, signed: !self.has("U32") })
             }
             "MUFU" => {
                 self.only(&["RCP"])?;
@@ -413,13 +425,10 @@ impl Reader<'_> {
                 }
                 () => Ok(Op::Branch { target: self.label(0)?, when: ALWAYS }),
             },
-            "BRX" => {
+            "BRX" | "BRXU" => {
                 let (reg, off) =
                     self.text(0)?.split_once(char::is_whitespace).ok_or("a branch to nowhere")?;
-                let Place::Reg(reg) = source(reg)?.place else {
-                    return Err("a branch by no register".to_owned());
-                };
-                Ok(Op::BranchTo { reg, off: signed_number(off.trim())? })
+                Ok(Op::BranchTo { a: source(reg)?, off: signed_number(off.trim())? })
             }
             "CALL" => {
                 let index = self.operands.len().saturating_sub(1);

@@ -3,14 +3,6 @@
 /// Why a cubin cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The disassembler did not run.
-    #[error("{path}: {error}")]
-    Disassembler {
-        /// Which program.
-        path: String,
-        /// What it said.
-        error: String,
-    },
     /// The cubin is not one.
     #[error("the cubin: {0}")]
     Cubin(String),

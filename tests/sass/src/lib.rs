@@ -24,4 +24,4 @@ mod text;
 pub use fault::{Fault, LoadError};
 pub use machine::{Counts, Launch};
 pub use memory::Memory;
-pub use module::{Kernel, Module};
+pub use module::Kernel;

@@ -362,7 +362,7 @@ impl Lane<'_> {
             }
             Op::Lea { d, out, a, b, shift } => {
                 let shifted = self.get(a).wrapping_shl((*shift).into());
-                let sum = u64::from(shifted) + addend(self.get(b), b.negate);
+                let sum = addend(shifted, a.negate) + addend(self.get(b), b.negate);
                 self.set(*d, 0, sum as u32);
                 self.set_pred(*out, sum >> 32 != 0);
             }
@@ -497,6 +497,11 @@ impl Lane<'_> {
                 let less = if *signed { (a as i32) < (b as i32) } else { a < b };
                 self.set(*d, 0, if less == self.is(*min) { a } else { b });
             }
+            Op::AddMinMax { d, a, c, b, min, signed } => {
+                let (a, b) = (self.get(a).wrapping_add(self.get(c)), self.get(b));
+                let less = if *signed { (a as i32) < (b as i32) } else { a < b };
+                self.set(*d, 0, if less == self.is(*min) { a } else { b });
+            }
             Op::Reciprocal { d, a } => {
                 let value = 1.0 / f32::from_bits(self.get(a));
                 self.set(*d, 0, value.to_bits());
@@ -569,8 +574,8 @@ impl Lane<'_> {
                     return Ok(Next::Jump(*target));
                 }
             }
-            Op::BranchTo { reg, off } => {
-                let to = pair(self.r[*reg as usize], self.r[*reg as usize + 1]);
+            Op::BranchTo { a, off } => {
+                let to = self.get64(a);
                 let to = to.wrapping_add_signed(*off).wrapping_add(u64::from(self.pc) + 16);
                 return match u32::try_from(to) {
                     Ok(pc) if pc % 16 == 0 => Ok(Next::Jump(pc)),

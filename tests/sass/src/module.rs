@@ -1,8 +1,6 @@
 //! Kernels of a cubin.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::Command;
 
 use object::{Object, ObjectSection};
 
@@ -25,45 +23,19 @@ pub struct Kernel {
     pub(crate) functions: Vec<(u32, String)>,
 }
 
-/// A cubin for a whole program.
-#[derive(Debug)]
-pub struct Module {
-    kernels: HashMap<String, Kernel>,
-}
-
-impl Module {
-    /// Disassembles and decodes the cubin in a file.
-    pub fn load(cubin: &Path, nvdisasm: &Path) -> Result<Module, LoadError> {
-        let disassembler =
-            |error: String| LoadError::Disassembler { path: nvdisasm.display().to_string(), error };
-        let ran = Command::new(nvdisasm).arg("-c").arg(cubin).output();
-        let ran = ran.map_err(|e| disassembler(e.to_string()))?;
-        if !ran.status.success() {
-            return Err(disassembler(String::from_utf8_lossy(&ran.stderr).into_owned()));
-        }
-        let bytes = std::fs::read(cubin).map_err(|e| LoadError::Cubin(e.to_string()))?;
-        let text = String::from_utf8_lossy(&ran.stdout);
-        let file = object::File::parse(&*bytes).map_err(|e| LoadError::Cubin(e.to_string()))?;
+impl Kernel {
+    /// Decodes a kernel of a cubin for a whole program. `text` is what `nvdisasm -c` prints of it.
+    pub fn new(name: &str, cubin: &[u8], text: &str) -> Result<Kernel, LoadError> {
+        let cubin_error = |error: String| LoadError::Cubin(error);
+        let file = object::File::parse(cubin).map_err(|e| cubin_error(e.to_string()))?;
         let section = |name: &str| -> Vec<u8> {
             let data = file.section_by_name(name).and_then(|s| s.data().ok());
             data.map(<[u8]>::to_vec).unwrap_or_default()
         };
-        let mut kernels = HashMap::new();
-        for (name, part) in text::sections(&text) {
-            let banks = [section(&format!(".nv.constant2.{name}")), section(".nv.constant3")];
-            kernels.insert(name.to_owned(), kernel(name, &part, banks)?);
-        }
-        Ok(Module { kernels })
-    }
-
-    /// The kernel of a name.
-    pub fn kernel(&self, name: &str) -> Option<&Kernel> {
-        self.kernels.get(name)
-    }
-
-    /// All kernels.
-    pub fn kernels(&self) -> impl Iterator<Item = &Kernel> {
-        self.kernels.values()
+        let banks = [section(&format!(".nv.constant2.{name}")), section(".nv.constant3")];
+        let sections = text::sections(text);
+        let part = sections.get(name).ok_or_else(|| cubin_error(format!("no kernel {name}")))?;
+        kernel(name, part, banks)
     }
 }
 
