@@ -249,3 +249,16 @@ extern "C" WE_DEV void OP_TEST(op_test_kzg_tau)(u8* out) {
         bls381_write(bytes, 64 * i, x);
     }
 }
+
+// The root that the map to G2 takes of g = in[0..128], for u = in[128..256], elements as EIP-2537
+// encodes them: whether g is a square.
+extern "C" WE_DEV bool OP_TEST(op_test_map_root)(const u8* in, u8* out) {
+    ByteSource src{in};
+    BytesAt bytes{out};
+    Bls381Fp2::Elem g, u, y;
+    bls381_read(g, src, 0);
+    bls381_read(u, src, 128);
+    bool square = MapG2::root(y, g, u);
+    bls381_write(bytes, 0, y);
+    return square;
+}

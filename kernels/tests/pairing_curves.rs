@@ -30,6 +30,7 @@ const MAP_G2: u32 = 0x11;
 type FieldFn = unsafe extern "C" fn(u32, u32, *const u8, *const u8, *mut u8) -> bool;
 type CurveFn = unsafe extern "C" fn(u32, *const u8, u32, *mut u8) -> bool;
 type GasFn = unsafe extern "C" fn(u32, u64) -> u64;
+type RootFn = unsafe extern "C" fn(*const u8, *mut u8) -> bool;
 type TauFn = unsafe extern "C" fn(*mut u8);
 
 unsafe extern "C" {
@@ -39,6 +40,8 @@ unsafe extern "C" {
     fn op_test_pairing_curve_limbs32(_: u32, _: *const u8, _: u32, _: *mut u8) -> bool;
     fn op_test_msm_gas_limbs64(_: u32, _: u64) -> u64;
     fn op_test_msm_gas_limbs32(_: u32, _: u64) -> u64;
+    fn op_test_map_root_limbs64(_: *const u8, _: *mut u8) -> bool;
+    fn op_test_map_root_limbs32(_: *const u8, _: *mut u8) -> bool;
     fn op_test_kzg_tau_limbs64(_: *mut u8);
     fn op_test_kzg_tau_limbs32(_: *mut u8);
 }
@@ -49,6 +52,7 @@ struct Library {
     field: FieldFn,
     curve: CurveFn,
     msm_gas: GasFn,
+    root: RootFn,
     tau: TauFn,
 }
 
@@ -58,6 +62,7 @@ const LIBRARIES: [Library; 2] = [
         field: op_test_field_limbs64,
         curve: op_test_pairing_curve_limbs64,
         msm_gas: op_test_msm_gas_limbs64,
+        root: op_test_map_root_limbs64,
         tau: op_test_kzg_tau_limbs64,
     },
     Library {
@@ -65,6 +70,7 @@ const LIBRARIES: [Library; 2] = [
         field: op_test_field_limbs32,
         curve: op_test_pairing_curve_limbs32,
         msm_gas: op_test_msm_gas_limbs32,
+        root: op_test_map_root_limbs32,
         tau: op_test_kzg_tau_limbs32,
     },
 ];
@@ -235,6 +241,10 @@ impl Curve {
             return self.base_root(a[0]).map(real);
         }
         let p = self.p;
+        if a[1].is_zero() {
+            let imaginary = || Some([U384::ZERO, self.base_root(self.neg_field(a)[0])?]);
+            return self.base_root(a[0]).map(real).or_else(imaginary);
+        }
         let half = (p + U384::from(1)) >> 1;
         let norm = a[0].mul_mod(a[0], p).add_mod(a[1].mul_mod(a[1], p), p);
         let s = self.base_root(norm)?;
@@ -787,6 +797,42 @@ fn maps() {
     }
 }
 
+/// Roots in `F_p^2` of numbers that few inputs of the map lead to: real and imaginary ones, squares
+/// and others.
+#[test]
+fn map_roots() {
+    let mut rng = Rng(SEED);
+    let curve = Curve::bls_g2();
+    let p = curve.p;
+    let z = curve.neg_field([U384::from(2), U384::from(1)]);
+    let mut count = [0; 2];
+    for case in 0..400 {
+        let g = match case % 4 {
+            0 => real(rng.element(p)),
+            1 => [U384::ZERO, rng.element(p)],
+            2 => [rng.element(p), rng.element(p)],
+            _ => [rng.u384() % p, rng.u384() % p],
+        };
+        let u = [rng.element(p), rng.element(p)];
+        let square = curve.root(g).is_some();
+        count[usize::from(square)] += 1;
+        let zu2 = curve.mul_field(z, curve.mul_field(u, u));
+        let factor = curve.mul_field(zu2, curve.mul_field(zu2, zu2));
+        let expected = if square { g } else { curve.mul_field(g, factor) };
+        let input: Vec<u8> = [g[0], g[1], u[0], u[1]].into_iter().flat_map(padded).collect();
+        for library in &LIBRARIES {
+            let mut out = [0u8; 128];
+            // SAFETY: `input` holds two elements, and `out` has room for one.
+            let got = unsafe { (library.root)(input.as_ptr(), out.as_mut_ptr()) };
+            assert_eq!(got, square, "case {case} {}", library.name);
+            let [low, high] = [&out[16..64], &out[80..]].map(U384::from_be_slice);
+            let y: Fp2 = [low, high];
+            assert_eq!(curve.mul_field(y, y), expected, "case {case} {}", library.name);
+        }
+    }
+    assert!(count[0] > 50 && count[1] > 50, "{count:?}");
+}
+
 // ---- point evaluation ----
 
 /// The parts of an input.
@@ -924,9 +970,11 @@ fn point_evaluation_inputs() {
     // y + r would do if it were reduced.
     assert!(!with(claim.z, claim.y + curve.r).check("y + r"));
     let good = claim.bytes();
-    for _ in 0..200 {
+    for case in 0..200 {
         let mut bad = good.clone();
-        bad[rng.below(192)] ^= 1 << rng.below(8);
+        // The version first, then any bit.
+        let at = if case < 8 { 0 } else { rng.below(192) };
+        bad[at] ^= 1 << (if case < 8 { case } else { rng.below(8) });
         assert!(agree(KZG, &bad, "a bit").is_none());
     }
 }
