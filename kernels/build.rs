@@ -19,10 +19,16 @@ fn main() {
     for module in MODULES {
         flatten_module(module);
     }
-    build_cpu(sanitize);
-    build_tile(sanitize);
-    build_op_test("_limbs64", None, sanitize);
-    build_op_test("_limbs32", Some("WE_LIMBS32"), sanitize);
+    // Side by side: each is one file, and takes the compiler up to a minute.
+    std::thread::scope(|scope| {
+        scope.spawn(|| build_cpu(sanitize));
+        scope.spawn(|| build_tile(sanitize));
+        // One after the other: their objects have one name.
+        scope.spawn(|| {
+            build_op_test("_limbs64", None, sanitize);
+            build_op_test("_limbs32", Some("WE_LIMBS32"), sanitize);
+        });
+    });
     if sanitize {
         println!("cargo:rustc-cfg=sanitized");
         // The runtimes, by the names that GCC gives them, behind the libraries that need them.

@@ -11,6 +11,16 @@ pub struct Module {
     pub kernels: &'static [Kernel],
 }
 
+impl Module {
+    /// The name of its machine code compiled ahead for a compute capability: it names the source
+    /// (FNV-1a), so that old code is not taken for new.
+    pub fn prebuilt_name(&self, arch: u32) -> String {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        let hash = self.source.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        format!("{}-sm_{arch}-{hash:016x}.cubin", self.name)
+    }
+}
+
 /// A kernel. All take a `Launch` and a `Job`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u32)]

@@ -66,10 +66,16 @@ fn engine(threads: usize) -> Engine {
     Engine::new(Config { threads, ..Default::default() }).expect("an engine")
 }
 
-/// The `cuda` backend on a device that the CPU plays.
-fn fake_device() -> Engine {
-    let backend = Backend::CudaFake;
-    Engine::new(Config { backend, threads: 2, ..Default::default() }).expect("an engine")
+/// The `cuda` backend on a device that the CPU plays, and on a GPU where there is one.
+fn devices() -> Vec<Engine> {
+    let backends = match warpevm::backend::cuda::real::gpus() {
+        Ok(_) => vec![Backend::CudaFake, Backend::Cuda],
+        Err(_) => vec![Backend::CudaFake],
+    };
+    let engine = |backend| {
+        Engine::new(Config { backend, threads: 2, ..Default::default() }).expect("an engine")
+    };
+    backends.into_iter().map(engine).collect()
 }
 
 fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
@@ -82,9 +88,8 @@ fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
 fn simulate_checked(env: &Env, calls: &[Transaction], db: &Db) -> Vec<Outcome> {
     let expected = reference::simulate_sequential(env, calls, db).expect("revm runs");
     let mut last = Vec::new();
-    for (name, engine) in
-        [("device", fake_device()), ("1 thread", engine(1)), ("2 threads", engine(2))]
-    {
+    for engine in devices().into_iter().chain([engine(1), engine(2)]) {
+        let name = format!("{:?}, {} threads", engine.config().backend, engine.threads());
         let state = State::new(db).expect("a state");
         let batch = engine.simulate(env, calls, &state).expect("the engine runs");
         assert_eq!(differences(&expected, &batch.outcomes), [""; 0], "{name}");
@@ -117,7 +122,7 @@ fn execute_checked(env: &Env, txs: &[Transaction], db: &Db) -> Vec<warpevm::Repo
         }
         result.report
     };
-    run(fake_device());
+    devices().into_iter().for_each(|engine| drop(run(engine)));
     [1, 2, 4].map(|threads| run(engine(threads))).into()
 }
 

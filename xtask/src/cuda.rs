@@ -238,6 +238,19 @@ pub fn run(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
     );
 }
 
+/// Writes every module's machine code for `arch` into a folder, for machines without NVRTC.
+pub fn prebuild(toolchain: &Toolchain, folder: &Path, arch: u32) -> Result<()> {
+    let nvrtc = toolchain.nvrtc()?;
+    fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    for module in &MODULES {
+        let file = folder.join(module.prebuilt_name(arch));
+        let code = nvrtc.compile(module, Target::Cubin(arch))?;
+        fs::write(&file, code).with_context(|| format!("{}", file.display()))?;
+        println!("{}", file.display());
+    }
+    Ok(())
+}
+
 /// Compiles the modules whose machine code tests run on the CPU, and disassembles them. Gives the
 /// folder that they are in.
 pub fn machine_code(toolchain: &Toolchain) -> Result<PathBuf> {

@@ -8,7 +8,7 @@ mod test;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Parser};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[derive(Parser)]
@@ -29,6 +29,13 @@ enum Task {
         /// Write the files instead.
         #[arg(long)]
         bless: bool,
+        /// Only write the machine code for `--sm` into this folder, which `WARPEVM_KERNELS` can
+        /// name on a machine without NVRTC.
+        #[arg(long, value_name = "DIR")]
+        prebuild: Option<PathBuf>,
+        /// Compute capability, without the point.
+        #[arg(long, default_value_t = 90, requires = "prebuild")]
+        sm: u32,
     },
     /// Write the example block and batch; with --check, fail where one is stale.
     Example {
@@ -57,7 +64,11 @@ fn main() -> Result<ExitCode> {
         }
         Task::Sanitize => sanitize::run(root)?,
         Task::Generate { check } => generate::run(root, check)?,
-        Task::Cuda { bless } => {
+        Task::Cuda { prebuild: Some(folder), sm, .. } => {
+            let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;
+            cuda::prebuild(&toolchain, &folder, sm)?;
+        }
+        Task::Cuda { bless, .. } => {
             let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;
             cuda::run(root, &toolchain, bless)?;
             cuda::machine_code_tests(root, &toolchain, bless)?;

@@ -10,6 +10,9 @@ use warpevm_kernels::sources::{MODULES, Module};
 
 /// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
 pub const CACHE_VAR: &str = "WARPEVM_CACHE";
+/// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, for machines without
+/// NVRTC.
+pub const PREBUILT_VAR: &str = "WARPEVM_KERNELS";
 /// Raised when the same key would stand for something else.
 const FORMAT: u32 = 1;
 /// The first bytes of every cubin: an ELF file.
@@ -68,8 +71,19 @@ fn cached(
     Ok(compiled)
 }
 
+/// Every module compiled ahead, where the folder has all of them.
+fn prebuilt(dir: &Path, arch: u32) -> Option<Vec<Compiled>> {
+    let read = |module: &Module| fs::read(dir.join(module.prebuilt_name(arch))).ok();
+    MODULES.iter().map(|module| read(module).filter(|code| code.starts_with(MAGIC))).collect()
+}
+
 /// Every module for a compute capability, in the order of [`MODULES`].
 pub fn compile(arch: u32) -> Result<Vec<Compiled>, String> {
+    if let Some(dir) = std::env::var_os(PREBUILT_VAR) {
+        let dir = PathBuf::from(dir);
+        let lacks = || format!("{} lacks kernels of this build for sm_{arch}", dir.display());
+        return prebuilt(&dir, arch).ok_or_else(lacks);
+    }
     let nvrtc = Nvrtc::load().map_err(|error| error.to_string())?;
     let target = Target::Cubin(arch);
     let options = nvrtc.options(target);
@@ -123,6 +137,21 @@ mod tests {
         let file = Path::new("/dev/null/warpevm");
         assert_eq!(cached(Some(file), "a.cubin", || Ok(vec![1])), Ok(vec![1]));
         assert_eq!(cached(None, "a.cubin", || Err("no".to_owned())), Err("no".to_owned()));
+    }
+
+    #[test]
+    fn kernels_compiled_ahead_are_for_this_source_and_architecture() {
+        let dir = folder("prebuilt");
+        let code = [MAGIC, b" code"].concat();
+        for module in &MODULES {
+            assert_eq!(prebuilt(&dir, 90), None, "without {}", module.name);
+            write(&dir.join(module.prebuilt_name(90)), &code).expect("written");
+        }
+        assert_eq!(prebuilt(&dir, 90), Some(vec![code; MODULES.len()]));
+        assert_eq!(prebuilt(&dir, 80), None);
+        let other = Module { source: "other", ..MODULES[0] };
+        assert_ne!(other.prebuilt_name(90), MODULES[0].prebuilt_name(90));
+        fs::remove_dir_all(dir).expect("removed");
     }
 
     #[test]

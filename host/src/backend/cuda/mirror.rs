@@ -309,7 +309,7 @@ impl Mirror {
             (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
         }
         let mut pieces = Pieces::default();
-        self.update_codes(inner, io, session, wanted, &mut pieces)?;
+        self.update_codes(inner, session, wanted, &mut pieces)?;
         // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
         // that live in `inner`; everything is over before it is let go.
         unsafe { update_table(inner, io, table, changes.unwrap_or_default(), pieces) }
@@ -333,18 +333,15 @@ impl Mirror {
     fn update_codes<DB: DatabaseRef + Sync>(
         &self,
         inner: &mut Inner,
-        io: &Io<'_>,
         session: &Session<'_, DB>,
         wanted: &[(u32, Arc<Program>)],
         pieces: &mut Pieces,
     ) -> Result<(), DriverError> {
         let spec = session.spec();
         let bytes = u64::from(self.code_capacity) * size_of::<Code>() as u64;
+        // What nobody has written nobody reads: ids come from entries that are there.
         // SAFETY: the caller holds the write lock.
-        if unsafe { inner.codes.reserve(bytes)? } {
-            // SAFETY: as above; allocated with this length.
-            unsafe { io.driver.zero(io.stream, inner.codes.address(), bytes)? };
-        }
+        unsafe { inner.codes.reserve(bytes)? };
         let address = |id: u32| inner.codes.address() + u64::from(id) * size_of::<Code>() as u64;
         let known = inner.entries.len() as u32;
         for id in known..session.state.codes().count() {
