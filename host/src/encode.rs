@@ -313,7 +313,13 @@ impl Encoder {
         if tx.nonce == u64::MAX {
             return Err(Rejected::NonceMax);
         }
-        Ok(())
+        match tx.tx_type {
+            3 if tx.kind.is_create() => Err(Rejected::Blobs("a creation cannot carry blobs")),
+            4 if tx.kind.is_create() => {
+                Err(Rejected::Authorizations("a creation cannot carry any"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The type exists, its fees suffice, and its own lists are well-formed.
@@ -339,9 +345,6 @@ impl Encoder {
         }
         match tx.tx_type {
             3 => self.check_blobs(tx),
-            4 if tx.kind.is_create() => {
-                Err(Rejected::Authorizations("a creation cannot carry any"))
-            }
             4 if tx.authorization_list.is_empty() => {
                 Err(Rejected::Authorizations("the list is empty"))
             }
@@ -356,7 +359,6 @@ impl Encoder {
         }
         let version = |hash: &B256| hash[0] == BLOB_VERSION;
         match tx.blob_hashes.len() as u64 {
-            _ if tx.kind.is_create() => Err(Rejected::Blobs("a creation cannot carry blobs")),
             0 => Err(Rejected::Blobs("there is no blob")),
             _ if !tx.blob_hashes.iter().all(version) => {
                 Err(Rejected::Blobs("a blob's version is not 1"))

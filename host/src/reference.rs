@@ -108,9 +108,10 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
 pub struct Sequential<DB: DatabaseRef> {
     evm: Evm<DB>,
     spec: Spec,
-    /// What the block's gas limit leaves, where it is checked. revm itself looks at one
-    /// transaction.
-    gas_left: Option<u64>,
+    /// The block's gas limit, where it is checked. revm holds each transaction alone against it.
+    gas_limit: Option<u64>,
+    /// Of the transactions before.
+    gas_used: u64,
 }
 
 impl<'a, DB: DatabaseRef + Sync> Sequential<&'a State<DB>> {
@@ -125,8 +126,8 @@ impl<'a, DB: DatabaseRef + Sync> Sequential<&'a State<DB>> {
 impl<DB: DatabaseRef> Sequential<DB> {
     /// Starts on `db`, which stays as it is.
     pub fn new(env: &Env, db: DB) -> Sequential<DB> {
-        let gas_left = env.checks.block_gas_limit.then_some(env.block.gas_limit);
-        Sequential { evm: Evm::new(env, db), spec: env.spec, gas_left }
+        let gas_limit = env.checks.block_gas_limit.then_some(env.block.gas_limit);
+        Sequential { evm: Evm::new(env, db), spec: env.spec, gas_limit, gas_used: 0 }
     }
 
     /// Installs a function that tells whether an account has storage (EIP-7610).
@@ -157,21 +158,24 @@ impl<DB: DatabaseRef> Sequential<DB> {
         &mut self,
         tx: &Transaction,
     ) -> Result<(Outcome, EvmState), ReferenceError> {
-        if let Some(max) = self.gas_left.filter(|left| tx.gas_limit > *left) {
+        let rejected =
+            |reason| Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
+        let left = self.gas_limit.map(|limit| limit.saturating_sub(self.gas_used));
+        if let Some(max) = left.filter(|left| self.gas_used > 0 && tx.gas_limit > *left) {
             let why = "the gas that the block has left";
-            let result = Err(Rejected::GasLimit { limit: tx.gas_limit, max, why });
-            return Ok((Outcome { result, fallback: None }, EvmState::default()));
+            return rejected(Rejected::GasLimit { limit: tx.gas_limit, max, why });
         }
-        if let Some(reason) = wrong_creation(tx, self.spec) {
-            return Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
+        let ran = outcome_of(self.evm.transact(tx.clone()), self.spec)?;
+        match wrong_creation(tx, self.spec) {
+            Some(reason) if !ran.0.result.as_ref().is_err_and(seen_before) => rejected(reason),
+            _ => Ok(ran),
         }
-        outcome_of(self.evm.transact(tx.clone()), self.spec)
     }
 
     /// Takes what a transaction used from the gas that the block has left.
     pub fn spend(&mut self, outcome: &Outcome) {
         let used = outcome.result.as_ref().map_or(0, |executed| executed.gas_used);
-        self.gas_left = self.gas_left.map(|left| left.saturating_sub(used));
+        self.gas_used += used;
     }
 
     /// Keeps what a transaction touched.
@@ -427,6 +431,23 @@ fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
         4 if spec >= Spec::Prague => Some(Rejected::Authorizations("a creation cannot carry any")),
         _ => None,
     }
+}
+
+/// What revm sees before it looks at gas and at the sender.
+fn seen_before(reason: &Rejected) -> bool {
+    matches!(
+        reason,
+        Rejected::ChainId { .. }
+            | Rejected::Type(_)
+            | Rejected::GasLimit { .. }
+            | Rejected::BaseFee { .. }
+            | Rejected::PriorityFee { .. }
+            | Rejected::BlobFee { .. }
+            | Rejected::Blobs(_)
+            | Rejected::Authorizations(_)
+            | Rejected::InitCodeSize { .. }
+            | Rejected::NonceMax
+    )
 }
 
 fn end_of(reason: &HaltReason) -> End {

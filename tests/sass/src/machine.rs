@@ -16,6 +16,8 @@ const LOCAL_BYTES: usize = 256 << 10;
 const BANK0_BYTES: usize = 4096;
 /// Where arguments begin in bank 0 (sm_90).
 const ARGUMENTS_OFF: usize = 0x210;
+/// Where bank 0 has the generic address of the arguments.
+const ARGUMENTS_ADDRESS_OFF: usize = 0x198;
 /// Where bank 0 has the threads of a block, the address of local memory, and its size.
 const BLOCK_THREADS_OFF: usize = 0;
 const LOCAL_ADDRESS_OFF: usize = 0x20;
@@ -109,6 +111,8 @@ impl<'k> Launch<'k> {
         put(&mut self.bank0, LOCAL_ADDRESS_OFF, &local.to_le_bytes());
         put(&mut self.bank0, LOCAL_SIZE_OFF, &(LOCAL_BYTES as u32).to_le_bytes());
         put(&mut self.bank0, ARGUMENTS_OFF, arguments);
+        let arguments = self.bank0[ARGUMENTS_OFF..].as_ptr() as u64;
+        put(&mut self.bank0, ARGUMENTS_ADDRESS_OFF, &arguments.to_le_bytes());
         self.thread(block, thread, memory)
     }
 
@@ -141,8 +145,14 @@ impl<'k> Launch<'k> {
         };
         let local = self.local.as_mut_ptr() as u64;
         let mut memory = memory.clone();
-        // SAFETY: the lane's own memory lives as long as the launch, which no one else uses.
-        unsafe { memory.add_range(local, LOCAL_BYTES as u64) };
+        let arguments = self.bank0[ARGUMENTS_OFF..].as_ptr() as u64;
+        let arguments_len = (BANK0_BYTES - ARGUMENTS_OFF) as u64;
+        // SAFETY: the lane's own memory and its arguments live as long as the launch, which no one
+        // else uses; nobody writes into arguments, whose type is const.
+        unsafe {
+            memory.add_range(local, LOCAL_BYTES as u64);
+            memory.add_range(arguments, arguments_len);
+        }
         let mut left = self.limit;
         loop {
             let at = (lane.pc / 16) as usize;

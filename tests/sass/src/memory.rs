@@ -19,7 +19,8 @@ impl Memory {
     /// # Safety
     /// The kernel may only touch what is there and what no one else uses.
     pub unsafe fn everything() -> Memory {
-        Memory { ranges: vec![(0, u64::MAX)] }
+        // No system has memory at the first addresses.
+        Memory { ranges: vec![(1 << 16, u64::MAX)] }
     }
 
     /// Adds what a slice covers.
