@@ -255,7 +255,12 @@ fn batch(rng: &mut Rng, world: &World) -> Case {
         .map(|_| {
             let caller = rng.pick(users()).address;
             let nonce = world.nonce(caller);
-            tx::transaction(rng, world, caller, nonce)
+            let mut tx = tx::transaction(rng, world, caller, nonce);
+            // Most programs do not end before their gas does.
+            if !env.checks.block_gas_limit && tx.kind.to() != world.recursive.as_ref() {
+                tx.gas_limit = tx.gas_limit.min(GAS_LIMIT_MAX);
+            }
+            tx
         })
         .collect();
     let mut case = case(rng, &env, world, Vec::new(), false);
@@ -267,6 +272,9 @@ fn batch(rng: &mut Rng, world: &World) -> Case {
     case.txs = txs;
     case
 }
+
+/// More than a program with loops may get, where nothing limits gas.
+const GAS_LIMIT_MAX: u64 = 30_000_000;
 
 /// A gas limit around what a transaction needed, or somewhere below.
 fn gas_near(rng: &mut Rng, outcome: &Outcome) -> Option<u64> {
