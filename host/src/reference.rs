@@ -166,10 +166,33 @@ impl<DB: DatabaseRef> Sequential<DB> {
             return rejected(Rejected::GasLimit { limit: tx.gas_limit, max, why });
         }
         let ran = outcome_of(self.evm.transact(tx.clone()), self.spec)?;
+        if self.sender_is_used_up(tx, &ran.0)? {
+            return rejected(Rejected::NonceMax);
+        }
         match wrong_creation(tx, self.spec) {
             Some(reason) if !ran.0.result.as_ref().is_err_and(seen_before) => rejected(reason),
             _ => Ok(ran),
         }
+    }
+
+    /// Whether the sender's nonce is the last one, so that no transaction of its is valid
+    /// (EIP-2681), and revm has seen nothing before: without its nonce check it does not look.
+    fn sender_is_used_up(
+        &self,
+        tx: &Transaction,
+        outcome: &Outcome,
+    ) -> Result<bool, ReferenceError> {
+        if !self.evm.checks_no_nonce() {
+            return Ok(false);
+        }
+        let later = match &outcome.result {
+            Ok(_) => true,
+            Err(reason) => {
+                matches!(reason, Rejected::Balance { .. } | Rejected::CostOverflow)
+            }
+        };
+        let sender = self.state().basic_ref(tx.caller).map_err(database)?;
+        Ok(later && sender.is_some_and(|sender| sender.nonce == u64::MAX))
     }
 
     /// Takes what a transaction used from the gas that the block has left.

@@ -44,6 +44,10 @@ impl<DB: DatabaseRef> Evm<DB> {
         &self.inner.ctx.journaled_state.database
     }
 
+    pub(super) fn checks_no_nonce(&self) -> bool {
+        self.inner.ctx.cfg.disable_nonce_check
+    }
+
     pub(super) fn db_mut(&mut self) -> &mut CacheDB<DB> {
         &mut self.inner.ctx.journaled_state.database
     }
