@@ -138,3 +138,44 @@ fn a_cost_beyond_256_bits_is_not_the_first_reason() {
         agrees(&case(spec, &[0x00], txs, false));
     }
 }
+
+/// The base fee comes before the block's gas limit, and both before what a creation cannot carry.
+#[test]
+fn reasons_that_need_no_state_have_one_order() {
+    let much = Transaction { gas_limit: 1 << 30, ..call(0, CONTRACT) };
+    let cheap = Transaction { gas_price: 0, ..much.clone() };
+    let blobs = Transaction {
+        tx_type: 3,
+        kind: TxKind::Create,
+        blob_hashes: vec![B256::repeat_byte(1)],
+        max_fee_per_blob_gas: 1000,
+        gas_priority_fee: Some(1),
+        ..call(0, CONTRACT)
+    };
+    let wrong = [
+        Transaction { chain_id: Some(2), ..blobs.clone() },
+        Transaction { gas_price: 1, ..blobs.clone() },
+        Transaction { gas_limit: 1 << 30, ..blobs.clone() },
+        Transaction { gas_limit: 1, ..blobs.clone() },
+        Transaction { nonce: 1, ..blobs.clone() },
+        Transaction { nonce: u64::MAX, ..blobs.clone() },
+    ];
+    let txs = [vec![much, cheap, blobs], wrong.to_vec()].concat();
+    let mut case = case(Spec::Prague, &[0x00], txs, false);
+    case.env.block.basefee = 7;
+    case.env.block.gas_limit = 1 << 29;
+    agrees(&case);
+}
+
+/// A sender whose nonce is the last one has no valid transaction, whether nonces are checked or not.
+#[test]
+fn the_last_nonce() {
+    let dear = Transaction { value: U256::MAX, ..call(0, CONTRACT) };
+    let create = Transaction { kind: TxKind::Create, ..call(0, CONTRACT) };
+    let mut case = case(Spec::Osaka, &[0x00], vec![call(0, CONTRACT), dear, create], false);
+    case.accounts[0].nonce = u64::MAX;
+    for checked in [false, true] {
+        case.env.checks.nonce = checked;
+        agrees(&case);
+    }
+}
