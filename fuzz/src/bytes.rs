@@ -73,13 +73,13 @@ pub fn decode_input(input: &[u8]) {
 fn decode_code(code: &[u8], spec: Spec) {
     let cfg = Cfg::new(code, table_of(spec));
     let mut at = 0;
-    for pc in 0..code.len() {
+    for (pc, byte) in code.iter().enumerate() {
         let inst = pc == at;
         if inst {
-            let push = (op::PUSH1..=op::PUSH32).contains(&code[pc]);
-            at += 1 + if push { usize::from(code[pc] - op::PUSH1) + 1 } else { 0 };
+            let push = (op::PUSH1..=op::PUSH32).contains(byte);
+            at += 1 + if push { usize::from(byte - op::PUSH1) + 1 } else { 0 };
         }
-        let valid = inst && code[pc] == op::JUMPDEST;
+        let valid = inst && *byte == op::JUMPDEST;
         assert_eq!(cfg.jumpdest(pc as u64).is_some(), valid, "{spec}: pc {pc}");
     }
     assert_eq!(cfg.jumpdest(code.len() as u64), None);

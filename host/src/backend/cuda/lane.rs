@@ -203,6 +203,19 @@ struct Wants {
     runnable: Vec<u32>,
 }
 
+/// What a lane runs at once.
+#[derive(Clone, Copy)]
+pub struct Chunk<'c> {
+    /// Of all memory classes.
+    pub layouts: &'c [Layout; CLASS_COUNT],
+    /// The transactions.
+    pub txs: &'c [&'c Transaction],
+    /// The class that they start in.
+    pub class: usize,
+    /// Most instances in one launch.
+    pub most: usize,
+}
+
 impl Drop for Lane {
     fn drop(&mut self) {
         let _ = self.driver.synchronize(self.stream);
@@ -257,15 +270,13 @@ impl Lane {
         &mut self,
         mirror: &Mirror,
         session: &Session<'_, DB>,
-        layouts: &[Layout; CLASS_COUNT],
-        txs: &[&Transaction],
-        start_class: usize,
-        most: usize,
+        chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ChunkError> {
+        let Chunk { layouts, txs, class, most } = *chunk;
         let members = self.encode(session, txs, sink)?;
         let mut waiting: [Vec<u32>; CLASS_COUNT] = Default::default();
-        waiting[start_class.min(DEVICE_CLASS_MAX)] = members;
+        waiting[class.min(DEVICE_CLASS_MAX)] = members;
         for class in 0..CLASS_COUNT {
             let mut members = std::mem::take(&mut waiting[class]);
             let layout = &layouts[class];

@@ -29,7 +29,7 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use self::driver::{AnyDriver, DriverError};
-use self::lane::{ChunkError, Lane, Sink};
+use self::lane::{Chunk, ChunkError, Lane, Sink};
 use self::mirror::Mirror;
 use crate::error::Error;
 use crate::layout::CLASS_COUNT;
@@ -173,8 +173,8 @@ impl Device {
                 let part: Vec<&Transaction> =
                     work.indices.iter().map(|index| txs[*index as usize]).collect();
                 let mut sink = ChunkSink::new(part.len(), decode);
-                let (class, most) = (class, work.most);
-                let ran = lane.run(&mirror, session, layouts, &part, class, most, &mut sink);
+                let chunk = Chunk { layouts, txs: &part, class, most: work.most };
+                let ran = lane.run(&mirror, session, &chunk, &mut sink);
                 let rest = sink.land(&work, &mut lock(&landed));
                 match ran {
                     Ok(()) if rest.is_empty() => {}
