@@ -2,7 +2,8 @@
 # Everything that needs a GPU, in one run: tests, official cases, blocks, benchmarks, and a memory
 # check. Needs no cargo there.
 #
-#   benches/gpu.sh pack DIR [SM]   here: builds what the run needs into DIR (SM: 90 if not given)
+#   benches/gpu.sh pack DIR [SM]   here: builds what the run needs into DIR (SM: only kernels for
+#                                  this compute capability, such as 90)
 #   DIR/gpu.sh run [FIXTURES]      there: writes DIR/runs/<date>-<gpu>/; FIXTURES is the folder of
 #                                  docs/TESTING.md, without which cases and blocks are left out
 #
@@ -10,7 +11,7 @@
 set -euo pipefail
 
 pack() {
-    local out=$1 sm=${2:-90}
+    local out=$1 sm=${2:-}
     cd "$(dirname "$0")/.."
     mkdir -p "$out"
     cargo build --release --package warpevm
@@ -20,7 +21,7 @@ pack() {
         grep -o '"executable":"[^"]*/engine-[^"]*"' | cut -d'"' -f4 |
         while read -r test; do cp "$test" "$out/engine-tests"; done
     test -x "$out/engine-tests"
-    cargo xtask cuda --prebuild "$out/kernels" --sm "$sm"
+    cargo xtask cuda --prebuild "$out/kernels" ${sm:+--sm "$sm"}
     cp -r host/examples "$out/examples"
     cp benches/gpu.sh "$out/gpu.sh"
     git rev-parse HEAD >"$out/commit"
@@ -40,14 +41,18 @@ part() {
 
 run() {
     cd "$(dirname "$0")"
-    local fixtures=${1:-} gpu
+    # cuda-fake tries the script itself, on a machine without a GPU; with a few calls.
+    local fixtures=${1:-} backend=${WARPEVM_BACKEND:-cuda} gpu sizes="65536 262144 1048576"
     [ -d kernels ] && export WARPEVM_KERNELS=$PWD/kernels
-    if ! ./warpevm devices --json | grep -q '"backend":"cuda"'; then
+    if [ "$backend" = cuda-fake ]; then
+        sizes=1024
+    elif ! ./warpevm devices --json | grep -q '"backend":"cuda"'; then
         ./warpevm devices
         echo "no GPU: nothing was run" >&2
         exit 1
     fi
-    gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr ' /' '--')
+    gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>&1 | head -n 1 | tr ' /' '--') || true
+    [ "$backend" = cuda ] || gpu=fake
     runs=$PWD/runs/$(date +%F)-${gpu:-gpu}
     mkdir -p "$runs"
     cp commit "$runs/commit"
@@ -55,26 +60,33 @@ run() {
     printf 'part\texit code\tseconds\tcommand\n' >"$runs/parts.tsv"
     part devices ./warpevm devices
     part engine-tests ./engine-tests
-    part example-batch ./warpevm simulate examples/erc20-batch.json --backend cuda \
+    part example-batch ./warpevm simulate examples/erc20-batch.json --backend "$backend" \
         --validate full --min-residency 0.99
-    part example-block ./warpevm run examples/token-block --backend cuda --validate full
+    part example-block ./warpevm run examples/token-block --backend "$backend" --validate full
     if [ -n "$fixtures" ]; then
         # The first letters take a few cases of every folder.
         for suite in dev generated-dev legacy-dev; do
             part "statetest-$suite" ./warpevm statetest "$fixtures/conformance/$suite.tar.zst" \
-                --backend cuda --filter "${WARPEVM_SAMPLE:-^[^/]*(/[^/]*)*/[a-d][^/]*$}"
+                --backend "$backend" --filter "${WARPEVM_SAMPLE:-^[^/]*(/[^/]*)*/[a-d][^/]*$}"
         done
+        part blocktest-blocks-dev ./warpevm blocktest "$fixtures/conformance/blocks-dev.tar.zst" \
+            --backend "$backend" --filter "${WARPEVM_SAMPLE:-^[^/]*(/[^/]*)*/[a-d][^/]*$}"
         part mainnet ./warpevm run "$fixtures/mainnet/mainnet-dev.tar.zst" --block all \
-            --backend cuda --validate full
+            --backend "$backend" --validate full
     fi
-    for calls in 65536 262144 1048576; do
-        part "bench-erc20-$calls" ./warpevm bench erc20 --calls "$calls" --backend cuda \
+    for calls in $sizes; do
+        part "bench-erc20-$calls" ./warpevm bench erc20 --calls "$calls" --backend "$backend" \
             --rounds 5 --validate sample --json
+    done
+    # What grouping is worth.
+    for grouping in none start rounds; do
+        part "bench-grouping-$grouping" ./warpevm bench erc20 --calls "${sizes##* }" --backend "$backend" \
+            --grouping "$grouping" --rounds 5 --validate off --json
     done
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck; do
             part "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 \
-                ./warpevm simulate examples/erc20-batch.json --backend cuda
+                ./warpevm simulate examples/erc20-batch.json --backend "$backend"
         done
     else
         echo "compute-sanitizer is not installed: left out" | tee "$runs/sanitizer.txt"
@@ -84,7 +96,7 @@ run() {
 }
 
 case ${1:-} in
-    pack) pack "${2:?a folder}" "${3:-90}" ;;
+    pack) pack "${2:?a folder}" "${3:-}" ;;
     run) run "${2:-}" ;;
     *) sed -n '2,11p' "$0" && exit 2 ;;
 esac

@@ -57,7 +57,7 @@ const BATCH: &str = r#"{"spec":"prague","chainId":"0x1","env":{"number":"0x10","
 "state":{"0x00a407a93fea91c667bbaa4379c3b06daa2b20c9":{"balance":"0xde0b6b3a7640000","nonce":"0x1",
 "code":"0x6001600055","storage":{"0x1":"0x2"}}},
 "calls":[{"from":"0x00a407a93fea91c667bbaa4379c3b06daa2b20c9",
-"to":"0x00ab880cca980e4c21c79ef8dc1fcb12a13f6225","gas":"0x186a0","value":"0x1","data":"0x1234"}]}"#;
+"to":"0x00ab880cca980e4c21c79ef8dc1fcb12a13f6225","gas":"0x186a0","value":"0x1","data":"0x12"}]}"#;
 
 /// Decodes code, or (first byte 0) a batch file.
 pub fn decode_input(input: &[u8]) {

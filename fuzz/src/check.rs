@@ -23,7 +23,8 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 1,
         step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-        gpu: 0,
+        gpu: None,
+        grouping: warpevm::Grouping::Start,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -31,7 +32,8 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 0,
         step_budget: 2,
-        gpu: 0,
+        gpu: None,
+        grouping: warpevm::Grouping::Start,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -39,7 +41,8 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 1,
         execute_class: 0,
         step_budget: 7,
-        gpu: 0,
+        gpu: None,
+        grouping: warpevm::Grouping::Start,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -47,7 +50,8 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 0,
         execute_class: 1,
         step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-        gpu: 0,
+        gpu: None,
+        grouping: warpevm::Grouping::Start,
     },
     Config {
         backend: warpevm::Backend::Cpu,
@@ -55,7 +59,8 @@ const CONFIGS: [Config; 5] = [
         simulate_class: 2,
         execute_class: 0,
         step_budget: 3,
-        gpu: 0,
+        gpu: None,
+        grouping: warpevm::Grouping::Start,
     },
 ];
 

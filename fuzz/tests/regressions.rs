@@ -167,7 +167,7 @@ fn reasons_that_need_no_state_have_one_order() {
     agrees(&case);
 }
 
-/// A sender whose nonce is the last one has no valid transaction, whether nonces are checked or not.
+/// A sender whose nonce is the last one has no valid transaction, checked nonces or not.
 #[test]
 fn the_last_nonce() {
     let dear = Transaction { value: U256::MAX, ..call(0, CONTRACT) };

@@ -155,6 +155,19 @@ pub enum Rejected {
     Type(u8),
 }
 
+/// Which instances become neighbours on a GPU, whose threads execute one instruction together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grouping {
+    /// As the transactions come.
+    None,
+    /// Calls of one contract with one selector.
+    #[default]
+    Start,
+    /// Besides, after each launch: those that stopped at one op.
+    Rounds,
+}
+
 /// A backend: a device, or revm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

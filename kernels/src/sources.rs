@@ -1,5 +1,7 @@
 //! The device code as NVRTC gets it: a few modules, each one text.
 
+use crate::nvrtc::Target;
+
 /// A module of device code.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
@@ -12,14 +14,20 @@ pub struct Module {
 }
 
 impl Module {
-    /// The name of its machine code compiled ahead for a compute capability: it names the source
-    /// (FNV-1a), so that old code is not taken for new.
-    pub fn prebuilt_name(&self, arch: u32) -> String {
+    /// The name of its code compiled ahead: it names the source (FNV-1a), so that old code is not
+    /// taken for new.
+    pub fn prebuilt_name(&self, target: Target) -> String {
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         let hash = self.source.bytes().fold(0xcbf2_9ce4_8422_2325, step);
-        format!("{}-sm_{arch}-{hash:016x}.cubin", self.name)
+        match target {
+            Target::Cubin(arch) => format!("{}-sm_{arch}-{hash:016x}.cubin", self.name),
+            Target::Ptx(arch) => format!("{}-compute_{arch}-{hash:016x}.ptx", self.name),
+        }
     }
 }
+
+/// The compute capability of PTX compiled ahead: any later GPU takes it.
+pub const PTX_ARCH: u32 = 75;
 
 /// A kernel. All take a `Launch` and a `Job`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

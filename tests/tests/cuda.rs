@@ -10,11 +10,12 @@ use revm::context::{BlockEnv, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
-use warpevm::backend::cuda::driver::DriverError;
+use warpevm::backend::cuda::driver::{AnyDriver, DriverError};
 use warpevm::backend::cuda::fake::{Call, FakeDriver, Fault};
 use warpevm::validate::compare;
 use warpevm::{
-    Checks, Config, Engine, Env, Fallback, Outcome, Report, Spec, State, Transaction, reference,
+    Checks, Config, Engine, Env, Fallback, Grouping, Outcome, Report, Spec, State, Transaction,
+    reference,
 };
 use warpevm_kernels::sources::Kernel;
 
@@ -74,16 +75,26 @@ fn differences(expected: &[Outcome], got: &[Outcome]) -> Vec<String> {
     pairs.flat_map(|(i, (e, g))| compare(i, e, g)).map(|m| m.to_string()).collect()
 }
 
+fn fake(bytes: u64, faults: Vec<Fault>) -> Arc<FakeDriver> {
+    Arc::new(FakeDriver::new(bytes, faults).expect("a device"))
+}
+
 /// Simulates twice on one engine with these faults; every result must be right both times.
 fn simulate(count: u32, bytes: u64, faults: Vec<Fault>) -> (Arc<FakeDriver>, [Report; 2]) {
+    let driver = fake(bytes, faults);
+    let reports = simulate_on(count, vec![driver.clone()], Grouping::Start);
+    (driver, reports)
+}
+
+fn simulate_on(count: u32, gpus: Vec<Arc<FakeDriver>>, grouping: Grouping) -> [Report; 2] {
     let (db, calls) = workload(count);
     let env = env();
     let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
-    let driver = Arc::new(FakeDriver::new(bytes, faults).expect("a device"));
-    let config = Config { threads: 2, ..Default::default() };
-    let engine = Engine::on_driver(config, driver.clone()).expect("an engine");
+    let config = Config { threads: 2, grouping, ..Default::default() };
+    let drivers = gpus.into_iter().map(|gpu| gpu as AnyDriver).collect();
+    let engine = Engine::on_drivers(config, drivers).expect("an engine");
     let state = State::new(&db).expect("a state");
-    let reports = [(); 2].map(|()| {
+    [(); 2].map(|()| {
         let batch = engine.simulate(&env, &calls, &state).expect("the engine runs");
         assert_eq!(differences(&expected, &batch.outcomes), [""; 0]);
         let gas: u64 = expected.iter().flat_map(|o| &o.result).map(|e| e.gas_used).sum();
@@ -91,8 +102,7 @@ fn simulate(count: u32, bytes: u64, faults: Vec<Fault>) -> (Arc<FakeDriver>, [Re
         let elsewhere = batch.outcomes.iter().filter(|o| o.fallback.is_some()).count() as u64;
         assert_eq!(batch.report.fallbacks.values().sum::<u64>(), elsewhere);
         batch.report
-    });
-    (driver, reports)
+    })
 }
 
 fn fault(call: Call, after: u64, error: DriverError) -> Fault {
@@ -166,6 +176,36 @@ fn a_lost_device_leaves_everything_to_the_cpu() {
 }
 
 #[test]
+fn two_gpus_share_a_batch() {
+    for grouping in [Grouping::None, Grouping::Start, Grouping::Rounds] {
+        let gpus = [fake(PLENTY_BYTES, Vec::new()), fake(PLENTY_BYTES, Vec::new())];
+        let reports = simulate_on(600, gpus.to_vec(), grouping);
+        for report in reports {
+            assert_eq!(report.resident_transactions, 600, "{grouping:?}");
+        }
+        for gpu in gpus {
+            assert!(gpu.launches(Kernel::Run) > 0);
+        }
+    }
+}
+
+#[test]
+fn what_a_lost_gpu_leaves_another_runs() {
+    for (call, after) in [(Call::Copy, 0), (Call::Synchronize, 3), (Call::Launch(Kernel::Run), 1)] {
+        let lost = DriverError::Lost("made to".to_owned());
+        let gpus =
+            vec![fake(PLENTY_BYTES, vec![fault(call, after, lost)]), fake(PLENTY_BYTES, vec![])];
+        for report in simulate_on(400, gpus, Grouping::Start) {
+            assert_eq!(report.resident_transactions, 400, "{call:?} after {after}");
+        }
+    }
+    let lost = || vec![fault(Call::Copy, 3, DriverError::Lost("made to".to_owned()))];
+    let gpus = vec![fake(PLENTY_BYTES, lost()), fake(PLENTY_BYTES, lost())];
+    let [_, report] = simulate_on(400, gpus, Grouping::Start);
+    assert_eq!(report.fallbacks.get(&Fallback::DeviceLost).copied(), Some(400));
+}
+
+#[test]
 fn little_device_memory_means_small_launches() {
     // The code array alone takes 100 MB; what is left holds some tiles.
     let (driver, reports) = simulate(1000, 130 << 20, Vec::new());
@@ -214,7 +254,7 @@ fn a_block_is_right_whatever_fails() {
         vec![fault(Call::Copy, 0, lost())],
     ] {
         let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, faults.clone()).expect("a device"));
-        let engine = Engine::on_driver(Config::default(), driver).expect("an engine");
+        let engine = Engine::on_drivers(Config::default(), vec![driver]).expect("an engine");
         let mut state = State::new(&db).expect("a state");
         let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
         assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{faults:?}");
@@ -228,7 +268,7 @@ fn a_block_is_right_whatever_fails() {
 #[test]
 fn two_states_take_turns_on_one_device() {
     let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, Vec::new()).expect("a device"));
-    let engine = Engine::on_driver(Config::default(), driver).expect("an engine");
+    let engine = Engine::on_drivers(Config::default(), vec![driver]).expect("an engine");
     let env = env();
     let (db, txs) = workload(64);
     let states = [State::new(&db).expect("a state"), State::new(&db).expect("a state")];

@@ -69,7 +69,7 @@ fn machine_code_gives_what_revm_gives() {
         panic!("the example is a batch");
     };
     let config = Config { threads: 2, ..Default::default() };
-    let engine = Engine::on_driver(config, device(machine.clone())).expect("an engine");
+    let engine = Engine::on_drivers(config, vec![device(machine.clone())]).expect("an engine");
     let state = State::new(&batch.state).expect("a state");
     let (env, calls) = (&batch.env, &batch.calls);
     let expected = reference::simulate_sequential(env, calls, &batch.state).expect("revm runs");

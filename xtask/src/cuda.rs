@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use warpevm_kernels::nvrtc::{self, Nvrtc, Target};
-use warpevm_kernels::sources::{MODULES, Module, OP_TEST};
+use warpevm_kernels::sources::{MODULES, Module, OP_TEST, PTX_ARCH};
 
 /// The compilers; the numbers in the resource file are theirs.
 const WHEELS: [&str; 5] = [
@@ -238,15 +238,21 @@ pub fn run(root: &Path, toolchain: &Toolchain, bless: bool) -> Result<()> {
     );
 }
 
-/// Writes every module's machine code for `arch` into a folder, for machines without NVRTC.
-pub fn prebuild(toolchain: &Toolchain, folder: &Path, arch: u32) -> Result<()> {
+/// Writes every module's machine code for these architectures, and PTX for those to come, into a
+/// folder, for machines without NVRTC.
+pub fn prebuild(toolchain: &Toolchain, folder: &Path, only: Option<u32>) -> Result<()> {
     let nvrtc = toolchain.nvrtc()?;
     fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-    for module in &MODULES {
-        let file = folder.join(module.prebuilt_name(arch));
-        let code = nvrtc.compile(module, Target::Cubin(arch))?;
-        fs::write(&file, code).with_context(|| format!("{}", file.display()))?;
-        println!("{}", file.display());
+    let machine = ARCHITECTURES.into_iter().filter(|arch| only.is_none_or(|only| only == *arch));
+    let targets: Vec<Target> = machine.map(Target::Cubin).chain([Target::Ptx(PTX_ARCH)]).collect();
+    ensure!(targets.len() > 1, "--sm is none of {ARCHITECTURES:?}");
+    for target in targets {
+        for module in &MODULES {
+            let file = folder.join(module.prebuilt_name(target));
+            let code = nvrtc.compile(module, target)?;
+            fs::write(&file, code).with_context(|| format!("{}", file.display()))?;
+            println!("{}", file.display());
+        }
     }
     Ok(())
 }

@@ -29,13 +29,13 @@ enum Task {
         /// Write the files instead.
         #[arg(long)]
         bless: bool,
-        /// Only write the machine code for `--sm` into this folder, which `WARPEVM_KERNELS` can
-        /// name on a machine without NVRTC.
+        /// Only write the machine code into this folder: as `kernels` beside the program it serves
+        /// machines without NVRTC.
         #[arg(long, value_name = "DIR")]
         prebuild: Option<PathBuf>,
-        /// Compute capability, without the point.
-        #[arg(long, default_value_t = 90, requires = "prebuild")]
-        sm: u32,
+        /// Only for this compute capability, without the point.
+        #[arg(long, requires = "prebuild")]
+        sm: Option<u32>,
     },
     /// Write the example block and batch; with --check, fail where one is stale.
     Example {

@@ -6,10 +6,10 @@ use super::runner::Runner;
 use anyhow::ensure;
 use serde::Serialize;
 use std::time::Instant;
-use warpevm::State;
 use warpevm::input::MemoryState;
 use warpevm::reference;
 use warpevm::types::{Backend, Env, Transaction};
+use warpevm::{Config, State};
 
 /// Rounds where the command line does not say.
 pub(crate) const ROUNDS_DEFAULT: u32 = 5;
@@ -41,7 +41,7 @@ pub(crate) fn side_by_side(
     state: &MemoryState,
     rounds: u32,
 ) -> anyhow::Result<Comparison> {
-    let runner = Runner::with_threads(args.backend.into(), 1)?;
+    let runner = Runner::with(Config { threads: 1, ..args.config() })?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
     let warm = State::new(state)?;
     let mut gas_used = 0;

@@ -17,8 +17,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use warpevm::Config;
 use warpevm::input::Selection;
-use warpevm::types::Backend;
+use warpevm::types::{Backend, Grouping};
 use warpevm::validate::Validate;
 
 /// Executes Ethereum transactions, and compares every result with revm.
@@ -92,6 +93,35 @@ pub(crate) struct EngineArgs {
     /// Threads; 0 takes one for each core.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
+    /// The GPU of the cuda backend, by its number; else all of them share a batch.
+    #[arg(long, value_name = "N")]
+    pub gpu: Option<i32>,
+    /// Which transactions become neighbours on a GPU.
+    #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
+    pub grouping: GroupingArg,
+}
+
+impl EngineArgs {
+    /// What the engine is told.
+    pub(crate) fn config(&self) -> Config {
+        let grouping = match self.grouping {
+            GroupingArg::None => Grouping::None,
+            GroupingArg::Start => Grouping::Start,
+            GroupingArg::Rounds => Grouping::Rounds,
+        };
+        let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
+        Config { backend, threads, gpu, grouping, ..Config::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum GroupingArg {
+    /// As they come.
+    None,
+    /// Calls of one contract with one selector.
+    Start,
+    /// Besides, after each launch: those that stopped at one op.
+    Rounds,
 }
 
 #[derive(Debug, Subcommand)]

@@ -46,13 +46,11 @@ impl Runner {
                 .build_global()
                 .context("cannot start the threads")?;
         }
-        Runner::with_threads(args.backend.into(), args.threads)
+        Runner::with(args.config())
     }
 
-    /// A backend on so many threads, 0 for one for each core.
-    pub(crate) fn with_threads(backend: Backend, threads: usize) -> anyhow::Result<Runner> {
-        let engine = Engine::new(Config { backend, threads, ..Config::default() })?;
-        Ok(Runner { backend, engine })
+    pub(crate) fn with(config: Config) -> anyhow::Result<Runner> {
+        Ok(Runner { backend: config.backend, engine: Engine::new(config)? })
     }
 
     /// Executes a block, system calls and withdrawals included. A transaction that is not valid

@@ -22,7 +22,7 @@ use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
-use crate::types::{Backend, Env, Outcome, Report};
+use crate::types::{Backend, Env, Grouping, Outcome, Report};
 
 pub use execute::BlockResult;
 
@@ -40,8 +40,10 @@ pub struct Config {
     pub execute_class: usize,
     /// Basic blocks that an instance enters before it suspends.
     pub step_budget: u64,
-    /// Which GPU the `cuda` backend takes.
-    pub gpu: i32,
+    /// Which GPU the `cuda` backend takes; `None`: all of them, which share a batch.
+    pub gpu: Option<i32>,
+    /// How the `cuda` backend groups transactions.
+    pub grouping: Grouping,
 }
 
 impl Default for Config {
@@ -52,7 +54,8 @@ impl Default for Config {
             simulate_class: 0,
             execute_class: 1,
             step_budget: STEP_BUDGET_COUNT,
-            gpu: 0,
+            gpu: None,
+            grouping: Grouping::Start,
         }
     }
 }
@@ -88,22 +91,23 @@ impl Engine {
     pub fn new(config: Config) -> Result<Engine, Error> {
         let device = match config.backend {
             Backend::Cuda => {
-                let driver = CudaDriver::open(config.gpu).map_err(Error::NoDevice)?;
-                Some(Device::new(Arc::new(driver))?)
+                let drivers = CudaDriver::open(config.gpu).map_err(Error::NoDevice)?;
+                let shared = |driver| Arc::new(driver) as AnyDriver;
+                Some(Device::new(drivers.into_iter().map(shared).collect(), config.grouping)?)
             }
             Backend::CudaFake => {
                 let driver = FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?;
-                Some(Device::new(Arc::new(driver))?)
+                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
             }
             Backend::Cpu | Backend::Revm => None,
         };
         Ok(Self::with(config, device))
     }
 
-    /// An engine of the `cuda` backend on a given device, such as a fake one.
-    pub fn on_driver(config: Config, driver: AnyDriver) -> Result<Engine, Error> {
+    /// An engine of the `cuda` backend on given devices, such as fake ones.
+    pub fn on_drivers(config: Config, drivers: Vec<AnyDriver>) -> Result<Engine, Error> {
         let config = Config { backend: Backend::Cuda, ..config };
-        Ok(Self::with(config, Some(Device::new(driver)?)))
+        Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
     }
 
     fn with(config: Config, device: Option<Device>) -> Engine {

@@ -1,4 +1,4 @@
-//! The kernels' machine code: from the cache on disk, or from NVRTC.
+//! The kernels' machine code: from the cache on disk, from NVRTC, or compiled ahead.
 
 use std::fs;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::keccak256;
 use warpevm_kernels::nvrtc::{Nvrtc, Target};
-use warpevm_kernels::sources::{MODULES, Module};
+use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH};
 
 /// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
 pub const CACHE_VAR: &str = "WARPEVM_CACHE";
-/// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, for machines without
-/// NVRTC.
+/// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead of
+/// NVRTC's. Where there is no NVRTC, the folder `kernels` beside the program is looked for.
 pub const PREBUILT_VAR: &str = "WARPEVM_KERNELS";
 /// Raised when the same key would stand for something else.
 const FORMAT: u32 = 1;
@@ -71,20 +71,30 @@ fn cached(
     Ok(compiled)
 }
 
-/// Every module compiled ahead, where the folder has all of them.
+/// Every module compiled ahead, where the folder has all of them: machine code, else PTX, which
+/// ends with a zero as the driver wants it.
 fn prebuilt(dir: &Path, arch: u32) -> Option<Vec<Compiled>> {
-    let read = |module: &Module| fs::read(dir.join(module.prebuilt_name(arch))).ok();
-    MODULES.iter().map(|module| read(module).filter(|code| code.starts_with(MAGIC))).collect()
+    let read = |module: &Module, target| fs::read(dir.join(module.prebuilt_name(target))).ok();
+    let code = |module| read(module, Target::Cubin(arch)).filter(|code| code.starts_with(MAGIC));
+    let ptx = |module| read(module, Target::Ptx(PTX_ARCH)).filter(|text| text.ends_with(&[0]));
+    let machine_code: Option<Vec<Compiled>> = MODULES.iter().map(code).collect();
+    machine_code.or_else(|| MODULES.iter().map(ptx).collect())
 }
 
 /// Every module for a compute capability, in the order of [`MODULES`].
 pub fn compile(arch: u32) -> Result<Vec<Compiled>, String> {
-    if let Some(dir) = std::env::var_os(PREBUILT_VAR) {
-        let dir = PathBuf::from(dir);
-        let lacks = || format!("{} lacks kernels of this build for sm_{arch}", dir.display());
-        return prebuilt(&dir, arch).ok_or_else(lacks);
+    let lacks = |dir: &Path| format!("{} lacks kernels of this build for sm_{arch}", dir.display());
+    if let Some(dir) = std::env::var_os(PREBUILT_VAR).map(PathBuf::from) {
+        return prebuilt(&dir, arch).ok_or_else(|| lacks(&dir));
     }
-    let nvrtc = Nvrtc::load().map_err(|error| error.to_string())?;
+    let nvrtc = match Nvrtc::load() {
+        Ok(nvrtc) => nvrtc,
+        Err(error) => {
+            let program = std::env::current_exe().map_err(|e| format!("{error}; {e}"))?;
+            let dir = program.with_file_name("kernels");
+            return prebuilt(&dir, arch).ok_or_else(|| format!("{error}; {}", lacks(&dir)));
+        }
+    };
     let target = Target::Cubin(arch);
     let options = nvrtc.options(target);
     let dir = cache_dir();
@@ -142,15 +152,21 @@ mod tests {
     #[test]
     fn kernels_compiled_ahead_are_for_this_source_and_architecture() {
         let dir = folder("prebuilt");
-        let code = [MAGIC, b" code"].concat();
-        for module in &MODULES {
-            assert_eq!(prebuilt(&dir, 90), None, "without {}", module.name);
-            write(&dir.join(module.prebuilt_name(90)), &code).expect("written");
+        let (code, text) = ([MAGIC, b" code"].concat(), b"ptx\0".to_vec());
+        let targets = [(Target::Ptx(PTX_ARCH), &text), (Target::Cubin(90), &code)];
+        let mut before = None;
+        for (target, content) in targets {
+            for module in &MODULES {
+                assert_eq!(prebuilt(&dir, 90), before, "without {}", module.name);
+                write(&dir.join(module.prebuilt_name(target)), content).expect("written");
+            }
+            before = Some(vec![content.clone(); MODULES.len()]);
+            assert_eq!(prebuilt(&dir, 90), before);
         }
-        assert_eq!(prebuilt(&dir, 90), Some(vec![code; MODULES.len()]));
-        assert_eq!(prebuilt(&dir, 80), None);
+        assert_eq!(prebuilt(&dir, 80), Some(vec![text; MODULES.len()]));
         let other = Module { source: "other", ..MODULES[0] };
-        assert_ne!(other.prebuilt_name(90), MODULES[0].prebuilt_name(90));
+        let name = |module: &Module| module.prebuilt_name(Target::Cubin(90));
+        assert_ne!(name(&other), name(&MODULES[0]));
         fs::remove_dir_all(dir).expect("removed");
     }
 

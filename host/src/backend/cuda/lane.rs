@@ -214,6 +214,8 @@ pub struct Chunk<'c> {
     pub class: usize,
     /// Most instances in one launch.
     pub most: usize,
+    /// Whether instances that stopped at one place become neighbours.
+    pub regroup: bool,
 }
 
 impl Drop for Lane {
@@ -273,7 +275,7 @@ impl Lane {
         chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ChunkError> {
-        let Chunk { layouts, txs, class, most } = *chunk;
+        let Chunk { layouts, txs, class, most, regroup } = *chunk;
         let members = self.encode(session, txs, sink)?;
         let mut waiting: [Vec<u32>; CLASS_COUNT] = Default::default();
         waiting[class.min(DEVICE_CLASS_MAX)] = members;
@@ -288,7 +290,9 @@ impl Lane {
             while !members.is_empty() {
                 let part: Vec<u32> = members.drain(..members.len().min(room)).collect();
                 let wave = self.start(session, layout, class, part)?;
-                for (member, region, entries) in self.rounds(mirror, session, wave, sink)? {
+                for (member, region, entries) in
+                    self.rounds(mirror, session, wave, regroup, sink)?
+                {
                     match next_class(layouts, class, region, entries) {
                         Some(next) => waiting[next].push(member),
                         None => sink.elsewhere(member as usize, Fallback::MemoryClass),
@@ -414,6 +418,7 @@ impl Lane {
         mirror: &Mirror,
         session: &Session<'_, DB>,
         mut wave: Wave<'_>,
+        regroup: bool,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(u32, Region, u32)>, ChunkError> {
         let mut restarts = Vec::new();
@@ -426,6 +431,14 @@ impl Lane {
             self.read(session, &mut wave, &runnable, &packed, &mut wants, sink, &mut restarts)?;
             self.page(session, &wants)?;
             runnable = std::mem::take(&mut wants.runnable);
+            if regroup {
+                // The next op: those who stopped at one are mostly in one code, as neighbours are.
+                let place = |id: &u32| {
+                    let head = &wave.needs[*id as usize];
+                    (head.phase, head.need, head.depth, head.ip)
+                };
+                runnable.sort_by_key(place);
+            }
         }
         Ok(restarts)
     }

@@ -9,9 +9,9 @@
 //! | `mirror.rs` | the state table and codes on the device |
 //! | `lane.rs` | a stream and how it takes a chunk from encoding to results |
 //!
-//! Chunks of transactions wait in a queue from which lanes take. When a device fails, what a chunk
-//! has not finished goes back in halves; after a few tries, or when the device is gone, it leaves
-//! the device with the reason. So every transaction lands once.
+//! Chunks of transactions wait in a queue from which the lanes of all GPUs take. When a GPU fails,
+//! what a chunk has not finished goes back in halves; after a few tries, or when no GPU is left, it
+//! leaves the device with the reason. So every transaction lands once.
 
 pub mod compile;
 pub mod driver;
@@ -22,6 +22,7 @@ mod mirror;
 pub mod real;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -40,7 +41,7 @@ use crate::limits::{
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::codes::TempCodes;
-use crate::types::{Fallback, Rejected, Transaction};
+use crate::types::{Fallback, Grouping, Rejected, Transaction};
 
 pub use self::lane::Record;
 
@@ -55,8 +56,14 @@ pub enum Landed<T> {
     Elsewhere(Fallback),
 }
 
-/// A device with its lanes.
+/// All GPUs of an engine.
 pub struct Device {
+    gpus: Vec<Gpu>,
+    grouping: Grouping,
+}
+
+/// A GPU with its lanes.
+struct Gpu {
     driver: AnyDriver,
     lanes: Mutex<Vec<Lane>>,
     lane_rested: Condvar,
@@ -77,9 +84,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Device {
-    /// The device behind a driver.
-    pub fn new(driver: AnyDriver) -> Result<Device, Error> {
+impl Gpu {
+    fn new(driver: AnyDriver) -> Result<Gpu, Error> {
         let unusable = |error: ChunkError| match error {
             ChunkError::Driver(error) => Error::NoDevice(error.to_string()),
             ChunkError::Engine(error) => error,
@@ -89,18 +95,13 @@ impl Device {
         let lanes = (0..DEVICE_LANES_COUNT).map(|_| Lane::new(&driver, budget));
         let lanes = lanes.collect::<Result<Vec<Lane>, ChunkError>>().map_err(unusable)?;
         let lane_numbers = lanes.iter().map(|lane| lane.number() + 1).max().unwrap_or_default();
-        Ok(Device {
+        Ok(Gpu {
             driver,
             lanes: Mutex::new(lanes),
             lane_rested: Condvar::new(),
             lane_numbers,
             mirrors: Mutex::default(),
         })
-    }
-
-    /// Its name.
-    pub fn name(&self) -> String {
-        self.driver.name()
     }
 
     /// The copy of the session's state.
@@ -138,6 +139,42 @@ impl Device {
         lock(&self.lanes).push(lane);
         self.lane_rested.notify_one();
     }
+}
+
+/// A batch on its way through the device.
+struct Run<'r, 's, DB, T> {
+    session: &'r Session<'s, DB>,
+    layouts: &'r [Layout; CLASS_COUNT],
+    txs: &'r [&'r Transaction],
+    class: usize,
+    grouping: Grouping,
+    decode: &'r (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+    counts: &'r Mutex<Counts>,
+    queue: Mutex<VecDeque<Work>>,
+    landed: Mutex<Vec<Option<Landed<T>>>>,
+}
+
+impl Device {
+    /// The device behind these drivers, one for each GPU.
+    pub fn new(drivers: Vec<AnyDriver>, grouping: Grouping) -> Result<Device, Error> {
+        let gpus = drivers.into_iter().map(Gpu::new).collect::<Result<Vec<Gpu>, Error>>()?;
+        if gpus.is_empty() {
+            return Err(Error::NoDevice("there is no GPU".to_owned()));
+        }
+        Ok(Device { gpus, grouping })
+    }
+
+    /// The order in which transactions become neighbours.
+    fn order(&self, txs: &[&Transaction]) -> Vec<u32> {
+        let mut indices: Vec<u32> = (0..txs.len() as u32).collect();
+        if self.grouping != Grouping::None {
+            indices.par_sort_by_cached_key(|index| {
+                let tx = txs[*index as usize];
+                (tx.kind.to().copied(), tx.data.get(..4).map(<[u8]>::to_vec))
+            });
+        }
+        indices
+    }
 
     /// Runs every transaction on the state as it is. `decode` makes what is kept of a finished one;
     /// the result says for each where it landed.
@@ -150,67 +187,119 @@ impl Device {
         counts: &Mutex<Counts>,
         decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
-        let mirror = self.mirror(session);
-        let lanes = DEVICE_LANES_COUNT.min(txs.len().div_ceil(DEVICE_INSTANCES_COUNT_MIN)).max(1);
+        let lanes = DEVICE_LANES_COUNT * self.gpus.len();
+        let lanes = lanes.min(txs.len().div_ceil(DEVICE_INSTANCES_COUNT_MIN)).max(1);
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices: Vec<u32> = (0..txs.len() as u32).collect();
+        let indices = self.order(txs);
         let works = indices.chunks(part).map(|indices| Work {
             indices: indices.to_vec(),
             tries: 0,
             most: DEVICE_INSTANCES_COUNT_MAX,
         });
-        let queue = Mutex::new(works.collect::<VecDeque<Work>>());
-        let landed: Mutex<Vec<Option<Landed<T>>>> = Mutex::new(Vec::new());
-        lock(&landed).resize_with(txs.len(), || None);
-        let one_lane = || -> Result<(), Error> {
-            let mut lane = self.lane();
-            let mut go = || loop {
-                let Some(work) = lock(&queue).pop_front() else {
-                    return Ok(());
-                };
-                let part: Vec<&Transaction> =
-                    work.indices.iter().map(|index| txs[*index as usize]).collect();
-                let mut sink = ChunkSink::new(part.len(), decode);
-                let chunk = Chunk { layouts, txs: &part, class, most: work.most };
-                let ran = lane.run(&mirror, session, &chunk, &mut sink);
-                let rest = sink.land(&work, &mut lock(&landed));
-                match ran {
-                    Ok(()) if rest.is_empty() => {}
-                    Ok(()) => return Err(Error::Device("a transaction did not land".to_owned())),
-                    Err(ChunkError::Engine(error)) => return Err(error),
-                    Err(ChunkError::Driver(error)) => {
-                        lane.reset();
-                        tracing::warn!("{}: {error}", self.driver.name());
-                        retry(&error, &work, rest, &mut lock(&queue), &mut lock(&landed));
-                    }
-                }
-            };
-            let result = go();
-            lock(counts).add(&std::mem::take(&mut lane.counts));
-            if result.is_err() {
-                lock(&queue).clear();
-                lane.reset();
-            }
-            self.rest(lane);
-            result
+        let mut landed = Vec::new();
+        landed.resize_with(txs.len(), || None);
+        let run = Run {
+            session,
+            layouts,
+            txs,
+            class,
+            grouping: self.grouping,
+            decode,
+            counts,
+            queue: Mutex::new(works.collect()),
+            landed: Mutex::new(landed),
         };
+        let mut alive: Vec<&Gpu> = self.gpus.iter().collect();
+        // Once, unless a GPU is lost when the lanes of the others have come to rest.
+        while !lock(&run.queue).is_empty() && !alive.is_empty() {
+            let lost = run.on(&alive, lanes)?;
+            alive = alive.into_iter().zip(lost).filter(|(_, lost)| !lost).map(|(g, _)| g).collect();
+        }
+        let Run { queue, landed, .. } = run;
+        let mut landed = landed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for work in queue.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            for index in work.indices {
+                landed[index as usize] = Some(Landed::Elsewhere(Fallback::DeviceLost));
+            }
+        }
+        let missing = || Error::Device("a transaction did not land".to_owned());
+        landed.into_iter().map(|landed| landed.ok_or_else(missing)).collect()
+    }
+}
+
+impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
+    /// Runs what is in the queue on so many lanes; says of each GPU whether it was lost.
+    fn on(&self, gpus: &[&Gpu], lanes: usize) -> Result<Vec<bool>, Error> {
+        let lost: Vec<AtomicBool> = gpus.iter().map(|_| AtomicBool::new(false)).collect();
+        let lane = |at: usize| self.lane(gpus[at % gpus.len()], &lost[at % gpus.len()]);
         if lanes == 1 {
-            one_lane()?;
+            lane(0)?;
         } else {
             // Threads of their own: they wait for the device, and pool threads must not.
             std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..lanes).map(|_| scope.spawn(one_lane)).collect();
+                let lane = &lane;
+                let threads: Vec<_> = (0..lanes).map(|at| scope.spawn(move || lane(at))).collect();
                 let join = |thread: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
                     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 };
                 threads.into_iter().map(join).collect::<Result<Vec<()>, Error>>()
             })?;
         }
-        let landed = landed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let missing = || Error::Device("a transaction did not land".to_owned());
-        landed.into_iter().map(|landed| landed.ok_or_else(missing)).collect()
+        Ok(lost.into_iter().map(AtomicBool::into_inner).collect())
+    }
+
+    /// Takes from the queue with one lane until there is nothing or the GPU is lost.
+    fn lane(&self, gpu: &Gpu, lost: &AtomicBool) -> Result<(), Error> {
+        let mirror = gpu.mirror(self.session);
+        let mut lane = gpu.lane();
+        let mut go = || {
+            while !lost.load(Ordering::Relaxed) {
+                let Some(work) = lock(&self.queue).pop_front() else { break };
+                self.chunk(gpu, &mirror, &mut lane, &work, lost)?;
+            }
+            Ok(())
+        };
+        let result = go();
+        lock(self.counts).add(&std::mem::take(&mut lane.counts));
+        if result.is_err() {
+            lock(&self.queue).clear();
+            lane.reset();
+        }
+        gpu.rest(lane);
+        result
+    }
+
+    fn chunk(
+        &self,
+        gpu: &Gpu,
+        mirror: &Mirror,
+        lane: &mut Lane,
+        work: &Work,
+        lost: &AtomicBool,
+    ) -> Result<(), Error> {
+        let txs: Vec<&Transaction> =
+            work.indices.iter().map(|index| self.txs[*index as usize]).collect();
+        let mut sink = ChunkSink::new(txs.len(), self.decode);
+        let regroup = self.grouping == Grouping::Rounds;
+        let (layouts, class, most) = (self.layouts, self.class, work.most);
+        let chunk = Chunk { layouts, txs: &txs, class, most, regroup };
+        let ran = lane.run(mirror, self.session, &chunk, &mut sink);
+        let rest = sink.land(work, &mut lock(&self.landed));
+        match ran {
+            Ok(()) if rest.is_empty() => Ok(()),
+            Ok(()) => Err(Error::Device("a transaction did not land".to_owned())),
+            Err(ChunkError::Engine(error)) => Err(error),
+            Err(ChunkError::Driver(error)) => {
+                lane.reset();
+                tracing::warn!("{}: {error}", gpu.driver.name());
+                let gone = matches!(error, DriverError::Lost(_));
+                lost.fetch_or(gone, Ordering::Relaxed);
+                retry(&error, work, rest, &mut lock(&self.queue), &mut lock(&self.landed));
+                Ok(())
+            }
+        }
     }
 }
 
@@ -222,16 +311,23 @@ fn retry<T>(
     queue: &mut VecDeque<Work>,
     landed: &mut [Option<Landed<T>>],
 ) {
-    let reason = match error {
-        DriverError::OutOfMemory(_) => Fallback::DeviceMemory,
-        DriverError::Lost(_) => Fallback::DeviceLost,
-        _ => Fallback::DeviceError,
+    let tries = match error {
+        // Its lanes take no more; other GPUs have not tried.
+        DriverError::Lost(_) => work.tries,
+        _ => work.tries + 1,
     };
-    let tries = work.tries + 1;
-    if matches!(error, DriverError::Lost(_)) || tries >= DEVICE_TRIES_COUNT {
+    if tries >= DEVICE_TRIES_COUNT {
+        let reason = match error {
+            DriverError::OutOfMemory(_) => Fallback::DeviceMemory,
+            _ => Fallback::DeviceError,
+        };
         for index in rest {
             landed[index as usize] = Some(Landed::Elsewhere(reason));
         }
+        return;
+    }
+    if tries == work.tries {
+        queue.push_front(Work { indices: rest, ..*work });
         return;
     }
     let half = rest.len().div_ceil(2).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);

@@ -127,12 +127,20 @@ pub fn gpus() -> Result<Vec<GpuInfo>, String> {
 }
 
 impl CudaDriver {
-    /// Opens a GPU and loads the kernels, compiling them where the cache has none.
-    pub fn open(ordinal: i32) -> Result<CudaDriver, String> {
-        let gpus = gpus()?;
-        if !gpus.iter().any(|gpu| gpu.ordinal == ordinal) {
-            return Err(format!("there is no GPU {ordinal}, only {}", gpus.len()));
+    /// Opens a GPU, or all, and loads the kernels, compiling them where the cache has none.
+    pub fn open(only: Option<i32>) -> Result<Vec<CudaDriver>, String> {
+        let mut ordinals: Vec<i32> = gpus()?.iter().map(|gpu| gpu.ordinal).collect();
+        if let Some(only) = only {
+            let count = ordinals.len();
+            ordinals.retain(|ordinal| *ordinal == only);
+            if ordinals.is_empty() {
+                return Err(format!("there is no GPU {only}, only {count}, from 0 on"));
+            }
         }
+        ordinals.into_iter().map(Self::open_one).collect()
+    }
+
+    fn open_one(ordinal: i32) -> Result<CudaDriver, String> {
         let failed = |error| format!("GPU {ordinal}: {}", describe(error));
         let (info, device) = info(ordinal).map_err(failed)?;
         let images = compile(info.arch)?;
