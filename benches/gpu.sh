@@ -80,8 +80,8 @@ run() {
     done
     # What grouping is worth.
     for grouping in none start rounds; do
-        part "bench-grouping-$grouping" ./warpevm bench erc20 --calls "${sizes##* }" --backend "$backend" \
-            --grouping "$grouping" --rounds 5 --validate off --json
+        part "bench-grouping-$grouping" ./warpevm bench erc20 --calls "${sizes##* }" \
+            --backend "$backend" --grouping "$grouping" --rounds 5 --validate off --json
     done
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck; do
