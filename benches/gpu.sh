@@ -21,6 +21,8 @@ pack() {
         grep -o '"executable":"[^"]*/engine-[^"]*"' | cut -d'"' -f4 |
         while read -r test; do cp "$test" "$out/engine-tests"; done
     test -x "$out/engine-tests"
+    # Debug information is most of their size.
+    strip --strip-debug "$out/warpevm" "$out/engine-tests"
     cargo xtask cuda --prebuild "$out/kernels" ${sm:+--sm "$sm"}
     cp -r host/examples "$out/examples"
     cp benches/gpu.sh "$out/gpu.sh"
