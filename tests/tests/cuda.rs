@@ -6,6 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use rayon::prelude::*;
 use revm::context::{BlockEnv, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
@@ -203,6 +204,28 @@ fn what_a_lost_gpu_leaves_another_runs() {
     let gpus = vec![fake(PLENTY_BYTES, lost()), fake(PLENTY_BYTES, lost())];
     let [_, report] = simulate_on(400, gpus, Grouping::Start);
     assert_eq!(report.fallbacks.get(&Fallback::DeviceLost).copied(), Some(400));
+}
+
+/// A thread of a pool that waits for a device takes up other work of the pool, such as a batch that
+/// waits for the same device.
+#[test]
+fn batches_from_the_threads_of_a_pool_do_not_wait_for_each_other() {
+    let (told, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (db, calls) = workload(20);
+        let env = env();
+        let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
+        let drivers: Vec<AnyDriver> = vec![fake(PLENTY_BYTES, Vec::new())];
+        let engine = Engine::on_drivers(Config::default(), drivers).expect("an engine");
+        let wrong = (0..400).into_par_iter().map(|_| {
+            let state = State::new(&db).expect("a state");
+            let batch = engine.simulate(&env, &calls, &state).expect("the engine runs");
+            differences(&expected, &batch.outcomes).len()
+        });
+        told.send(wrong.sum::<usize>()).expect("the test waits");
+    });
+    let wrong = done.recv_timeout(std::time::Duration::from_secs(300));
+    assert_eq!(wrong, Ok(0), "a timeout: the batches wait for each other");
 }
 
 #[test]

@@ -161,7 +161,8 @@ impl Engine {
             Ok(Some(Box::new(Ahead { executed, fallback, footprint })))
         };
         let (device, class) = (self.device()?, self.config.execute_class);
-        let landed = device.run(session, &self.layouts, &txs, class, counts, &decode)?;
+        let landed =
+            device.run(session, (&self.layouts, class), &txs, (self.pool()?, counts), &decode)?;
         for ((_, pending), landed) in runnable.iter_mut().zip(landed) {
             pending.runs += 1;
             match landed {

@@ -104,25 +104,20 @@ impl Engine {
             Ok(Outcome { result, fallback })
         };
         let device = self.device()?;
-        let landed = device.run(&session, &self.layouts, &txs, class, counts, &decode)?;
-        landed
-            .into_par_iter()
-            .zip(calls)
-            .map(|(landed, call)| match landed {
-                Landed::Done(outcome) => {
-                    super::lock(counts).outcome(&outcome);
-                    Ok(outcome)
-                }
-                Landed::Rejected(reason) => {
-                    let outcome = Outcome { result: Err(reason), fallback: None };
-                    super::lock(counts).outcome(&outcome);
-                    Ok(outcome)
-                }
+        let pool = self.pool()?;
+        let landed = device.run(&session, (&self.layouts, class), &txs, (pool, counts), &decode)?;
+        let outcome = |(landed, call): (Landed<Outcome>, &Transaction)| {
+            let outcome = match landed {
+                Landed::Done(outcome) => outcome,
+                Landed::Rejected(reason) => Outcome { result: Err(reason), fallback: None },
                 Landed::Elsewhere(reason) => {
-                    self.simulate_elsewhere(&session, call, reason, counts)
+                    return self.simulate_elsewhere(&session, call, reason, counts);
                 }
-            })
-            .collect()
+            };
+            super::lock(counts).outcome(&outcome);
+            Ok(outcome)
+        };
+        pool.install(|| landed.into_par_iter().zip(calls).map(outcome).collect())
     }
 
     /// Runs a call that the device does not run on the CPU, with the reason.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use alloy_primitives::{B256, Bytes};
 use bytemuck::{bytes_of, cast_slice, from_bytes};
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
@@ -22,7 +23,7 @@ use warpevm_kernels::sources::Kernel;
 
 use super::driver::{AnyDriver, DriverError, Event, Stream};
 use super::memory::{DeviceBuffer, Staging};
-use super::mirror::{Arena, Io, Mirror, Pieces};
+use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
 use crate::backend::cpu::Number;
 use crate::decode::{Ended, Overlay, ended};
 use crate::encode::{CodeSink, Encoded, NotEncoded};
@@ -111,6 +112,8 @@ pub struct Lane {
     temp_ids: HashMap<B256, u32>,
     temp_entries: Vec<Code>,
     temp_compiled: HashSet<u32>,
+    /// The generation of the code array that they are in.
+    temps_at: Option<u64>,
     arena: Arena,
     buffers: Buffers,
     up: Staging,
@@ -203,6 +206,9 @@ struct Wants {
     runnable: Vec<u32>,
 }
 
+/// Accounts and slots that a thread reads at once.
+const PAGES_COUNT: usize = 64;
+
 /// What a lane runs at once.
 #[derive(Clone, Copy)]
 pub struct Chunk<'c> {
@@ -216,6 +222,8 @@ pub struct Chunk<'c> {
     pub most: usize,
     /// Whether instances that stopped at one place become neighbours.
     pub regroup: bool,
+    /// For reading the database in parallel.
+    pub pool: &'c ThreadPool,
 }
 
 impl Drop for Lane {
@@ -238,6 +246,7 @@ impl Lane {
             temp_ids: HashMap::new(),
             temp_entries: Vec::new(),
             temp_compiled: HashSet::new(),
+            temps_at: None,
             arena: Arena::new(driver),
             buffers: Buffers::new(driver),
             up: Staging::new(driver),
@@ -275,7 +284,7 @@ impl Lane {
         chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<(), ChunkError> {
-        let Chunk { layouts, txs, class, most, regroup } = *chunk;
+        let Chunk { layouts, txs, class, most, .. } = *chunk;
         let members = self.encode(session, txs, sink)?;
         let mut waiting: [Vec<u32>; CLASS_COUNT] = Default::default();
         waiting[class.min(DEVICE_CLASS_MAX)] = members;
@@ -290,9 +299,7 @@ impl Lane {
             while !members.is_empty() {
                 let part: Vec<u32> = members.drain(..members.len().min(room)).collect();
                 let wave = self.start(session, layout, class, part)?;
-                for (member, region, entries) in
-                    self.rounds(mirror, session, wave, regroup, sink)?
-                {
+                for (member, region, entries) in self.rounds(mirror, session, wave, chunk, sink)? {
                     match next_class(layouts, class, region, entries) {
                         Some(next) => waiting[next].push(member),
                         None => sink.elsewhere(member as usize, Fallback::MemoryClass),
@@ -418,20 +425,20 @@ impl Lane {
         mirror: &Mirror,
         session: &Session<'_, DB>,
         mut wave: Wave<'_>,
-        regroup: bool,
+        chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(u32, Region, u32)>, ChunkError> {
         let mut restarts = Vec::new();
         let mut runnable: Vec<u32> = (0..wave.members.len() as u32).collect();
         let mut wants = Wants::default();
         while !runnable.is_empty() {
-            self.prepare(mirror, session, &wants)?;
-            let packed = self.launch(mirror, &mut wave, &runnable, &wants)?;
+            let reading = self.prepare(mirror, session, &wants)?;
+            let packed = self.launch(reading, &mut wave, &runnable, &wants)?;
             wants = Wants::default();
             self.read(session, &mut wave, &runnable, &packed, &mut wants, sink, &mut restarts)?;
-            self.page(session, &wants)?;
+            self.page(session, &wants, chunk.pool)?;
             runnable = std::mem::take(&mut wants.runnable);
-            if regroup {
+            if chunk.regroup {
                 // The next op: those who stopped at one are mostly in one code, as neighbours are.
                 let place = |id: &u32| {
                     let head = &wave.needs[*id as usize];
@@ -443,21 +450,22 @@ impl Lane {
         Ok(restarts)
     }
 
-    /// Brings the device's copies of table and codes up to date.
-    fn prepare<DB: DatabaseRef + Sync>(
+    /// Brings the device's copies of table and codes up to date, this lane's codes among them.
+    fn prepare<'m, DB: DatabaseRef + Sync>(
         &mut self,
-        mirror: &Mirror,
+        mirror: &'m Mirror,
         session: &Session<'_, DB>,
         wants: &Wants,
-    ) -> Result<(), ChunkError> {
-        let (driver, stream) = (&self.driver, self.stream);
-        let mut io = Io { driver, stream, staging: &mut self.up };
-        {
-            let table = session.state.table();
-            mirror.sync(&mut io, session, &table, &wants.programs)?;
+    ) -> Result<Reading<'m>, ChunkError> {
+        let (driver, stream) = (self.driver.clone(), self.stream);
+        let mut io = Io { driver: &driver, stream, staging: &mut self.up };
+        let reading = mirror.read(&mut io, session, &wants.programs)?;
+        if self.temps_at != Some(reading.generation()) {
+            self.temps_at = Some(reading.generation());
+            self.send_temps_reset();
         }
+        let mut io = Io { driver: &driver, stream, staging: &mut self.up };
         let mut pieces = Pieces::default();
-        let reading = mirror.read();
         let base = self.temps.base();
         for i in 0..self.temps.count() as u32 {
             let id = base + i;
@@ -485,18 +493,17 @@ impl Lane {
             let over = driver.synchronize(stream);
             sent.and(over)?;
         }
-        Ok(())
+        Ok(reading)
     }
 
     /// One round: answers, precompiles, the interpreter, and packing.
     fn launch(
         &mut self,
-        mirror: &Mirror,
+        reading: Reading<'_>,
         wave: &mut Wave<'_>,
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
-        let reading = mirror.read();
         reading.describe(&mut wave.launch);
         let result = self.launch_on(wave, runnable, wants);
         if result.is_err() {
@@ -802,16 +809,18 @@ impl Lane {
         &mut self,
         session: &Session<'_, DB>,
         wants: &Wants,
+        pool: &ThreadPool,
     ) -> Result<(), Error> {
         let start = Instant::now();
         let pages: Vec<_> = wants.pages.iter().map(|((need, ..), asked)| (*need, asked)).collect();
-        pages.par_chunks(64).try_for_each(|chunk| {
+        let read = |chunk: &[(Need, &Instance)]| {
             let mut hold = Hold::new(session.state);
             chunk.iter().try_for_each(|(need, asked)| {
                 hold.breathe();
                 page_in(&mut hold, *need, asked)
             })
-        })?;
+        };
+        pool.install(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))?;
         self.counts.page_in += start.elapsed();
         Ok(())
     }

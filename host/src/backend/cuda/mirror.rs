@@ -4,7 +4,7 @@
 //! only while no kernel reads it: launches hold it for reading until they are over. Entries of
 //! temporary codes belong to one lane each, which writes them itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -22,6 +22,7 @@ use crate::state::codes::{CodeBytes, TEMP_BASE, empty_program};
 use crate::state::table::{Table, Touched};
 use crate::types::Spec;
 
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(0);
 static NEXT_FOLLOWER: AtomicU64 = AtomicU64::new(1);
 
 /// Bytes of a piece of an [`Arena`].
@@ -202,11 +203,15 @@ struct Inner {
     /// The lasting ones as the device has them.
     entries: Vec<Code>,
     compiled: HashSet<u32>,
+    /// Every program that was wanted: frames that run must find theirs after a new beginning.
+    programs: HashMap<u32, Arc<Program>>,
     arena: Arena,
     /// For records on their way to their places.
     scratch: DeviceBuffer,
     /// False while a change is under way: an error left it half done.
     whole: bool,
+    /// Another number for other buffers.
+    generation: u64,
 }
 
 impl Inner {
@@ -217,9 +222,11 @@ impl Inner {
             codes: DeviceBuffer::new(driver),
             entries: Vec::new(),
             compiled: HashSet::new(),
+            programs: HashMap::new(),
             arena: Arena::new(driver),
             scratch: DeviceBuffer::new(driver),
             whole: false,
+            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
         }
     }
 }
@@ -238,6 +245,11 @@ pub struct Mirror {
 pub struct Reading<'m>(RwLockReadGuard<'m, Inner>);
 
 impl Reading<'_> {
+    /// Changes when everything that lanes put into the code array is gone.
+    pub fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
     /// Fills in the launch.
     pub fn describe(&self, launch: &mut Launch) {
         launch.accounts = self.0.accounts.entries.address();
@@ -266,13 +278,25 @@ impl Mirror {
         }
     }
 
-    /// For kernels to read.
-    pub fn read(&self) -> Reading<'_> {
-        Reading(self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    /// The copy, up to date with the programs of `wanted`, for kernels to read.
+    pub fn read<DB: DatabaseRef + Sync>(
+        &self,
+        io: &mut Io<'_>,
+        session: &Session<'_, DB>,
+        wanted: &[(u32, Arc<Program>)],
+    ) -> Result<Reading<'_>, DriverError> {
+        loop {
+            self.sync(io, session, &session.state.table(), wanted)?;
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            // Another lane may have failed to change it meanwhile, or have begun it anew.
+            if inner.whole && wanted.iter().all(|(id, _)| inner.compiled.contains(id)) {
+                return Ok(Reading(inner));
+            }
+        }
     }
 
     /// Brings the copy up to date, with the programs of `wanted`. Returns when it is.
-    pub fn sync<DB: DatabaseRef + Sync>(
+    fn sync<DB: DatabaseRef + Sync>(
         &self,
         io: &mut Io<'_>,
         session: &Session<'_, DB>,
@@ -285,10 +309,12 @@ impl Mirror {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
         if !inner.whole {
-            *inner = Inner::new(io.driver);
+            let programs = std::mem::take(&mut inner.programs);
+            *inner = Inner { programs, ..Inner::new(io.driver) };
         }
+        inner.programs.extend(wanted.iter().cloned());
         inner.whole = false;
-        let result = self.update(inner, io, session, table, wanted);
+        let result = self.update(inner, io, session, table);
         // Also after an error nothing may be under way when the lock is let go.
         let over = io.driver.synchronize(io.stream);
         result.and(over)?;
@@ -302,14 +328,13 @@ impl Mirror {
         io: &mut Io<'_>,
         session: &Session<'_, DB>,
         table: &Table,
-        wanted: &[(u32, Arc<Program>)],
     ) -> Result<(), DriverError> {
         let changes = table.changes_for(self.follower);
         if changes.is_none() {
             (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
         }
         let mut pieces = Pieces::default();
-        self.update_codes(inner, session, wanted, &mut pieces)?;
+        self.update_codes(inner, session, &mut pieces)?;
         // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
         // that live in `inner`; everything is over before it is let go.
         unsafe { update_table(inner, io, table, changes.unwrap_or_default(), pieces) }
@@ -334,7 +359,6 @@ impl Mirror {
         &self,
         inner: &mut Inner,
         session: &Session<'_, DB>,
-        wanted: &[(u32, Arc<Program>)],
         pieces: &mut Pieces,
     ) -> Result<(), DriverError> {
         let spec = session.spec();
@@ -358,7 +382,7 @@ impl Mirror {
         if !new.is_empty() {
             pieces.add(address(known), cast_slice(new));
         }
-        for (id, program) in wanted {
+        for (id, program) in &inner.programs {
             let Some(entry) = inner.entries.get_mut(*id as usize) else {
                 return Err(DriverError::Failed(format!("no code {id}")));
             };

@@ -25,6 +25,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
@@ -150,6 +151,9 @@ struct Run<'r, 's, DB, T> {
     grouping: Grouping,
     decode: &'r (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
     counts: &'r Mutex<Counts>,
+    /// For work that waits for nothing. The threads of a caller's pool may wait for lanes: work of
+    /// a lane there would wait for them.
+    pool: &'r ThreadPool,
     queue: Mutex<VecDeque<Work>>,
     landed: Mutex<Vec<Option<Landed<T>>>>,
 }
@@ -177,14 +181,13 @@ impl Device {
     }
 
     /// Runs every transaction on the state as it is. `decode` makes what is kept of a finished one;
-    /// the result says for each where it landed.
+    /// the result says for each where it landed. `pool` is the engine's own.
     pub fn run<DB: DatabaseRef + Sync, T: Send>(
         &self,
         session: &Session<'_, DB>,
-        layouts: &[Layout; CLASS_COUNT],
+        (layouts, class): (&[Layout; CLASS_COUNT], usize),
         txs: &[&Transaction],
-        class: usize,
-        counts: &Mutex<Counts>,
+        (pool, counts): (&ThreadPool, &Mutex<Counts>),
         decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
         let lanes = DEVICE_LANES_COUNT * self.gpus.len();
@@ -192,7 +195,7 @@ impl Device {
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices = self.order(txs);
+        let indices = pool.install(|| self.order(txs));
         let works = indices.chunks(part).map(|indices| Work {
             indices: indices.to_vec(),
             tries: 0,
@@ -208,6 +211,7 @@ impl Device {
             grouping: self.grouping,
             decode,
             counts,
+            pool,
             queue: Mutex::new(works.collect()),
             landed: Mutex::new(landed),
         };
@@ -234,19 +238,15 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
     fn on(&self, gpus: &[&Gpu], lanes: usize) -> Result<Vec<bool>, Error> {
         let lost: Vec<AtomicBool> = gpus.iter().map(|_| AtomicBool::new(false)).collect();
         let lane = |at: usize| self.lane(gpus[at % gpus.len()], &lost[at % gpus.len()]);
-        if lanes == 1 {
-            lane(0)?;
-        } else {
-            // Threads of their own: they wait for the device, and pool threads must not.
-            std::thread::scope(|scope| {
-                let lane = &lane;
-                let threads: Vec<_> = (0..lanes).map(|at| scope.spawn(move || lane(at))).collect();
-                let join = |thread: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                };
-                threads.into_iter().map(join).collect::<Result<Vec<()>, Error>>()
-            })?;
-        }
+        // Threads of their own: they wait for the device, and pool threads must not.
+        std::thread::scope(|scope| {
+            let lane = &lane;
+            let threads: Vec<_> = (0..lanes).map(|at| scope.spawn(move || lane(at))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<()>, Error>>()
+        })?;
         Ok(lost.into_iter().map(AtomicBool::into_inner).collect())
     }
 
@@ -281,10 +281,11 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
     ) -> Result<(), Error> {
         let txs: Vec<&Transaction> =
             work.indices.iter().map(|index| self.txs[*index as usize]).collect();
-        let mut sink = ChunkSink::new(txs.len(), self.decode);
+        let mut sink = ChunkSink::new(txs.len(), self.decode, self.pool);
         let regroup = self.grouping == Grouping::Rounds;
         let (layouts, class, most) = (self.layouts, self.class, work.most);
-        let chunk = Chunk { layouts, txs: &txs, class, most, regroup };
+        let pool = self.pool;
+        let chunk = Chunk { layouts, txs: &txs, class, most, regroup, pool };
         let ran = lane.run(mirror, self.session, &chunk, &mut sink);
         let rest = sink.land(work, &mut lock(&self.landed));
         match ran {
@@ -340,6 +341,7 @@ fn retry<T>(
 /// Takes what a chunk tells, decoding in parallel.
 struct ChunkSink<'a, T> {
     landed: Vec<Option<Landed<T>>>,
+    pool: &'a ThreadPool,
     decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
 }
 
@@ -350,10 +352,11 @@ impl<'a, T: Send> ChunkSink<'a, T> {
     fn new(
         len: usize,
         decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+        pool: &'a ThreadPool,
     ) -> ChunkSink<'a, T> {
         let mut landed = Vec::new();
         landed.resize_with(len, || None);
-        ChunkSink { landed, decode }
+        ChunkSink { landed, pool, decode }
     }
 
     fn set(&mut self, index: usize, landed: Landed<T>) {
@@ -377,11 +380,12 @@ impl<'a, T: Send> ChunkSink<'a, T> {
 impl<T: Send> Sink for ChunkSink<'_, T> {
     fn done(&mut self, records: &[Record<'_>], temps: &TempCodes) -> Result<(), Error> {
         let decode = self.decode;
-        let decoded: Vec<(usize, T)> = records
-            .par_iter()
-            .with_min_len(DECODE_COUNT)
-            .map(|record| Ok((record.index, decode(record, temps)?)))
-            .collect::<Result<_, Error>>()?;
+        let all = || {
+            let records = records.par_iter().with_min_len(DECODE_COUNT);
+            let one = |record: &Record<'_>| Ok((record.index, decode(record, temps)?));
+            records.map(one).collect::<Result<_, Error>>()
+        };
+        let decoded: Vec<(usize, T)> = self.pool.install(all)?;
         decoded.into_iter().for_each(|(index, value)| self.set(index, Landed::Done(value)));
         Ok(())
     }
