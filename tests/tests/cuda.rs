@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use rayon::prelude::*;
 use revm::context::{BlockEnv, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
@@ -212,12 +212,16 @@ fn what_a_lost_gpu_leaves_another_runs() {
 fn batches_from_the_threads_of_a_pool_do_not_wait_for_each_other() {
     let (told, done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let (db, calls) = workload(20);
+        // Loops until the gas is used up, so that there is something to wait for.
+        let (mut db, calls) = workload(20);
+        let code = Bytecode::new_raw(Bytes::from_static(&hex!("5b600056")));
+        let contract = AccountInfo::default().with_code(code);
+        db.insert_account_info(Address::repeat_byte(0x77), contract);
         let env = env();
         let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
         let drivers: Vec<AnyDriver> = vec![fake(PLENTY_BYTES, Vec::new())];
         let engine = Engine::on_drivers(Config::default(), drivers).expect("an engine");
-        let wrong = (0..400).into_par_iter().map(|_| {
+        let wrong = (0..200).into_par_iter().map(|_| {
             let state = State::new(&db).expect("a state");
             let batch = engine.simulate(&env, &calls, &state).expect("the engine runs");
             differences(&expected, &batch.outcomes).len()
