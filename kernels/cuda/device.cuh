@@ -1,6 +1,6 @@
-// What a device kernel does per thread. The kernels themselves (run.cu, precompiles.cu, curves.cu, manage.cu)
-// and the fake device of the tests (tile.cpp), which calls these one thread after another, have
-// nothing of their own.
+// What a device kernel does per thread. The kernels themselves (run.cu, precompiles.cu, curves.cu,
+// manage.cu) and the fake device of the tests (tile.cpp), which calls these one thread after
+// another, have nothing of their own.
 //
 // A batch of instances goes through: start, run, collect; then for those that suspended answer (or
 // a kernel of precompiles), run and collect again, until all are done. Only what `collect` packs

@@ -46,8 +46,8 @@ WE_DEV u256 first_bytes(const u256& a) {
 
 // out[i] = op(a[i], b[i], c[i]). The numbers are those of WORD_OPS in tests/op.rs.
 // Returns false for an unknown op.
-extern "C" WE_DEV bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256* b, const u256* c,
-                                       u256* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_words)(u32 op, u32 n, const u256* a, const u256* b,
+                                            const u256* c, u256* out) {
 #define OP_TEST_CASE(number, expression) \
     case number: \
         each(n, out, [=](u32 i) { return expression; }); \
@@ -214,7 +214,8 @@ extern "C" WE_DEV bool OP_TEST(op_test_field)(u32 field, u32 op, const u8* a, co
 }
 
 // The precompile with this address on an input whose length is valid. False for an invalid input.
-extern "C" WE_DEV bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32 len, u8* out) {
+extern "C" WE_DEV bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* input, u32 len,
+                                                    u8* out) {
     ByteSource src{input};
     BytesAt bytes{out};
     bool ok, one;

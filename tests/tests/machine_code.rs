@@ -19,6 +19,8 @@ use warpevm_tests::machine_code;
 
 /// What a transaction takes, by `cargo xtask cuda --bless`.
 const COUNTS_FILE: &str = "kernels/counts/instructions-run.tsv";
+/// Of the state table.
+const HASH_SEED: u64 = 1;
 /// Most that an ERC-20 transfer may take.
 const TRANSFER_INSTRUCTIONS_MAX: f64 = 30_000.0;
 
@@ -70,7 +72,9 @@ fn machine_code_gives_what_revm_gives() {
     };
     let config = Config { threads: 2, ..Default::default() };
     let engine = Engine::on_drivers(config, vec![device(machine.clone())]).expect("an engine");
-    let state = State::new(&batch.state).expect("a state");
+    // Counts repeat: under this seed no two keys of the batch meet in a place of the index, so the
+    // order in which they were read does not count.
+    let state = State::with_seed(&batch.state, HASH_SEED).expect("a state");
     let (env, calls) = (&batch.env, &batch.calls);
     let expected = reference::simulate_sequential(env, calls, &batch.state).expect("revm runs");
     // The first time pages everything in, so that the second runs without a stop.
@@ -100,7 +104,8 @@ fn machine_code_gives_what_revm_gives() {
     let each = (count(&machine) - before) as f64 / transfers.len() as f64;
     let mut table = String::from(
         "# Machine instructions of sm_90 that the interpreter's kernel executes, all in the state\n\
-         # table. `cargo xtask cuda --bless` writes it.\nworkload\ttransactions\tinstructions each\n",
+         # table. `cargo xtask cuda --bless` writes it.\n\
+         workload\ttransactions\tinstructions each\n",
     );
     writeln!(table, "ERC-20 transfers\t{}\t{each:.0}", transfers.len()).expect("a string");
     let mean = instructions[1] as f64 / calls.len() as f64;

@@ -1,8 +1,8 @@
 // The tower of fields in which the pairings compute: F2 = F[u]/(u^2 + 1), F6 = F2[v]/(v^3 - xi),
 // F12 = F6[w]/(w^2 - v), with xi = k + u for a small k.
 //
-// A tower is a type T with `Prime` (the P of its PrimeField), `xi` (the number k), and frobenius(i) and
-// frobenius2(i): constants xi^(i (p-1)/6) in F2 and xi^(i (p^2-1)/6) in F, 0 < i < 6. Functions
+// A tower is a type T with `Prime` (the P of its PrimeField), `xi` (the number k), and frobenius(i)
+// and frobenius2(i): constants xi^(i (p-1)/6) in F2 and xi^(i (p^2-1)/6) in F, 0 < i < 6. Functions
 // write their first argument, which may be one of the others. Products are summed before they are
 // reduced (lazy reduction, Aranha et al. 2011): 12 reductions in F12 rather than 54.
 #ifndef WARPEVM_OP_TOWER_CUH

@@ -10,8 +10,8 @@ use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH};
 
 /// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
 pub const CACHE_VAR: &str = "WARPEVM_CACHE";
-/// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead of
-/// NVRTC's. Where there is no NVRTC, the folder `kernels` beside the program is looked for.
+/// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead
+/// of NVRTC's. Where there is no NVRTC, the folder `kernels` beside the program is looked for.
 pub const PREBUILT_VAR: &str = "WARPEVM_KERNELS";
 /// Raised when the same key would stand for something else.
 const FORMAT: u32 = 1;
