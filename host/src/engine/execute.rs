@@ -127,7 +127,7 @@ impl Engine {
         if self.config.backend.is_device() {
             return self.run_ahead_on_device(session, runnable, counts);
         }
-        self.pool()?.install(|| {
+        self.pool()?.run(|| {
             runnable.par_chunks_mut(SPECULATION_CHUNK_COUNT).try_for_each(|chunk| {
                 let mut worker = self.worker()?;
                 let mut hold = Hold::new(session.state);

@@ -6,7 +6,6 @@ mod simulate;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
@@ -19,6 +18,7 @@ use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
 use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
+use crate::pool::Pool;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
@@ -77,7 +77,7 @@ pub struct Engine {
     /// Workers at rest; they keep their memory.
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
-    pool: OnceLock<ThreadPool>,
+    pool: OnceLock<Pool>,
     /// With the `cuda` backend.
     device: Option<Device>,
 }
@@ -140,13 +140,11 @@ impl Engine {
         }
     }
 
-    fn pool(&self) -> Result<&ThreadPool, Error> {
+    fn pool(&self) -> Result<&Pool, Error> {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
-        let name = |i| format!("warpevm-{i}");
-        let pool =
-            ThreadPoolBuilder::new().num_threads(self.threads()).thread_name(name).build()?;
+        let pool = Pool::new(self.threads())?;
         Ok(self.pool.get_or_init(|| pool))
     }
 

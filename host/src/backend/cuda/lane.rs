@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use alloy_primitives::{B256, Bytes};
 use bytemuck::{bytes_of, cast_slice, from_bytes};
-use rayon::ThreadPool;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
@@ -31,6 +30,7 @@ use crate::error::Error;
 use crate::instance::View;
 use crate::layout::{CLASS_COUNT, capacity, next_class};
 use crate::limits::{DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES};
+use crate::pool::Pool;
 use crate::precompiles;
 use crate::report::Counts;
 use crate::session::{Hold, Session, block_hash, page_in, stuck};
@@ -223,7 +223,7 @@ pub struct Chunk<'c> {
     /// Whether instances that stopped at one place become neighbours.
     pub regroup: bool,
     /// For reading the database in parallel.
-    pub pool: &'c ThreadPool,
+    pub pool: &'c Pool,
 }
 
 impl Drop for Lane {
@@ -809,7 +809,7 @@ impl Lane {
         &mut self,
         session: &Session<'_, DB>,
         wants: &Wants,
-        pool: &ThreadPool,
+        pool: &Pool,
     ) -> Result<(), Error> {
         let start = Instant::now();
         let pages: Vec<_> = wants.pages.iter().map(|((need, ..), asked)| (*need, asked)).collect();
@@ -820,7 +820,7 @@ impl Lane {
                 page_in(&mut hold, *need, asked)
             })
         };
-        pool.install(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))?;
+        pool.run(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))?;
         self.counts.page_in += start.elapsed();
         Ok(())
     }

@@ -25,7 +25,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
@@ -39,6 +38,7 @@ use crate::limits::{
     DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_LANES_COUNT,
     DEVICE_MEMORY_PERCENT, DEVICE_MIRRORS_COUNT, DEVICE_TRIES_COUNT,
 };
+use crate::pool::Pool;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::codes::TempCodes;
@@ -153,7 +153,7 @@ struct Run<'r, 's, DB, T> {
     counts: &'r Mutex<Counts>,
     /// For work that waits for nothing. The threads of a caller's pool may wait for lanes: work of
     /// a lane there would wait for them.
-    pool: &'r ThreadPool,
+    pool: &'r Pool,
     queue: Mutex<VecDeque<Work>>,
     landed: Mutex<Vec<Option<Landed<T>>>>,
 }
@@ -187,7 +187,7 @@ impl Device {
         session: &Session<'_, DB>,
         (layouts, class): (&[Layout; CLASS_COUNT], usize),
         txs: &[&Transaction],
-        (pool, counts): (&ThreadPool, &Mutex<Counts>),
+        (pool, counts): (&Pool, &Mutex<Counts>),
         decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
         let lanes = DEVICE_LANES_COUNT * self.gpus.len();
@@ -195,7 +195,7 @@ impl Device {
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices = pool.install(|| self.order(txs));
+        let indices = pool.run(|| self.order(txs));
         let works = indices.chunks(part).map(|indices| Work {
             indices: indices.to_vec(),
             tries: 0,
@@ -341,7 +341,7 @@ fn retry<T>(
 /// Takes what a chunk tells, decoding in parallel.
 struct ChunkSink<'a, T> {
     landed: Vec<Option<Landed<T>>>,
-    pool: &'a ThreadPool,
+    pool: &'a Pool,
     decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
 }
 
@@ -352,7 +352,7 @@ impl<'a, T: Send> ChunkSink<'a, T> {
     fn new(
         len: usize,
         decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
-        pool: &'a ThreadPool,
+        pool: &'a Pool,
     ) -> ChunkSink<'a, T> {
         let mut landed = Vec::new();
         landed.resize_with(len, || None);
@@ -385,7 +385,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
             let one = |record: &Record<'_>| Ok((record.index, decode(record, temps)?));
             records.map(one).collect::<Result<_, Error>>()
         };
-        let decoded: Vec<(usize, T)> = self.pool.install(all)?;
+        let decoded: Vec<(usize, T)> = self.pool.run(all)?;
         decoded.into_iter().for_each(|(index, value)| self.set(index, Landed::Done(value)));
         Ok(())
     }

@@ -1,0 +1,33 @@
+//! The threads of an engine.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::error::Error;
+
+/// Threads for work that waits for nothing but its own parts.
+#[derive(Debug)]
+pub struct Pool(ThreadPool);
+
+impl Pool {
+    /// So many threads.
+    pub fn new(threads: usize) -> Result<Pool, Error> {
+        let name = |i| format!("warpevm-{i}");
+        Ok(Pool(ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?))
+    }
+
+    /// Runs `work` on these threads and waits for it.
+    ///
+    /// A caller that is a thread of another rayon pool would, while it waits, take up other work of
+    /// that pool, such as another call of the engine: calls would lie upon each other until the
+    /// stack overflows, or wait for what one below holds. So it waits for a thread of its own.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        let elsewhere = rayon::current_thread_index().is_some();
+        if !elsewhere || self.0.current_thread_index().is_some() {
+            return self.0.install(work);
+        }
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| self.0.install(work));
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
