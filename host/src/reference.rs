@@ -17,7 +17,9 @@ use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
 use revm::handler::{MainnetContext, MainnetEvm};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{Database, DatabaseCommit, ExecuteEvm, MainBuilder, MainContext};
+use revm::{
+    Database, DatabaseCommit, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
+};
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
@@ -373,6 +375,25 @@ pub fn simulate_bare<DB: DatabaseRef>(
                 totals.gas_used += result.result.tx_gas_used();
                 totals.touched += result.state.len() as u64;
             }
+            Err(EVMError::Transaction(_)) => totals.rejected += 1,
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Ok(totals)
+}
+
+/// The baseline for the speed of blocks: revm's `transact_commit` on each transaction in order and
+/// nothing else. One EVM for all, codes analysed before, no result in our types.
+pub fn execute_bare<DB: DatabaseRef>(
+    env: &Env,
+    transactions: Vec<Transaction>,
+    db: DB,
+) -> Result<BareTotals, ReferenceError> {
+    let mut evm = evm(env, CacheDB::new(db));
+    let mut totals = BareTotals::default();
+    for tx in transactions {
+        match evm.transact_commit(tx) {
+            Ok(result) => totals.gas_used += result.tx_gas_used(),
             Err(EVMError::Transaction(_)) => totals.rejected += 1,
             Err(error) => return Err(fault(error)),
         }
