@@ -37,17 +37,21 @@ pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
 /// Transactions that a worker takes at once in `simulate`: long enough that taking costs nothing,
 /// short enough that a growing table waits for no more than a millisecond.
 pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
-/// Transactions that a worker takes at once in the speculation of `execute`: a block has a few
-/// hundred.
-pub const SPECULATION_CHUNK_COUNT: usize = 4;
-/// Transactions per thread that run ahead of the walk of `execute`: enough to keep a thread busy
-/// for some hundred microseconds, few enough that not all conflict with each other.
+/// Transactions per thread that run ahead of those that are committed: enough to keep a thread busy
+/// while another executes a long one, few enough that not all conflict with each other.
 pub const SPECULATION_WINDOW_COUNT: usize = 16;
-/// Times that a transaction runs ahead: one that was in vain three times depends on most of those
-/// before it.
-pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
 /// Blocks smaller than this are executed in order at once: waking threads costs more.
 pub const SPECULATION_TRANSACTIONS_COUNT_MIN: usize = 8;
+/// Times that a transaction runs ahead on a device: one that was in vain three times depends on most
+/// of those before it.
+pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
+/// How often a thread that has nothing to do looks again before it offers its core to others.
+pub const IDLE_SPINS_COUNT: u32 = 256;
+/// Versions that a block has room for, for each of its transactions: most change fewer than ten
+/// entries, and a run of versions that is moved leaves its places behind.
+pub const VERSIONS_PER_TRANSACTION_COUNT: usize = 48;
+/// Versions that a block has room for at most: 56 MiB.
+pub const VERSIONS_COUNT_MAX: u32 = 1 << 20;
 /// Basic blocks that an instance enters before it suspends, so that a growing table and an error
 /// elsewhere stop it within about a millisecond.
 pub const STEP_BUDGET_COUNT: u64 = 1 << 17;

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use warpevm::Config;
 use warpevm::input::Selection;
-use warpevm::types::{Backend, Grouping};
+use warpevm::types::{Backend, Grouping, Policy};
 use warpevm::validate::Validate;
 
 /// Executes Ethereum transactions, and compares every result with revm.
@@ -99,6 +99,35 @@ pub(crate) struct EngineArgs {
     /// Which transactions become neighbours on a GPU.
     #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
     pub grouping: GroupingArg,
+    /// How transactions of a block are found that can run at the same time.
+    #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
+    pub policy: PolicyArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyArg {
+    /// One after the other.
+    Sequential,
+    /// All at once; those that saw a wrong state run again.
+    Optimistic,
+    /// By predicted accesses.
+    Waves,
+    /// By access lists alone (EIP-7928, EIP-2930).
+    Declared,
+    /// What the cost model expects to be fastest.
+    Auto,
+}
+
+impl From<PolicyArg> for Policy {
+    fn from(arg: PolicyArg) -> Policy {
+        match arg {
+            PolicyArg::Sequential => Policy::Sequential,
+            PolicyArg::Optimistic => Policy::Optimistic,
+            PolicyArg::Waves => Policy::Waves,
+            PolicyArg::Declared => Policy::Declared,
+            PolicyArg::Auto => Policy::Auto,
+        }
+    }
 }
 
 impl EngineArgs {
@@ -110,7 +139,8 @@ impl EngineArgs {
             GroupingArg::Rounds => Grouping::Rounds,
         };
         let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
-        Config { backend, threads, gpu, grouping, ..Config::default() }
+        let policy = self.policy.into();
+        Config { backend, threads, gpu, grouping, policy, ..Config::default() }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The engine: threads, workers and compiled programs, for any number of states.
 
+mod ahead;
 mod commit;
+mod crew;
 mod execute;
+mod rounds;
 mod simulate;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,7 +25,7 @@ use crate::pool::Pool;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
-use crate::types::{Backend, Env, Grouping, Outcome, Report};
+use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
 
 pub use execute::BlockResult;
 
@@ -44,6 +47,8 @@ pub struct Config {
     pub gpu: Option<i32>,
     /// How the `cuda` backend groups transactions.
     pub grouping: Grouping,
+    /// How `execute` finds transactions of a block that can run at the same time.
+    pub policy: Policy,
 }
 
 impl Default for Config {
@@ -56,6 +61,7 @@ impl Default for Config {
             step_budget: STEP_BUDGET_COUNT,
             gpu: None,
             grouping: Grouping::Start,
+            policy: Policy::Auto,
         }
     }
 }
