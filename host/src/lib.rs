@@ -25,7 +25,7 @@ pub mod state_test;
 pub mod types;
 pub mod validate;
 
-pub use engine::{Batch, BlockResult, Config, Engine};
+pub use engine::{Batch, BlockResult, Config, Engine, Hints, Waits};
 pub use error::Error;
 pub use state::State;
 pub use types::*;

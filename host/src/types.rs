@@ -259,6 +259,8 @@ pub struct Report {
     pub rounds: u64,
     /// Transactions executed again because a value they read had changed.
     pub replays: u64,
+    /// Transactions whose result was patched: only ops that depend on what changed ran again.
+    pub redone: u64,
     /// Transactions of a block that were executed once.
     pub first_final: u64,
     /// Stage to seconds: `encode`, `compile`, `execute`, `page-in`, `validate-reads`, `commit`, ...

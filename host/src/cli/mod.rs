@@ -118,6 +118,22 @@ pub(crate) enum PolicyArg {
     Auto,
 }
 
+impl PolicyArg {
+    /// All of them.
+    pub(crate) const ALL: [PolicyArg; 5] = [
+        PolicyArg::Sequential,
+        PolicyArg::Optimistic,
+        PolicyArg::Waves,
+        PolicyArg::Declared,
+        PolicyArg::Auto,
+    ];
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 impl From<PolicyArg> for Policy {
     fn from(arg: PolicyArg) -> Policy {
         match arg {
@@ -158,6 +174,57 @@ pub(crate) enum GroupingArg {
 enum Workload {
     /// ERC-20 transfers between distinct accounts.
     Erc20(BenchArgs),
+    /// Blocks in their order, by each policy.
+    Blocks(BlocksArgs),
+    /// Generated blocks from no to full conflict, by each policy.
+    Conflicts(ConflictsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BlocksArgs {
+    /// Block folders, folders or archives of them, as for `run`.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Which blocks: a number, or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|all")]
+    pub block: Selection,
+    /// The policies to compare.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
+    #[arg(default_values_t = PolicyArg::ALL)]
+    pub policies: Vec<PolicyArg>,
+    /// How many rounds are measured, revm and the policies in turn.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConflictsArgs {
+    /// Transactions of a block.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub transactions: u32,
+    /// The policies to compare.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
+    #[arg(default_values_t = PolicyArg::ALL)]
+    pub policies: Vec<PolicyArg>,
+    /// How many rounds are measured, revm and the policies in turn.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Where a plot is written.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +308,8 @@ pub(crate) fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
+        Command::Bench { workload: Workload::Blocks(args) } => bench::ordered::blocks(args),
+        Command::Bench { workload: Workload::Conflicts(args) } => bench::ordered::conflicts(args),
         Command::Statetest(args) => statetest::run(args),
         Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),

@@ -329,7 +329,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
 
     /// What it leaves can be read.
     fn has_run(&self, index: usize) -> bool {
-        self.entries[index].stage.load(Ordering::Acquire) >= READY
+        self.entries.get(index).is_none_or(|entry| entry.stage.load(Ordering::Acquire) >= READY)
     }
 
     fn run_ahead(

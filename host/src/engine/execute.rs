@@ -33,6 +33,13 @@ pub struct BlockResult {
     pub report: Report,
 }
 
+/// What the caller knows of a block before it runs. None of it needs to be true.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hints<'h> {
+    /// Which transactions wait for which.
+    pub waits: Option<&'h Waits>,
+}
+
 /// What is measured on the way through a block.
 #[derive(Default)]
 pub(super) struct Walk {
@@ -56,12 +63,24 @@ impl Engine {
         txs: &[Transaction],
         state: &mut State<DB>,
     ) -> Result<BlockResult, Error> {
+        self.execute_with(env, txs, state, &Hints::default())
+    }
+
+    /// The same with hints, which may be missing or wrong: they change how long it takes and
+    /// nothing else.
+    pub fn execute_with<DB: DatabaseRef + Sync>(
+        &self,
+        env: &Env,
+        txs: &[Transaction],
+        state: &mut State<DB>,
+        hints: &Hints<'_>,
+    ) -> Result<BlockResult, Error> {
         let start = Instant::now();
         let counts = Mutex::new(Counts::default());
         let state = &*state;
         let session = self.session(env, state)?;
         let (outcomes, walk) = match self.config.backend {
-            Backend::Cpu => self.crew(session, txs, &counts)?,
+            Backend::Cpu => self.crew(session, txs, hints, &counts)?,
             backend => {
                 let ahead = backend.is_device() && self.config.policy != Policy::Sequential;
                 self.walk(&session, txs, ahead, &counts)?
@@ -88,18 +107,21 @@ impl Engine {
         &self,
         mut session: Session<'_, DB>,
         txs: &[Transaction],
+        hints: &Hints<'_>,
         counts: &Mutex<Counts>,
     ) -> Result<(Vec<Outcome>, Walk), Error> {
-        let enough = txs.len() >= SPECULATION_TRANSACTIONS_COUNT_MIN;
+        let others = (self.threads() - 1).min(txs.len().saturating_sub(1));
         let helpers = match self.config.policy {
             Policy::Sequential => 0,
-            _ if !enough => 0,
-            _ => (self.threads() - 1).min(txs.len() - 1),
+            Policy::Auto if txs.len() < SPECULATION_TRANSACTIONS_COUNT_MIN => 0,
+            _ => others,
         };
-        let (waits, window) = match self.config.policy {
+        let window = SPECULATION_WINDOW_COUNT * self.threads();
+        let (waits, window) = match (self.config.policy, hints.waits) {
             _ if helpers == 0 => (Waits::none(), 0),
-            Policy::Optimistic => (Waits::none(), txs.len()),
-            _ => (same_sender(txs), SPECULATION_WINDOW_COUNT * self.threads()),
+            (Policy::Optimistic, _) => (Waits::none(), txs.len()),
+            (_, Some(waits)) => (waits.clone(), window),
+            _ => (same_sender(txs), window),
         };
         if helpers > 0 {
             session.versions = Versions::new(txs.len());

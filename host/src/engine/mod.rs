@@ -27,7 +27,8 @@ use crate::session::Session;
 use crate::state::State;
 use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
 
-pub use execute::BlockResult;
+pub use crew::Waits;
+pub use execute::{BlockResult, Hints};
 
 /// How an engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
