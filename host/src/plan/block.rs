@@ -157,6 +157,16 @@ impl BlockAccesses {
         self.end(accesses.complete);
     }
 
+    /// Appends the transactions of another block.
+    pub fn append(&mut self, other: &BlockAccesses) {
+        for transaction in 0..other.len() as u32 {
+            for access in other.of(transaction) {
+                self.add(*other.key(access.key), access.role, access.source);
+            }
+            self.end(other.is_complete(transaction));
+        }
+    }
+
     /// Adds an access of the transaction that the next [`BlockAccesses::end`] ends.
     pub fn add(&mut self, key: Key, role: Role, source: Source) {
         let id = self.intern(key);
