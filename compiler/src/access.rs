@@ -595,14 +595,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Notes a DELEGATECALL whose data is as long as calldata: then it is calldata.
-    fn delegate(
-        &mut self,
-        graph: &Graph,
-        node: &Node,
-        to: ExprId,
-        values: &[ExprId],
-        path: &Path,
-    ) {
+    fn delegate(&mut self, graph: &Graph, node: &Node, to: ExprId, values: &[ExprId], path: &Path) {
         if node.kind == OpKind::DelegateCall && !self.expressions.is_unknown(to) {
             let length = self.value(graph.exts[node.ext as usize][1], values, path);
             if self.expressions.all[length.0 as usize] == Expr::CallDataSize {

@@ -13,7 +13,7 @@ use alloy_eip7928::{
     StorageChange,
 };
 use alloy_primitives::map::HashSet;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,7 +118,7 @@ impl Building {
             self.nonces.push(NonceChange::new(at, info.map_or(0, |info| info.nonce)));
         }
         if changed.contains(&Key::Code(address)) {
-            let code = change.code.clone().unwrap_or_else(Bytes::new);
+            let code = change.code.clone().unwrap_or_default();
             self.codes.push(CodeChange::new(at, code));
         }
     }

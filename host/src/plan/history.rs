@@ -113,11 +113,9 @@ impl History {
         }
         let often = |bits: u16| 2 * bits.count_ones() >= entry.runs.min(WINDOW);
         for seen in &entry.seen {
-            for (bits, role) in [
-                (seen.reads, Role::READ),
-                (seen.writes, Role::WRITE),
-                (seen.credits, Role::CREDIT),
-            ] {
+            for (bits, role) in
+                [(seen.reads, Role::READ), (seen.writes, Role::WRITE), (seen.credits, Role::CREDIT)]
+            {
                 if often(bits) {
                     see(seen.key, role);
                 }
@@ -258,8 +256,7 @@ mod tests {
     #[test]
     fn once_is_not_often() {
         let history = History::new();
-        let accesses =
-            Accesses { reads: vec![slot(1)], ..Accesses::new(Source::Execution) };
+        let accesses = Accesses { reads: vec![slot(1)], ..Accesses::new(Source::Execution) };
         history.learn(&call(1, &[]), &accesses, 1, PAYEE);
         let target = Target { to: POOL, selector: None };
         history.predict(&target, |key, _| panic!("{key}"));

@@ -22,6 +22,8 @@ mod predict;
 mod print;
 mod schedule;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 pub use access_list::BlockAccessList;
 pub use block::{Access, BlockAccesses, KeyId, Role};

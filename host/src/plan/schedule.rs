@@ -267,10 +267,8 @@ fn speedups(dag: &Dag, gas: &[u64], total: u64) -> Vec<Speedup> {
 /// for nobody.
 fn makespan(dag: &Dag, followers: &[Vec<u32>], gas: &[u64], lanes: u32) -> u64 {
     let mut waits: Vec<usize> = (0..dag.len() as u32).map(|at| dag.waits(at).len()).collect();
-    let mut ready: BinaryHeap<Reverse<u32>> = (0..dag.len() as u32)
-        .filter(|at| waits[*at as usize] == 0)
-        .map(Reverse)
-        .collect();
+    let mut ready: BinaryHeap<Reverse<u32>> =
+        (0..dag.len() as u32).filter(|at| waits[*at as usize] == 0).map(Reverse).collect();
     let mut running: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
     let mut now = 0;
     loop {
@@ -331,7 +329,8 @@ mod tests {
             [(&[], &[1]), (&[], &[2]), (&[1], &[3]), (&[3], &[]), (&[2], &[]), (&[9], &[])];
         let plan = plan(&slots, &[10, 20, 30, 40, 50, 60], &[1, 1, 1, 2, 2, 1], 2);
         assert_eq!((plan.transactions, plan.gas, plan.alone), (6, 210, 1));
-        let widths: Vec<_> = plan.waves.iter().map(|w| (w.transactions, w.gas, w.gas_max)).collect();
+        let widths: Vec<_> =
+            plan.waves.iter().map(|w| (w.transactions, w.gas, w.gas_max)).collect();
         assert_eq!(widths, [(3, 90, 60), (2, 80, 50), (1, 40, 40)]);
         let warps: Vec<_> = plan.waves.iter().map(|w| (w.functions, w.warps)).collect();
         assert_eq!(warps, [(1, 2), (2, 2), (1, 1)]);
