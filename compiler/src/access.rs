@@ -76,7 +76,10 @@ pub struct AccessSet {
     pub selector: Option<u32>,
     /// What is touched, each once.
     pub accesses: Vec<(AccessKind, ExprId)>,
-    /// The expressions.
+    /// Accounts whose code may run in this one's stead: DELEGATECALL with calldata as it came, as
+    /// proxies do.
+    pub delegates: Vec<ExprId>,
+    /// The expressions that these are, or are made of.
     pub expressions: Vec<Expr>,
     /// Whether all accesses of this code (not of callees) are listed and derivable.
     pub complete: bool,
@@ -111,27 +114,93 @@ pub struct Accessed {
     pub complete: bool,
 }
 
+/// What evaluations keep from one to the next, so that they need no memory of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    values: Vec<Option<U256>>,
+    bytes: Vec<u8>,
+}
+
+/// What [`AccessSet::evaluate_into`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An access to a storage key, or to an account in the low 20 bytes.
+    Access(AccessKind, U256),
+    /// The code of this account runs with the same calldata.
+    Delegate(Address),
+}
+
 impl AccessSet {
     /// The keys and accounts for one call.
     pub fn evaluate(&self, env: &Env<'_>) -> Accessed {
-        let mut values: Vec<Option<U256>> = Vec::with_capacity(self.expressions.len());
+        let mut out = Accessed::default();
+        let complete = self.evaluate_into(env, &mut Scratch::default(), &mut |found| {
+            match found {
+                Found::Access(AccessKind::Read, key) => out.reads.insert(key),
+                Found::Access(AccessKind::Write, key) => out.writes.insert(key),
+                Found::Access(AccessKind::Account, account) => {
+                    out.accounts.insert(Address::from_word(account.into()))
+                }
+                Found::Delegate(_) => false,
+            };
+        });
+        out.complete = complete;
+        out
+    }
+
+    /// The same, one after the other; says whether that is all that the code itself touches. What
+    /// it finds may come more than once.
+    pub fn evaluate_into(
+        &self,
+        env: &Env<'_>,
+        scratch: &mut Scratch,
+        see: &mut dyn FnMut(Found),
+    ) -> bool {
+        let Scratch { values, bytes } = scratch;
+        values.clear();
         for expr in &self.expressions {
-            let value = value_of(expr, env, &values);
+            let value = value_of(expr, env, values, bytes);
             values.push(value);
         }
-        let mut out = Accessed { complete: self.complete, ..Accessed::default() };
+        let mut complete = self.complete;
         for (kind, id) in &self.accesses {
-            let Some(value) = values[id.0 as usize] else {
-                out.complete = false;
-                continue;
-            };
-            match kind {
-                AccessKind::Read => out.reads.insert(value),
-                AccessKind::Write => out.writes.insert(value),
-                AccessKind::Account => out.accounts.insert(Address::from_word(value.into())),
-            };
+            match values[id.0 as usize] {
+                Some(value) => see(Found::Access(*kind, value)),
+                None => complete = false,
+            }
         }
-        out
+        for id in &self.delegates {
+            if let Some(value) = values[id.0 as usize] {
+                see(Found::Delegate(Address::from_word(value.into())));
+            }
+        }
+        complete
+    }
+
+    /// Drops expressions that no access is made of.
+    fn prune(&mut self) {
+        let mut used = vec![false; self.expressions.len()];
+        let accessed = self.accesses.iter().map(|(_, id)| id);
+        accessed.chain(&self.delegates).for_each(|id| used[id.0 as usize] = true);
+        // Operands come before what uses them.
+        for i in (0..used.len()).rev() {
+            if used[i] {
+                let operands = operands(&self.expressions[i]).iter();
+                operands.for_each(|id| used[id.0 as usize] = true);
+            }
+        }
+        let mut places = Vec::with_capacity(used.len());
+        let mut count = 0;
+        for used in &used {
+            places.push(ExprId(count));
+            count += u32::from(*used);
+        }
+        let mut used = used.into_iter();
+        self.expressions.retain(|_| used.next() == Some(true));
+        let moved = |id: &mut ExprId| *id = places[id.0 as usize];
+        self.expressions.iter_mut().flat_map(operands_mut).for_each(moved);
+        self.accesses.iter_mut().for_each(|(_, id)| moved(id));
+        self.delegates.iter_mut().for_each(moved);
     }
 
     /// An expression as text, such as `keccak(caller . 1)`.
@@ -162,7 +231,28 @@ impl AccessSet {
     }
 }
 
-fn value_of(expr: &Expr, env: &Env<'_>, values: &[Option<U256>]) -> Option<U256> {
+fn operands(expr: &Expr) -> &[ExprId] {
+    match expr {
+        Expr::CallData(id) | Expr::Storage(id) => std::slice::from_ref(id),
+        Expr::Keccak(ids) | Expr::Pure(_, ids, _) => ids,
+        _ => &[],
+    }
+}
+
+fn operands_mut(expr: &mut Expr) -> &mut [ExprId] {
+    match expr {
+        Expr::CallData(id) | Expr::Storage(id) => std::slice::from_mut(id),
+        Expr::Keccak(ids) | Expr::Pure(_, ids, _) => ids,
+        _ => &mut [],
+    }
+}
+
+fn value_of(
+    expr: &Expr,
+    env: &Env<'_>,
+    values: &[Option<U256>],
+    bytes: &mut Vec<u8>,
+) -> Option<U256> {
     let of = |id: &ExprId| values[id.0 as usize];
     let account = |address: Address| U256::from_be_slice(address.as_slice());
     Some(match expr {
@@ -183,7 +273,7 @@ fn value_of(expr: &Expr, env: &Env<'_>, values: &[Option<U256>]) -> Option<U256>
         }
         Expr::Storage(key) => (env.storage)(of(key)?)?,
         Expr::Keccak(words) => {
-            let mut bytes = Vec::with_capacity(words.len() * 32);
+            bytes.clear();
             for word in words {
                 bytes.extend(of(word)?.to_be_bytes::<32>());
             }
@@ -251,6 +341,7 @@ struct Walker<'a> {
     selector: Option<u32>,
     expressions: Expressions,
     found: BTreeSet<(AccessKind, ExprId)>,
+    delegates: BTreeSet<ExprId>,
     selectors: BTreeSet<u32>,
     complete: bool,
 }
@@ -259,12 +350,15 @@ impl Analysis {
     /// The accesses of calls with this selector; `None`: with any calldata.
     pub fn access_set(&self, selector: Option<u32>) -> AccessSet {
         let walker = Walker::new(self, selector).walk();
-        AccessSet {
+        let mut set = AccessSet {
             selector,
             accesses: walker.found.into_iter().collect(),
+            delegates: walker.delegates.into_iter().collect(),
             expressions: walker.expressions.all,
             complete: walker.complete,
-        }
+        };
+        set.prune();
+        set
     }
 
     /// The selectors that the code compares with.
@@ -305,6 +399,7 @@ impl<'a> Walker<'a> {
             selector,
             expressions: Expressions::default(),
             found: BTreeSet::new(),
+            delegates: BTreeSet::new(),
             selectors: BTreeSet::new(),
             complete: true,
         }
@@ -484,6 +579,7 @@ impl<'a> Walker<'a> {
             }
             Call | CallCode | DelegateCall | StaticCall => {
                 path.accesses.push((AccessKind::Account, b));
+                self.delegate(graph, node, b, values, path);
                 Expr::Unknown
             }
             Keccak1 => Expr::Keccak(vec![a]),
@@ -494,13 +590,18 @@ impl<'a> Walker<'a> {
         };
         self.remember(graph, node, [a, b, c], values, path);
         // What cannot be derived from its operands is unknown as a whole.
-        let operands: &[ExprId] = match &expr {
-            Expr::CallData(a) | Expr::Storage(a) => &[*a],
-            Expr::Keccak(words) | Expr::Pure(_, words, _) => words,
-            _ => &[],
-        };
-        let unknown = operands.iter().any(|id| self.expressions.is_unknown(*id));
+        let unknown = operands(&expr).iter().any(|id| self.expressions.is_unknown(*id));
         self.expressions.add(if unknown { Expr::Unknown } else { expr })
+    }
+
+    /// Notes a DELEGATECALL whose data is as long as calldata: then it is calldata.
+    fn delegate(&mut self, graph: &Graph, node: &Node, to: ExprId, values: &[ExprId], path: &Path) {
+        if node.kind == OpKind::DelegateCall && !self.expressions.is_unknown(to) {
+            let length = self.value(graph.exts[node.ext as usize][1], values, path);
+            if self.expressions.all[length.0 as usize] == Expr::CallDataSize {
+                self.delegates.insert(to);
+            }
+        }
     }
 
     fn pure(&mut self, node: &Node, args: [ExprId; 3]) -> Expr {

@@ -14,6 +14,7 @@ pub mod input;
 pub mod instance;
 pub mod layout;
 pub mod limits;
+pub mod plan;
 mod pool;
 pub mod precompiles;
 pub mod reference;

@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 mod graph;
 mod output;
+mod plan;
 mod run;
 mod runner;
 mod statetest;
@@ -46,6 +47,8 @@ enum Command {
     Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
+    /// Shows which transactions of a block depend on which: waves, chains, the critical path.
+    Plan(plan::PlanArgs),
     /// Lists the devices that this build can run on.
     Devices {
         /// Prints JSON.
@@ -313,6 +316,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Statetest(args) => statetest::run(args),
         Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),
+        Command::Plan(args) => plan::plan(args),
         Command::Devices { json } => devices::devices(*json),
     };
     match result {
