@@ -228,7 +228,7 @@ impl Checker {
         let mut state = State::with_seed(&db, case.table_seed).map_err(error)?;
         let engine = &self.engines[case.engine % ENGINES];
         let waits = any_waits(case);
-        let hints = Hints { waits: waits.as_ref() };
+        let hints = Hints { waits: waits.as_ref(), ..Hints::default() };
         match (engine.execute_with(&case.env, &case.txs, &mut state, &hints), rejected) {
             (Ok(result), None) => {
                 same_outcomes(&expected, &result.outcomes)?;

@@ -26,7 +26,9 @@ pub mod state_test;
 pub mod types;
 pub mod validate;
 
-pub use engine::{Batch, BlockResult, Config, Engine, Hints, Waits};
+pub use engine::{
+    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,
+};
 pub use error::Error;
 pub use state::State;
 pub use types::*;

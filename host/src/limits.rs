@@ -39,9 +39,10 @@ pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
 pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 /// Transactions per thread that run ahead of those that are committed: enough to keep a thread busy
 /// while another executes a long one, few enough that not all conflict with each other.
-pub const SPECULATION_WINDOW_COUNT: usize = 16;
-/// Blocks smaller than this are executed in order at once: waking threads costs more.
-pub const SPECULATION_TRANSACTIONS_COUNT_MIN: usize = 8;
+pub const SPECULATION_WINDOW_COUNT: usize = 64;
+/// Functions of which an engine remembers how often their calls ran ahead in vain; then it starts
+/// anew.
+pub const CONTENTION_COUNT_MAX: usize = 1 << 16;
 /// Times that a transaction runs ahead on a device: one that was in vain three times depends on most
 /// of those before it.
 pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;

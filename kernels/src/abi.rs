@@ -484,7 +484,7 @@ device_structs! {
         nonce: u64,
         /// The transaction's place in the block.
         order: u32,
-        /// `ACCOUNT_EXISTS`
+        /// `ACCOUNT_EXISTS`; `ACCOUNT_WIPED` if the transaction voided the storage.
         flags: u32,
         code: u32,
         reserved: u32,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use revm::DatabaseRef;
+use revm::state::EvmState;
 use warpevm_kernels::abi::{Instance, Launch, Layout, OverlayAccount, Status};
 
 use crate::buffer::Buffer;
@@ -380,24 +381,25 @@ impl Worker {
             _ => {
                 // revm reads the state through its own locks.
                 hold.release();
-                self.with_revm(session, tx)?
+                self.with_revm(session, tx)?.0
             }
         };
         self.finish(ran);
         Ok(outcome)
     }
 
-    /// Runs a transaction on the state through revm, since no memory class holds it.
+    /// Runs a transaction on the state through revm, since no memory class holds it; gives also all
+    /// that it touched.
     pub fn with_revm<DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
         tx: &Transaction,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Outcome, EvmState), Error> {
         let start = Instant::now();
         let ran = Sequential::on_state(session.env, session.state).transact_once(tx);
-        let (outcome, _) = ran.map_err(|error| Error::Revm(error.to_string()))?;
+        let (outcome, touched) = ran.map_err(|error| Error::Revm(error.to_string()))?;
         self.counts.fallback += start.elapsed();
-        Ok(Outcome { fallback: Some(Fallback::MemoryClass), ..outcome })
+        Ok((Outcome { fallback: Some(Fallback::MemoryClass), ..outcome }, touched))
     }
 }
 

@@ -1,8 +1,11 @@
 //! A transaction that ran before its turn: kept until what it read is known to be right.
 
+use std::time::Instant;
+
 use revm::DatabaseRef;
 
 use super::commit::{Footprint, commit};
+use super::execute::Walk;
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
@@ -18,6 +21,8 @@ pub struct Ahead {
     pub fallback: Option<Fallback>,
     /// What it read and wrote.
     pub footprint: Footprint,
+    /// How long it ran.
+    pub seconds: f64,
 }
 
 impl Ahead {
@@ -29,6 +34,7 @@ impl Ahead {
         tx: &Transaction,
         (class, place): (usize, Place),
     ) -> Result<Option<Box<Ahead>>, Error> {
+        let start = Instant::now();
         let (ran, _) = worker.transact(session, hold, tx, (class, place))?;
         let Ran::Done(class) = ran else {
             return Ok(None);
@@ -39,7 +45,8 @@ impl Ahead {
             Ok(executed) => {
                 let codes = session.code_view(worker.temps());
                 let footprint = Footprint::of(&finished.overlay, session, codes)?;
-                Some(Box::new(Ahead { executed, fallback, footprint }))
+                let seconds = start.elapsed().as_secs_f64();
+                Some(Box::new(Ahead { executed, fallback, footprint, seconds }))
             }
             Err(_) => None,
         };
@@ -54,10 +61,12 @@ impl Ahead {
         hold: &mut Hold<'s, DB>,
         temps: &TempCodes,
         scratch: &mut Scratch,
+        walk: &mut Walk,
     ) -> Result<Outcome, Error> {
         let table = hold.table();
         self.footprint.rebase(table, session.spec());
         let overlay = self.footprint.overlay();
+        walk.record(&overlay, session);
         let codes = session.code_view(temps);
         let mut executed = self.executed;
         executed.changes = changes(&overlay, table, codes, session.spec(), scratch);

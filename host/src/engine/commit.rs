@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_READ_BALANCE,
@@ -12,6 +12,7 @@ use warpevm_kernels::abi::{
 
 use crate::decode::{CodeView, Overlay, Recipient, credited};
 use crate::error::Error;
+use crate::plan::{Accesses, Key, Source};
 use crate::session::{Hold, Session};
 use crate::state::codes::TEMP_BASE;
 use crate::state::table::{Entry, Full, Table, Writer, exists, is_empty};
@@ -133,9 +134,8 @@ impl Footprint {
     /// What it leaves in entries of the table, each as a version. Slots that the table lacks are
     /// left out, and accounts that come and go: versions are hints.
     pub fn versions(&self, order: u32) -> impl Iterator<Item = (Entry, Version)> {
-        let remade = |account: &OverlayAccount| {
-            account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0
-        };
+        let remade =
+            |account: &OverlayAccount| account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0;
         let account = move |account: &OverlayAccount| {
             let changed = account.balance != account.first_balance || !untouched_info(account);
             (changed && !remade(account)).then(|| {
@@ -233,6 +233,43 @@ fn lasting<DB: DatabaseRef + Sync>(
     }
     let code = codes.get(id).ok_or_else(|| Error::Device(format!("no code {id}")))?;
     session.state.codes().intern(code)
+}
+
+/// What a transaction touched.
+pub fn accesses(overlay: &Overlay<'_>, coinbase: Address) -> Accesses {
+    let mut out = Accesses::new(Source::Execution);
+    for account in overlay.accounts {
+        let address = Address::from(account.addr);
+        let has = |flags: u32| account.flags & flags != 0;
+        let remade = has(ACCOUNT_CREATED | ACCOUNT_DESTROYED);
+        let (balance, nonce, code) =
+            (Key::Balance(address), Key::Nonce(address), Key::Code(address));
+        let reads_balance = has(ACCOUNT_READ_BALANCE) || remade;
+        out.reads.extend(reads_balance.then_some(balance));
+        out.reads.extend((has(ACCOUNT_READ_INFO) || remade).then_some(nonce));
+        out.reads.extend((has(ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY) || remade).then_some(code));
+        let gone = has(ACCOUNT_DESTROYED);
+        match account.balance != account.first_balance || gone {
+            true if reads_balance => out.writes.push(balance),
+            true => out.credits.push(address),
+            false => {}
+        }
+        out.writes.extend((account.nonce != account.first_nonce || gone).then_some(nonce));
+        out.writes.extend((account.code != account.first_code || remade).then_some(code));
+    }
+    for slot in overlay.slots.iter().filter(|slot| slot.flags & SLOT_TRANSIENT == 0) {
+        let Some(account) = overlay.accounts.get(slot.account as usize) else { continue };
+        let key = Key::Slot(Address::from(account.addr), U256::from_limbs(slot.key));
+        out.reads.push(key);
+        if keeps(overlay, slot).is_some() {
+            out.writes.push(key);
+        }
+    }
+    if overlay.recipient.as_ref().is_some_and(|recipient| recipient.credit != [0; 4]) {
+        out.credits.push(coinbase);
+    }
+    out.complete = true;
+    out
 }
 
 /// Writes what `overlay` changes into the table, while others may read it.

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
-use alloy_primitives::map::AddressMap;
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
+use super::cost::is_worth_ahead;
 use super::execute::{Walk, gas_of};
 use super::{Engine, lock};
 use crate::backend::cpu::Worker;
@@ -75,12 +75,45 @@ impl Waits {
     }
 }
 
+/// What is measured of a block, for the cost model. *Light* transactions are not worth to be run
+/// ahead, *heavy* ones are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Light ones executed in order.
+    pub light: u64,
+    pub light_seconds: f64,
+    /// Heavy ones executed in order.
+    pub heavy: u64,
+    pub heavy_gas: u64,
+    pub heavy_seconds: f64,
+    /// Transactions that ran ahead.
+    pub ahead: u64,
+    pub ahead_gas: u64,
+    /// Running them and committing them.
+    pub ahead_seconds: f64,
+    /// Until the first of the other threads had begun.
+    pub wake_seconds: Option<f64>,
+}
+
+/// How a crew goes about a block.
+pub(super) struct Schedule<'c> {
+    /// Which transactions wait for which.
+    pub waits: &'c Waits,
+    /// Per transaction: it is light. Beyond its end: it is not.
+    pub light: &'c [bool],
+    /// How many transactions beyond the committed ones may run ahead.
+    pub window: usize,
+    /// What ran ahead leaves versions.
+    pub publish: bool,
+}
+
 /// What only the one who commits may touch.
 struct Head {
     outcomes: Vec<Outcome>,
     gas_left: u64,
     scratch: Scratch,
     walk: Walk,
+    times: Times,
 }
 
 /// A block in execution.
@@ -89,11 +122,12 @@ pub(super) struct Crew<'c, 's, DB> {
     session: &'c Session<'s, DB>,
     txs: &'c [Transaction],
     entries: Vec<Entry>,
-    waits: &'c Waits,
-    /// How many transactions beyond the committed ones may run ahead.
-    window: usize,
+    schedule: Schedule<'c>,
     committed: AtomicUsize,
     head: Mutex<Head>,
+    start: Instant,
+    /// Seconds until the first of the other threads had begun.
+    woke: Mutex<Option<f64>>,
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -114,8 +148,8 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         engine: &'c Engine,
         session: &'c Session<'s, DB>,
         txs: &'c [Transaction],
-        waits: &'c Waits,
-        window: usize,
+        schedule: Schedule<'c>,
+        walk: Walk,
     ) -> Crew<'c, 's, DB> {
         let mut entries = Vec::new();
         entries.resize_with(txs.len(), Entry::default);
@@ -123,17 +157,19 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             outcomes: Vec::with_capacity(txs.len()),
             gas_left: session.env.block.gas_limit,
             scratch: Scratch::default(),
-            walk: Walk::default(),
+            walk,
+            times: Times::default(),
         };
         Crew {
             engine,
             session,
             txs,
             entries,
-            waits,
-            window,
+            schedule,
             committed: AtomicUsize::new(0),
             head: Mutex::new(head),
+            start: Instant::now(),
+            woke: Mutex::new(None),
             stop: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -145,7 +181,12 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         helpers: usize,
         counts: &Mutex<Counts>,
     ) -> Result<(Vec<Outcome>, Walk), Error> {
+        let chief = std::thread::current().id();
         let work = || {
+            if std::thread::current().id() != chief {
+                let woke = self.start.elapsed().as_secs_f64();
+                lock(&self.woke).get_or_insert(woke);
+            }
             if let Err(error) = self.work(counts) {
                 lock(&self.error).get_or_insert(error);
                 self.stop.store(true, Ordering::Release);
@@ -158,7 +199,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         if let Some(error) = lock(&self.error).take() {
             return Err(error);
         }
-        let head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        head.times.wake_seconds = self.woke.into_inner().ok().flatten();
+        self.engine.costs.learn(&head.times);
         Ok((head.outcomes, head.walk))
     }
 
@@ -272,14 +315,26 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let held = ahead.filter(|ahead| ahead.footprint.holds(hold.table()));
         let outcome = match held {
             Some(ahead) => {
-                let outcome =
-                    ahead.commit(self.session, hold, worker.temps(), &mut head.scratch)?;
-                head.walk.committed += start.elapsed();
+                lock(&self.engine.contention).learn(&self.txs[index], false);
+                let ran = ahead.seconds;
+                let outcome = ahead.commit(
+                    self.session,
+                    hold,
+                    worker.temps(),
+                    &mut head.scratch,
+                    &mut head.walk,
+                )?;
+                let spent = start.elapsed();
+                head.walk.committed += spent;
                 head.walk.first_final += 1;
+                head.times.ahead += 1;
+                head.times.ahead_gas += gas_of(&outcome);
+                head.times.ahead_seconds += ran + spent.as_secs_f64();
                 worker.counts.outcome(&outcome);
                 outcome
             }
             None => {
+                lock(&self.engine.contention).learn(&self.txs[index], true);
                 head.walk.replays += 1;
                 self.in_order(head, index, worker, hold)?
             }
@@ -297,10 +352,24 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let start = Instant::now();
         let place = Place { order: index as u32, committed: index as u32 };
         let tx = (&self.txs[index], place);
-        let outcome = self.engine.execute_one(self.session, worker, hold, tx)?;
-        head.walk.in_order += start.elapsed();
+        let walk = &mut head.walk;
+        let outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        let spent = start.elapsed();
+        head.walk.in_order += spent;
         if outcome.result.is_ok() {
             worker.counts.outcome(&outcome);
+            let times = &mut head.times;
+            match is_worth_ahead(gas_of(&outcome)) {
+                false => {
+                    times.light += 1;
+                    times.light_seconds += spent.as_secs_f64();
+                }
+                true => {
+                    times.heavy += 1;
+                    times.heavy_gas += gas_of(&outcome);
+                    times.heavy_seconds += spent.as_secs_f64();
+                }
+            }
         }
         Ok(outcome)
     }
@@ -319,10 +388,17 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// The next transaction that may run ahead with profit.
     fn pick(&self) -> Option<usize> {
         let first = self.committed.load(Ordering::Acquire);
-        let last = first.saturating_add(self.window).min(self.txs.len());
+        let last = first.saturating_add(self.schedule.window).min(self.txs.len());
+        let is_light = |index: &usize| self.schedule.light.get(*index).is_some_and(|light| *light);
         let waiting = |index: &usize| {
             self.entries[*index].stage.load(Ordering::Relaxed) == WAITING
-                && self.waits.of(*index).iter().all(|earlier| self.has_run(*earlier as usize))
+                && !is_light(index)
+                && self
+                    .schedule
+                    .waits
+                    .of(*index)
+                    .iter()
+                    .all(|earlier| self.has_run(*earlier as usize))
         };
         (first + 1..last).find(|index| waiting(index) && self.claim(*index))
     }
@@ -343,7 +419,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let class = self.engine.config.execute_class;
         let tx = &self.txs[index];
         let ahead = Ahead::run(worker, self.session, hold, tx, (class, place))?;
-        if let (Some(ahead), Some(versions)) = (&ahead, &self.session.versions) {
+        if let (Some(ahead), Some(versions), true) =
+            (&ahead, &self.session.versions, self.schedule.publish)
+        {
             versions.publish(hold.table(), ahead.footprint.versions(index as u32));
         }
         let entry = &self.entries[index];
@@ -351,14 +429,4 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         entry.stage.store(READY, Ordering::Release);
         Ok(())
     }
-}
-
-/// Each transaction waits for the one before it of the same sender.
-pub(super) fn same_sender(txs: &[Transaction]) -> Waits {
-    let mut last = AddressMap::<u32>::default();
-    let mut waits = Waits::default();
-    for (index, tx) in (0u32..).zip(txs) {
-        waits.push(last.insert(tx.caller, index));
-    }
-    waits
 }

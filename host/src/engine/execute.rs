@@ -10,16 +10,16 @@ use alloy_primitives::{Address, Bytes};
 use revm::DatabaseRef;
 
 use super::Engine;
-use super::commit::commit;
-use super::crew::{Crew, Waits, same_sender};
+use super::commit::{accesses, commit};
+use super::crew::{Crew, Waits};
 use crate::backend::cpu::{Ran, Worker};
+use crate::decode::Overlay;
 use crate::error::Error;
-use crate::limits::{SPECULATION_TRANSACTIONS_COUNT_MIN, SPECULATION_WINDOW_COUNT};
+use crate::plan::{Accesses, BlockAccessList, observed};
 use crate::reference;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::state::State;
-use crate::state::versions::Versions;
 use crate::types::{Backend, Env, Executed, Outcome, Policy, Report, Transaction};
 
 /// What `execute` returns.
@@ -29,6 +29,8 @@ pub struct BlockResult {
     pub outcomes: Vec<Outcome>,
     /// Gas used by all.
     pub gas_used: u64,
+    /// What each transaction touched, if that was to be recorded.
+    pub accesses: Vec<Accesses>,
     /// What happened.
     pub report: Report,
 }
@@ -38,6 +40,10 @@ pub struct BlockResult {
 pub struct Hints<'h> {
     /// Which transactions wait for which.
     pub waits: Option<&'h Waits>,
+    /// What each transaction changes (EIP-7928). With it all can run at once.
+    pub block_access_list: Option<&'h BlockAccessList>,
+    /// Records what each transaction touches.
+    pub record: bool,
 }
 
 /// What is measured on the way through a block.
@@ -52,6 +58,22 @@ pub(super) struct Walk {
     pub ahead: Duration,
     pub in_order: Duration,
     pub committed: Duration,
+    /// What each transaction touched, if that is to be recorded.
+    pub accesses: Option<Vec<Accesses>>,
+}
+
+impl Walk {
+    /// Of a block, with these hints.
+    pub(super) fn new(hints: &Hints<'_>) -> Walk {
+        Walk { accesses: hints.record.then(Vec::new), ..Walk::default() }
+    }
+
+    /// Records what a transaction touched.
+    pub(super) fn record<DB>(&mut self, overlay: &Overlay<'_>, session: &Session<'_, DB>) {
+        if let Some(list) = &mut self.accesses {
+            list.push(accesses(overlay, session.env.block.beneficiary));
+        }
+    }
 }
 
 impl Engine {
@@ -83,7 +105,7 @@ impl Engine {
             Backend::Cpu => self.crew(session, txs, hints, &counts)?,
             backend => {
                 let ahead = backend.is_device() && self.config.policy != Policy::Sequential;
-                self.walk(&session, txs, ahead, &counts)?
+                self.walk(&session, txs, (ahead, hints), &counts)?
             }
         };
         let mut report = self.report(counts);
@@ -99,7 +121,8 @@ impl Engine {
             report.seconds.insert(stage, time.as_secs_f64());
         }
         let gas_used = report.gas_used;
-        Ok(BlockResult { outcomes, gas_used, report })
+        let accesses = walk.accesses.unwrap_or_default();
+        Ok(BlockResult { outcomes, gas_used, accesses, report })
     }
 
     /// Executes a block on threads of the CPU.
@@ -110,23 +133,9 @@ impl Engine {
         hints: &Hints<'_>,
         counts: &Mutex<Counts>,
     ) -> Result<(Vec<Outcome>, Walk), Error> {
-        let others = (self.threads() - 1).min(txs.len().saturating_sub(1));
-        let helpers = match self.config.policy {
-            Policy::Sequential => 0,
-            Policy::Auto if txs.len() < SPECULATION_TRANSACTIONS_COUNT_MIN => 0,
-            _ => others,
-        };
-        let window = SPECULATION_WINDOW_COUNT * self.threads();
-        let (waits, window) = match (self.config.policy, hints.waits) {
-            _ if helpers == 0 => (Waits::none(), 0),
-            (Policy::Optimistic, _) => (Waits::none(), txs.len()),
-            (_, Some(waits)) => (waits.clone(), window),
-            _ => (same_sender(txs), window),
-        };
-        if helpers > 0 {
-            session.versions = Versions::new(txs.len());
-        }
-        Crew::new(self, &session, txs, &waits, window).run(helpers, counts)
+        let prepared = self.prepare(&mut session, txs, hints)?;
+        let crew = Crew::new(self, &session, txs, prepared.schedule(), Walk::new(hints));
+        crew.run(prepared.helpers, counts)
     }
 
     /// Runs a transaction on the state as it is and commits it if it is valid.
@@ -136,10 +145,10 @@ impl Engine {
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
         (tx, place): (&Transaction, Place),
+        walk: &mut Walk,
     ) -> Result<Outcome, Error> {
         if self.config.backend == Backend::Revm {
-            let outcome = worker.with_revm(session, tx)?;
-            apply(session, &outcome)?;
+            let outcome = with_revm(session, worker, tx, walk)?;
             return Ok(Outcome { fallback: None, ..outcome });
         }
         let class = self.config.execute_class;
@@ -148,6 +157,7 @@ impl Engine {
             (Ran::Done(class), _) => {
                 let outcome = worker.outcome(session, hold.table(), class)?;
                 if outcome.result.is_ok() {
+                    walk.record(&worker.overlay(session, class)?, session);
                     commit_finished(session, worker, hold, class)?;
                 }
                 outcome
@@ -155,9 +165,7 @@ impl Engine {
             (_, Some(reason)) => Outcome { result: Err(reason), fallback: None },
             _ => {
                 hold.release();
-                let outcome = worker.with_revm(session, tx)?;
-                apply(session, &outcome)?;
-                outcome
+                with_revm(session, worker, tx, walk)?
             }
         };
         worker.finish(ran);
@@ -201,6 +209,21 @@ impl Engine {
 
 pub(super) fn gas_of(outcome: &Outcome) -> u64 {
     outcome.result.as_ref().map(|executed| executed.gas_used).unwrap_or_default()
+}
+
+/// Runs a transaction on revm and applies what it changes.
+fn with_revm<DB: DatabaseRef + Sync>(
+    session: &Session<'_, DB>,
+    worker: &mut Worker,
+    tx: &Transaction,
+    walk: &mut Walk,
+) -> Result<Outcome, Error> {
+    let (outcome, touched) = worker.with_revm(session, tx)?;
+    if let (Some(list), true) = (&mut walk.accesses, outcome.result.is_ok()) {
+        list.push(observed(tx, &touched));
+    }
+    apply(session, &outcome)?;
+    Ok(outcome)
 }
 
 fn apply<DB: DatabaseRef + Sync>(

@@ -2,10 +2,14 @@
 
 mod ahead;
 mod commit;
+mod cost;
 mod crew;
 mod execute;
+mod prefill;
 mod rounds;
+mod schedule;
 mod simulate;
+mod two_phase;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -21,14 +25,18 @@ use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
 use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
+use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
 use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
+use cost::Costs;
+use schedule::Contention;
 
 pub use crew::Waits;
 pub use execute::{BlockResult, Hints};
+pub use two_phase::{Divergence, DivergenceCounts, Proposal, Unforeseen};
 
 /// How an engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +95,12 @@ pub struct Engine {
     pool: OnceLock<Pool>,
     /// With the `cuda` backend.
     device: Option<Device>,
+    /// What transactions are expected to touch.
+    predictor: Predictor,
+    /// What they are expected to cost.
+    costs: Costs,
+    /// Which functions' calls depend on each other.
+    contention: Mutex<Contention>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -126,6 +140,9 @@ impl Engine {
             largest: Mutex::default(),
             pool: OnceLock::new(),
             device,
+            predictor: Predictor::new(),
+            costs: Costs::default(),
+            contention: Mutex::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use revm::DatabaseRef;
 use super::Engine;
 use super::ahead::Ahead;
 use super::commit::{Footprint, Written};
-use super::execute::{Walk, gas_of};
+use super::execute::{Hints, Walk, gas_of};
 use crate::backend::cpu::Worker;
 use crate::backend::cuda::{Landed, Record};
 use crate::decode::Scratch;
@@ -55,7 +55,7 @@ impl Engine {
             let (overlay, fallback) = (record.overlay(session), record.fallback());
             let codes = session.code_view(temps);
             let footprint = Footprint::of(&overlay, session, codes)?;
-            Ok(Some(Box::new(Ahead { executed, fallback, footprint })))
+            Ok(Some(Box::new(Ahead { executed, fallback, footprint, seconds: 0.0 })))
         };
         let (device, class) = (self.device()?, self.config.execute_class);
         let landed =
@@ -119,12 +119,12 @@ impl Engine {
         &self,
         session: &Session<'_, DB>,
         txs: &[Transaction],
-        ahead: bool,
+        (ahead, hints): (bool, &Hints<'_>),
         counts: &Mutex<Counts>,
     ) -> Result<(Vec<Outcome>, Walk), Error> {
         let mut pending: Vec<Pending> = Vec::new();
         pending.resize_with(txs.len(), Pending::default);
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(hints);
         let mut worker = self.worker()?;
         let mut outcomes = Vec::with_capacity(txs.len());
         let mut gas_left = session.env.block.gas_limit;
@@ -153,7 +153,7 @@ impl Engine {
                     let mut hold = Hold::new(session.state);
                     let place = Place::default();
                     let mut outcome =
-                        self.execute_one(session, &mut worker, &mut hold, (tx, place))?;
+                        self.execute_one(session, &mut worker, &mut hold, (tx, place), &mut walk)?;
                     walk.in_order += start.elapsed();
                     if self.config.backend.is_device() {
                         let reason = pending[index].left.unwrap_or(Fallback::InOrder);
@@ -191,7 +191,7 @@ fn hold_on<DB: DatabaseRef + Sync>(
     let outcome = match held {
         true => {
             let (mut hold, mut scratch) = (Hold::new(session.state), Scratch::default());
-            Some(ahead.commit(session, &mut hold, worker.temps(), &mut scratch)?)
+            Some(ahead.commit(session, &mut hold, worker.temps(), &mut scratch, walk)?)
         }
         false => {
             pending.last = Some(ahead);

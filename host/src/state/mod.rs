@@ -177,6 +177,11 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         self.paged(|table| self.page_account(table, addr))
     }
 
+    /// The slot's place in the table.
+    pub(crate) fn slot_index(&self, addr: &Addr, key: &Word) -> Result<u32, Error> {
+        self.paged(|table| self.page_slot(table, addr, key))
+    }
+
     /// The hash of an ancestor block.
     pub(crate) fn block_hash(&self, number: u64) -> Result<B256, Error> {
         self.db.block_hash_ref(number).map_err(database)

@@ -103,7 +103,8 @@ impl Versions {
     fn take(&self, side: &mut Side, count: u32) -> Option<u32> {
         let start = side.used;
         let end = start.checked_add(count)?;
-        let fits = end <= self.versions.capacity() && side.runs.len() < self.runs.capacity() as usize;
+        let fits =
+            end <= self.versions.capacity() && side.runs.len() < self.runs.capacity() as usize;
         fits.then(|| side.used = end)?;
         Some(start)
     }
