@@ -5,8 +5,10 @@
 //! for what is kept until its turn. Waking the other threads costs a time per block.
 //!
 //! # Method
-//! All four are measured while blocks are executed, as averages that forget. Gas is what calls of
-//! the same function used before, or a guess.
+//! All four are measured while blocks are executed, as averages that forget; blocks that had
+//! something to compile do not count. What a block in order does not show slowly returns to what a
+//! current server takes, so that an outlier does not decide forever. Gas is what calls of the same
+//! function used before, or a guess.
 
 use std::sync::Mutex;
 
@@ -15,6 +17,8 @@ use super::lock;
 
 /// Weight of the newest block in an average.
 const NEWEST: f64 = 0.25;
+/// Weight of what is expected without measurement, where a block has shown nothing.
+const EXPECTED: f64 = 0.1;
 /// Gas of a transaction beyond which it is worth to be run ahead: a plain transfer is not, since
 /// what is kept of it costs as much as executing it.
 const AHEAD_GAS_MIN: u64 = 25_000;
@@ -30,21 +34,25 @@ struct Averages {
     wake: f64,
 }
 
+/// What a current server takes.
+const START: Averages =
+    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 4e-5 };
+
 /// The cost model of an engine.
 #[derive(Debug)]
 pub struct Costs(Mutex<Averages>);
 
 impl Default for Costs {
-    /// What a current server takes, for the first block.
+    /// For the first block.
     fn default() -> Costs {
-        let (per_transaction, per_gas, ahead, wake) = (1e-6, 4e-10, 1.5e-6, 4e-5);
-        Costs(Mutex::new(Averages { per_transaction, per_gas, ahead, wake }))
+        Costs(Mutex::new(START))
     }
 }
 
-fn blend(average: &mut f64, newest: Option<f64>) {
-    if let Some(newest) = newest.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
-        *average += NEWEST * (newest - *average);
+fn blend(average: &mut f64, newest: Option<f64>, start: f64) {
+    match newest.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
+        Some(newest) => *average += NEWEST * (newest - *average),
+        None => *average += EXPECTED * (start - *average),
     }
 }
 
@@ -72,22 +80,25 @@ impl Costs {
         }
         // What is light is executed in order, by one.
         let light: f64 = gas.iter().filter(|gas| !is_worth_ahead(**gas)).map(|gas| of(*gas)).sum();
-        let many = costs.wake + longest.max(light).max(work / threads as f64);
-        many < one
+        // Until the others have come, one works alone.
+        let shared = (work + costs.wake) / threads as f64;
+        longest.max(light).max(shared) < one
     }
 
     /// Takes in what a block took.
     pub fn learn(&self, times: &Times) {
         let mut costs = lock(&self.0);
         let average = |seconds: f64, count: u64| (count > 0).then(|| seconds / count as f64);
-        blend(&mut costs.per_transaction, average(times.light_seconds, times.light));
+        let light = average(times.light_seconds, times.light);
+        blend(&mut costs.per_transaction, light, START.per_transaction);
         let base = costs.per_transaction * times.heavy as f64;
-        blend(&mut costs.per_gas, average((times.heavy_seconds - base).max(0.0), times.heavy_gas));
+        let heavy = average((times.heavy_seconds - base).max(0.0), times.heavy_gas);
+        blend(&mut costs.per_gas, heavy, START.per_gas);
         let expected =
             costs.per_transaction * times.ahead as f64 + costs.per_gas * times.ahead_gas as f64;
-        let extra = (times.ahead_seconds - expected).max(0.0);
-        blend(&mut costs.ahead, average(extra, times.ahead));
-        blend(&mut costs.wake, times.wake_seconds);
+        let extra = average((times.ahead_seconds - expected).max(0.0), times.ahead);
+        blend(&mut costs.ahead, extra, START.ahead);
+        blend(&mut costs.wake, times.wake_seconds, START.wake);
     }
 }
 
@@ -116,10 +127,10 @@ mod tests {
             costs.learn(&Times { wake_seconds: Some(1.0), ..Times::default() });
         }
         assert!(!costs.favour_threads(&[200_000; 100], &none, 2), "waking takes a second");
-        // Nothing measured, nothing changed; nonsense is ignored.
-        let before = *lock(&costs.0);
-        costs.learn(&Times::default());
-        costs.learn(&Times { wake_seconds: Some(f64::NAN), ..Times::default() });
-        assert_eq!(before.wake, lock(&costs.0).wake);
+        // Nonsense is ignored, and an outlier is forgotten.
+        for _ in 0..200 {
+            costs.learn(&Times { wake_seconds: Some(f64::NAN), ..Times::default() });
+        }
+        assert!(costs.favour_threads(&[200_000; 100], &none, 2));
     }
 }

@@ -201,7 +201,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         head.times.wake_seconds = self.woke.into_inner().ok().flatten();
-        self.engine.costs.learn(&head.times);
+        if lock(counts).compile.is_zero() {
+            self.engine.costs.learn(&head.times);
+        }
         Ok((head.outcomes, head.walk))
     }
 
