@@ -31,7 +31,7 @@ pub(crate) struct Row {
     pub seconds_max: f64,
     /// Of the first run, which also compiles.
     pub seconds_first: f64,
-    /// How many times as fast as revm: median by median.
+    /// How many times as fast as revm: the median over the rounds.
     pub ratio: f64,
     /// Share of transactions that were executed once.
     pub first_final: f64,
@@ -95,13 +95,16 @@ pub(crate) fn side_by_side(
         let report = report.clone().unwrap_or_default();
         let measured = &seconds[1..];
         let seconds_median = median(measured);
+        let ratios = revm[1..].iter().zip(measured);
+        let ratios: Vec<f64> =
+            ratios.map(|(revm, ours)| revm / ours.max(f64::MIN_POSITIVE)).collect();
         Row {
             policy: policy.name(),
             seconds_median,
             seconds_min: measured.iter().copied().fold(f64::INFINITY, f64::min),
             seconds_max: measured.iter().copied().fold(0.0, f64::max),
             seconds_first: seconds[0],
-            ratio: revm_seconds_median / seconds_median.max(f64::MIN_POSITIVE),
+            ratio: median(&ratios),
             first_final: report.first_final as f64 / txs.len().max(1) as f64,
             replays: report.replays,
             redone: report.redone,
