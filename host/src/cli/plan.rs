@@ -237,9 +237,11 @@ fn predict(
     let start = Instant::now();
     predictor.predict(env, txs, state, listed, MissingSets::Make, &mut out);
     quality.cold_seconds = start.elapsed().as_secs_f64();
-    quality.predict_seconds =
-        median(|| predictor.predict(env, txs, state, listed, MissingSets::Note, &mut out));
-    quality.dag_seconds = median(|| drop(Dag::build(&out)));
+    quality.predict_seconds = median(
+        || predictor.forget_hashes(),
+        || predictor.predict(env, txs, state, listed, MissingSets::Note, &mut out),
+    );
+    quality.dag_seconds = median(|| (), || drop(Dag::build(&out)));
     quality.per_transaction();
     for access in out.all() {
         *quality.accesses.entry(access.source.name()).or_default() += 1;
@@ -257,10 +259,11 @@ fn predict(
     (out, quality)
 }
 
-/// Seconds of the median of some rounds.
-fn median(mut run: impl FnMut()) -> f64 {
+/// Seconds of the median of some rounds, each after `prepare`.
+fn median(prepare: impl Fn(), mut run: impl FnMut()) -> f64 {
     let mut seconds = [0.0; ROUNDS];
     for round in &mut seconds {
+        prepare();
         let start = Instant::now();
         run();
         *round = start.elapsed().as_secs_f64();
