@@ -120,8 +120,8 @@ impl Predictor {
         &self.history
     }
 
-    /// Forgets the hashes that evaluating access sets left, so that a measurement sees a block as if
-    /// for the first time.
+    /// Forgets the hashes that evaluating access sets left, so that a measurement sees a block as
+    /// if for the first time.
     pub fn forget_hashes(&self) {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         scratch.iter_mut().for_each(Scratch::clear);
