@@ -21,6 +21,7 @@ use crate::analysis::Analysis;
 use crate::flow::{EbbId, Term};
 use crate::fold::evaluate;
 use crate::graph::{Graph, Node};
+use crate::hash::mix;
 use crate::limits::*;
 use crate::program::OpKind;
 use crate::value::{Val, ValKind};
@@ -114,11 +115,39 @@ pub struct Accessed {
     pub complete: bool,
 }
 
-/// What evaluations keep from one to the next, so that they need no memory of their own.
+/// What evaluations keep from one to the next: memory, and hashes of two words, which are most of
+/// what an evaluation costs and come again from call to call (balances of a pool, of a router).
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     values: Vec<Option<U256>>,
     bytes: Vec<u8>,
+    /// Direct-mapped; empty until the first hash.
+    hashes: Vec<Option<([U256; 2], U256)>>,
+}
+
+impl Scratch {
+    /// Forgets all hashes.
+    pub fn clear(&mut self) {
+        self.hashes.fill(None);
+    }
+}
+
+/// keccak256 of two words, remembered.
+fn hash_pair(words: [U256; 2], hashes: &mut Vec<Option<([U256; 2], U256)>>) -> U256 {
+    hashes.resize(ACCESS_HASHES_KEPT, None);
+    let limbs = words.iter().flat_map(|word| word.as_limbs());
+    let at = limbs.fold(0, |hash, limb| mix(hash, *limb)) as usize % ACCESS_HASHES_KEPT;
+    if let Some((known, hash)) = &hashes[at]
+        && *known == words
+    {
+        return *hash;
+    }
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&words[0].to_be_bytes::<32>());
+    bytes[32..].copy_from_slice(&words[1].to_be_bytes::<32>());
+    let hash = keccak256(bytes).into();
+    hashes[at] = Some((words, hash));
+    hash
 }
 
 /// What [`AccessSet::evaluate_into`] finds.
@@ -156,12 +185,12 @@ impl AccessSet {
         scratch: &mut Scratch,
         see: &mut dyn FnMut(Found),
     ) -> bool {
-        let Scratch { values, bytes } = scratch;
-        values.clear();
+        scratch.values.clear();
         for expr in &self.expressions {
-            let value = value_of(expr, env, values, bytes);
-            values.push(value);
+            let value = value_of(expr, env, scratch);
+            scratch.values.push(value);
         }
+        let values = &scratch.values;
         let mut complete = self.complete;
         for (kind, id) in &self.accesses {
             match values[id.0 as usize] {
@@ -247,12 +276,8 @@ fn operands_mut(expr: &mut Expr) -> &mut [ExprId] {
     }
 }
 
-fn value_of(
-    expr: &Expr,
-    env: &Env<'_>,
-    values: &[Option<U256>],
-    bytes: &mut Vec<u8>,
-) -> Option<U256> {
+fn value_of(expr: &Expr, env: &Env<'_>, scratch: &mut Scratch) -> Option<U256> {
+    let Scratch { values, bytes, hashes } = scratch;
     let of = |id: &ExprId| values[id.0 as usize];
     let account = |address: Address| U256::from_be_slice(address.as_slice());
     Some(match expr {
@@ -272,12 +297,15 @@ fn value_of(
             U256::from_be_bytes(word)
         }
         Expr::Storage(key) => (env.storage)(of(key)?)?,
+        Expr::Keccak(words) if words.len() == 2 => {
+            hash_pair([of(&words[0])?, of(&words[1])?], hashes)
+        }
         Expr::Keccak(words) => {
             bytes.clear();
             for word in words {
                 bytes.extend(of(word)?.to_be_bytes::<32>());
             }
-            keccak256(bytes).into()
+            keccak256(&*bytes).into()
         }
         Expr::Pure(kind, args, imm) => {
             let mut words = [U256::ZERO; 3];

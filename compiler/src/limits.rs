@@ -67,6 +67,9 @@ pub const ACCESS_VISITS_MAX: u32 = 2;
 /// The longest memory region whose hash is an expression.
 pub const ACCESS_HASH_BYTES_MAX: u64 = 256;
 
+/// Hashes of two words that evaluating access sets remembers: those of a block, mostly. 100 KiB.
+pub const ACCESS_HASHES_KEPT: usize = 1024;
+
 /// Nodes after which a region takes no more ebbs: sharing across ebbs pays along a path, and live
 /// values of a long one would widen the frames.
 pub const REGION_NODES_MAX: usize = 256;

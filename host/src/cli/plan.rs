@@ -6,11 +6,13 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use warpevm::input::{self, BlockInput, Input, Selection};
 use warpevm::plan::{
-    Accesses, BlockAccessList, BlockAccesses, Dag, MissingSets, Plan, Predictor, Score, observed,
+    Accesses, BlockAccessList, BlockAccesses, Dag, Edge, EdgeKind, MissingSets, Plan, Predictor,
+    Score, Source, observed,
 };
 use warpevm::reference::Sequential;
 use warpevm::types::Outcome;
@@ -85,6 +87,12 @@ struct Quality {
     score: Option<Score>,
     precision: Option<f64>,
     recall: Option<f64>,
+    /// Predicted accesses by source.
+    accesses: BTreeMap<&'static str, u64>,
+    /// Predicted RAW edges that the execution does not have, by the source of the read.
+    wrong: BTreeMap<&'static str, u64>,
+    /// RAW edges that were not predicted, by the kind of the key.
+    missed: BTreeMap<&'static str, u64>,
 }
 
 /// Plans the blocks of an input.
@@ -148,6 +156,7 @@ fn one(
         executed.iter().for_each(|(one, _)| accesses.push(one));
         let dag = Dag::build(&accesses);
         quality.scored(shown.1.score(&dag));
+        quality.explain((&shown.0, &shown.1), (&accesses, &dag));
         if args.from == From::Executed {
             shown = (accesses, dag);
         }
@@ -228,10 +237,15 @@ fn predict(
     let start = Instant::now();
     predictor.predict(env, txs, state, listed, MissingSets::Make, &mut out);
     quality.cold_seconds = start.elapsed().as_secs_f64();
-    quality.predict_seconds =
-        median(|| predictor.predict(env, txs, state, listed, MissingSets::Note, &mut out));
-    quality.dag_seconds = median(|| drop(Dag::build(&out)));
+    quality.predict_seconds = median(
+        || predictor.forget_hashes(),
+        || predictor.predict(env, txs, state, listed, MissingSets::Note, &mut out),
+    );
+    quality.dag_seconds = median(|| (), || drop(Dag::build(&out)));
     quality.per_transaction();
+    for access in out.all() {
+        *quality.accesses.entry(access.source.name()).or_default() += 1;
+    }
     if let (Learn::Transaction, Some(executed)) = (args.learn, executed) {
         let (mut all, mut one) = (BlockAccesses::new(), BlockAccesses::new());
         for (tx, (accesses, outcome)) in txs.iter().zip(executed) {
@@ -245,10 +259,11 @@ fn predict(
     (out, quality)
 }
 
-/// Seconds of the median of some rounds.
-fn median(mut run: impl FnMut()) -> f64 {
+/// Seconds of the median of some rounds, each after `prepare`.
+fn median(prepare: impl Fn(), mut run: impl FnMut()) -> f64 {
     let mut seconds = [0.0; ROUNDS];
     for round in &mut seconds {
+        prepare();
         let start = Instant::now();
         run();
         *round = start.elapsed().as_secs_f64();
@@ -264,10 +279,33 @@ impl Quality {
         self.predict_seconds += other.predict_seconds;
         self.dag_seconds += other.dag_seconds;
         self.per_transaction();
+        for (sum, other) in [
+            (&mut self.accesses, &other.accesses),
+            (&mut self.wrong, &other.wrong),
+            (&mut self.missed, &other.missed),
+        ] {
+            other.iter().for_each(|(name, count)| *sum.entry(name).or_default() += count);
+        }
         if let Some(score) = &other.score {
             let mut sum = self.score.unwrap_or_default();
             sum.add(score);
             self.scored(sum);
+        }
+    }
+
+    /// Says where wrong edges come from, and on what the missed ones lie.
+    fn explain(&mut self, predicted: (&BlockAccesses, &Dag), executed: (&BlockAccesses, &Dag)) {
+        let raw = |edge: &&Edge| edge.kind == EdgeKind::Raw;
+        let lacks = |dag: &Dag, e: &Edge| dag.waits(e.to).binary_search(&e.from).is_err();
+        let edges = predicted.1.edges().iter();
+        for edge in edges.filter(raw).filter(|edge| lacks(executed.1, edge)) {
+            let access = predicted.0.of(edge.to).iter().find(|access| access.key == edge.key);
+            let source = access.map_or(Source::Sender, |access| access.source);
+            *self.wrong.entry(source.name()).or_default() += 1;
+        }
+        let edges = executed.1.edges().iter();
+        for edge in edges.filter(raw).filter(|edge| lacks(predicted.1, edge)) {
+            *self.missed.entry(executed.0.key(edge.key).kind()).or_default() += 1;
         }
     }
 
@@ -298,6 +336,11 @@ impl Quality {
                 score.predicted,
                 score.executed
             );
+            let named = |counts: &BTreeMap<&str, u64>| {
+                let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+                counts.collect::<Vec<_>>().join(", ")
+            };
+            text += &format!("; wrong: {}; missed: {}", named(&self.wrong), named(&self.missed));
         }
         text
     }

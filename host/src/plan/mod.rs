@@ -60,6 +60,16 @@ impl Key {
             Key::Slot(address, _) => *address,
         }
     }
+
+    /// What kind of state it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Key::Balance(_) => "balance",
+            Key::Nonce(_) => "nonce",
+            Key::Code(_) => "code",
+            Key::Slot(..) => "slot",
+        }
+    }
 }
 
 impl fmt::Display for Key {

@@ -120,6 +120,13 @@ impl Predictor {
         &self.history
     }
 
+    /// Forgets the hashes that evaluating access sets left, so that a measurement sees a block as
+    /// if for the first time.
+    pub fn forget_hashes(&self) {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        scratch.iter_mut().for_each(Scratch::clear);
+    }
+
     /// Learns from an executed transaction.
     pub fn learn(&self, env: &Env, tx: &Transaction, accesses: &Accesses, gas_used: u64) {
         self.history.learn(tx, accesses, gas_used, env.block.beneficiary);

@@ -140,10 +140,10 @@ fn an_access_list_and_a_plain_transfer() {
 
 #[test]
 fn access_sets_share_a_budget() {
-    // A loop over hashes that reads a slot each: expensive to predict, cheap to call.
+    // A hundred hashes and slots: expensive to predict.
     let mut source = String::new();
     for word in 0..100 {
-        source += &format!("{word} 0 mstore 64 0 keccak256 sload pop ");
+        source += &format!("{word} calldataload 0 mstore 32 0 keccak256 sload pop ");
     }
     let code = warpevm_compiler::asm::assemble(&(source + "stop")).expect("it assembles");
     let mut state = state();
@@ -246,7 +246,8 @@ fn a_block_access_list_knows_the_writes_of_an_execution() {
     }
     let (plain, better) = (Dag::build(&plain).score(&all), Dag::build(&better).score(&all));
     assert!(better.recall() > plain.recall(), "{plain:?} {better:?}");
-    assert!(better.precision() > 0.99 && plain.precision() > 0.5, "{plain:?} {better:?}");
+    assert!(better.precision() > plain.precision(), "{plain:?} {better:?}");
+    assert!(better.recall() > 0.98 && plain.precision() > 0.5, "{plain:?} {better:?}");
 }
 
 #[test]
