@@ -77,7 +77,13 @@ impl Footprint {
         };
         match at {
             Some(at) => table.slot(at).value == slot.original,
-            None => slot.original == [0; 4],
+            // It took the slot for zero since it took the account for wiped, or since it had made the
+            // account in a frame that failed; then it observed that it could.
+            None => {
+                let wiped = |flags: u32| flags & ACCOUNT_WIPED != 0;
+                slot.original == [0; 4]
+                    && (!wiped(account.first_flags) || wiped(table.account(account.base).flags))
+            }
         }
     }
 
@@ -103,6 +109,8 @@ impl Footprint {
             };
             account.flags &= !ACCOUNT_EXISTS;
             account.flags |= if there { ACCOUNT_EXISTS } else { 0 };
+            (account.first_balance, account.first_nonce) = (now.balance, now.nonce);
+            (account.first_code, account.first_flags) = (now.code, now.flags);
         }
     }
 
@@ -173,14 +181,17 @@ fn untouched_info(account: &OverlayAccount) -> bool {
     account.nonce == account.first_nonce && account.code == account.first_code
 }
 
-/// Flags of an account's state.
-const STATE_FLAGS: u32 = ACCOUNT_EXISTS | ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE;
+/// The account has storage, so that nothing can be created there (EIP-7610).
+fn has_storage(flags: u32) -> bool {
+    flags & (ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED) == ACCOUNT_HAS_STORAGE
+}
 
 fn is_as_found(account: &OverlayAccount, now: &TableAccount) -> bool {
     account.first_balance == now.balance
         && account.first_nonce == now.nonce
         && account.first_code == now.code
-        && (account.first_flags ^ now.flags) & STATE_FLAGS == 0
+        && (account.first_flags ^ now.flags) & ACCOUNT_EXISTS == 0
+        && has_storage(account.first_flags) == has_storage(now.flags)
 }
 
 /// The account as the transaction found it.
@@ -210,11 +221,10 @@ fn account_holds(account: &OverlayAccount, now: &TableAccount) -> bool {
         return false;
     }
     let info = read(ACCOUNT_READ_INFO) || !untouched_info(account);
-    let state_flags = ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE;
     if info
         && (now.nonce != before.nonce
             || now.code != before.code
-            || (now.flags ^ before.flags) & state_flags != 0)
+            || has_storage(now.flags) != has_storage(before.flags))
     {
         return false;
     }
