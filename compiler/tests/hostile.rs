@@ -1,7 +1,7 @@
 //! Hostile and odd codes compile, verify, and stay linear in size.
 
 use warpevm_compiler::opcode::op;
-use warpevm_compiler::{OpKind, Options, Program, Spec, compile, compile_with, verify};
+use warpevm_compiler::{OpKind, Options, Program, Spec, analyse, compile, compile_with, verify};
 
 const BYTES: usize = 24_576;
 
@@ -81,6 +81,39 @@ fn slots_stay_bounded() {
             .max()
             .unwrap_or(0);
         assert!(u32::from(most) <= 1024 + 64, "{name}: {most} slots");
+    }
+}
+
+#[test]
+fn effects_stay_bounded() {
+    let half = |unit: &[u8]| unit.iter().copied().cycle().take(BYTES / 2).collect::<Vec<_>>();
+    let start = [op::PUSH0, op::CALLDATALOAD];
+    let doubled = [&start[..], &half(&[op::DUP1, op::ADD]), &[op::PUSH0, op::SSTORE]].concat();
+    let mut branches = Vec::new();
+    for k in 0..(BYTES / 8) as u16 {
+        let to = (8 * k + 8).to_be_bytes();
+        branches.extend([op::JUMPDEST, op::PUSH1, k as u8, op::SLOAD]);
+        branches.extend([op::PUSH1 + 1, to[0], to[1], op::JUMPI]);
+    }
+    branches.push(op::JUMPDEST);
+    // Many paths, each of which needs the same long expression.
+    let sum = half(&[op::DUP1, op::SLOAD, op::ADD]);
+    let mut shared = [&start[..], &sum[..2100], &[op::DUP1]].concat();
+    for _ in 0..400 {
+        let to = (shared.len() as u16 + 8).to_be_bytes();
+        shared.extend([op::CALLVALUE, op::PUSH1 + 1, to[0], to[1], op::JUMPI]);
+        shared.extend([op::PUSH0, op::SSTORE, op::STOP, op::JUMPDEST]);
+    }
+    let own = [("doubled", doubled), ("branches", branches), ("shared", shared)];
+    for (name, code) in hostile().into_iter().chain(own) {
+        let start = std::time::Instant::now();
+        let analysis = analyse(&code, Spec::Osaka);
+        let analysed = start.elapsed();
+        let set = analysis.effect_set(None);
+        assert!(set.bytes() < 8 << 20, "{name}: {} bytes", set.bytes());
+        let text = analysis.effect_text();
+        assert!(text.len() < 64 << 20, "{name}: {} bytes of text", text.len());
+        println!("{name}: {analysed:?}, then {:?}, {} bytes", start.elapsed(), set.bytes());
     }
 }
 

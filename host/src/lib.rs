@@ -16,6 +16,7 @@ pub mod layout;
 pub mod limits;
 mod pool;
 pub mod precompiles;
+pub mod redo;
 pub mod reference;
 pub mod report;
 pub mod root;

@@ -17,9 +17,7 @@ use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
 use revm::handler::{MainnetContext, MainnetEvm};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{
-    Database, DatabaseCommit, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
-};
+use revm::{Database, DatabaseCommit, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
