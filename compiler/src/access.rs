@@ -2,8 +2,9 @@
 //!
 //! # Terms
 //! Keys and addresses are expressions of what the host knows before it runs a transaction
-//! ([`crate::symbolic`]), and of storage, where the host can read it. An [`AccessSet`] belongs to one selector (the first four bytes of calldata) and lists
-//! the accesses on all paths from the start of the code that can succeed with that selector.
+//! ([`crate::symbolic`]), and of storage, where the host can read it. An [`AccessSet`] belongs to
+//! one selector (the first four bytes of calldata) and lists the accesses on all paths from the
+//! start of the code that can succeed with that selector.
 //!
 //! # Method
 //! Paths are walked over the ebbs with a stack and a memory of expressions. A branch whose

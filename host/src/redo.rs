@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
-use revm::context_interface::Transaction as _;
+use revm::context::transaction::Transaction as _;
 use serde::Serialize;
 use warpevm_compiler::effects::{EffectSet, Inputs, SegmentEnd, SegmentId, Step};
 use warpevm_compiler::symbolic::{self, ExprId, is_taken};

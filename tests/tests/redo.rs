@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, Bytes, U256, address, hex, keccak256};
-use revm::context::transaction::{AccessList, AccessListItem};
 use revm::context::{BlockEnv, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
@@ -293,7 +293,8 @@ fn gas_that_depends_on_a_loaded_value() {
 #[test]
 fn the_block_and_the_call() {
     let source = "0 sload timestamp add number xor coinbase xor gaslimit add gasprice mul
-        origin xor caller add address xor callvalue add calldatasize add prevrandao xor 0 sstore stop";
+        origin xor caller add address xor callvalue add calldatasize add prevrandao xor
+        0 sstore stop";
     let counts = count_all(source);
     assert!(counts.done() > ALL * 3 / 4, "{counts:?}");
     let source = "0 sload chainid add basefee xor blobbasefee add returndatasize add 0 sstore stop";
@@ -441,6 +442,41 @@ fn artifact(name: &str) -> Vec<u8> {
     let text = std::fs::read_to_string(path).expect("the artifact");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     hex::decode(json["deployed"].as_str().expect("code")).expect("hex digits")
+}
+
+#[test]
+fn functions_of_real_contracts_have_effects() {
+    let whole = |name: &str, signature: &str| {
+        let analysis = analyse(&artifact(name), Spec::Cancun);
+        !analysis.effect_set(Some(selector(signature))).segments.is_empty()
+    };
+    for signature in [
+        "transfer(address,uint256)",
+        "transferFrom(address,address,uint256)",
+        "approve(address,uint256)",
+        "mint(address,uint256)",
+        "balanceOf(address)",
+        "allowance(address,address)",
+        "totalSupply()",
+    ] {
+        assert!(whole("Token", signature), "{signature}");
+    }
+    // It calls ecrecover.
+    assert!(!whole("Token", "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"));
+    let folder = workspace().join("host/examples/artifacts");
+    let (mut functions, mut with_effects) = (0, 0);
+    for entry in std::fs::read_dir(folder).expect("the artifacts") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+        let analysis = analyse(&artifact(name), Spec::Cancun);
+        for selector in analysis.selectors() {
+            functions += 1;
+            let set = analysis.effect_set(Some(selector));
+            with_effects += usize::from(!set.segments.is_empty());
+        }
+    }
+    println!("{with_effects} of {functions} functions have whole paths");
+    assert!(with_effects * 3 > functions, "{with_effects} of {functions}");
 }
 
 fn selector(signature: &str) -> u32 {
