@@ -121,9 +121,10 @@ pub(crate) fn value_of(
         }
         Expr::Storage(key) => (env.storage)(of(*key)?)?,
         Expr::Keccak(words) => {
-            let mut bytes = Vec::with_capacity(words.len() * 32);
-            for word in words {
-                bytes.extend(of(*word)?.to_be_bytes::<32>());
+            let mut bytes = [0; ACCESS_HASH_BYTES_MAX as usize];
+            let bytes = bytes.get_mut(..words.len() * 32)?;
+            for (place, word) in bytes.chunks_exact_mut(32).zip(words) {
+                place.copy_from_slice(&of(*word)?.to_be_bytes::<32>());
             }
             keccak256(bytes).into()
         }

@@ -55,7 +55,7 @@ pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
 /// Slots of a transaction that redo looks at; each of its steps searches them one by one.
 pub const REDO_SLOTS_COUNT_MAX: usize = 64;
 /// Bytes of effects that are kept before those used least recently are dropped. A token's function
-/// takes some 10 KB.
+/// takes 2 to 3 KB.
 pub const EFFECT_CACHE_BYTES_MAX: usize = 64 << 20;
 /// Functions of one code whose effects are kept: calldata may name any selector, and each costs an
 /// analysis of the code.

@@ -103,7 +103,8 @@ pub struct Patch {
     pub output: Bytes,
 }
 
-/// A transaction that calls, and what its code can see of it.
+/// A transaction that calls, and what the code that it runs can see of it. That code is the
+/// callee's, or the one that the callee delegates to (EIP-7702).
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     tx: &'a Transaction,
@@ -118,7 +119,7 @@ impl<'a> Call<'a> {
         tx.authorization_list.is_empty().then_some(Call { tx, env, callee })
     }
 
-    /// Whose code runs, on whose storage.
+    /// On whose storage the code runs.
     pub fn callee(&self) -> Address {
         self.callee
     }
@@ -197,7 +198,7 @@ fn gas_class(original: U256, current: U256, value: U256) -> [bool; 6] {
 pub struct Redo {
     values: Vec<Pair>,
     slots: Vec<Slot>,
-    /// Logs of the run that the path has not come to.
+    /// Logs of the run that the path has come to.
     logs_seen: usize,
 }
 
