@@ -19,12 +19,13 @@
 
 use crate::analysis::Analysis;
 use crate::flow::Term;
+use crate::hash::mix;
 use crate::limits::*;
 use crate::program::OpKind;
 use crate::symbolic::{
-    Ending, Expressions, Frame, Memory, Seen, Symbols, Watch, expr_text, value_of,
+    Ending, Expressions, Frame, Memory, Seen, Symbols, Watch, expr_text, keep, value_of,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, keccak256};
 use std::collections::BTreeSet;
 
 pub use crate::symbolic::{Env, Expr, ExprId};
@@ -47,7 +48,10 @@ pub struct AccessSet {
     pub selector: Option<u32>,
     /// What is touched, each once.
     pub accesses: Vec<(AccessKind, ExprId)>,
-    /// The expressions.
+    /// Accounts whose code may run in this one's stead: DELEGATECALL with calldata as it came, as
+    /// proxies do.
+    pub delegates: Vec<ExprId>,
+    /// The expressions that these are, or are made of.
     pub expressions: Vec<Expr>,
     /// Whether all accesses of this code (not of callees) are listed and derivable.
     pub complete: bool,
@@ -66,27 +70,121 @@ pub struct Accessed {
     pub complete: bool,
 }
 
+/// What evaluations keep from one to the next: memory, and hashes of two words, which are most of
+/// what an evaluation costs and come again from call to call (balances of a pool, of a router).
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    values: Vec<Option<U256>>,
+    /// Direct-mapped; empty until the first hash.
+    hashes: Vec<Option<([U256; 2], U256)>>,
+}
+
+impl Scratch {
+    /// Forgets all hashes.
+    pub fn clear(&mut self) {
+        self.hashes.fill(None);
+    }
+
+    /// The value of an expression whose operands have theirs.
+    fn value_of(&mut self, expr: &Expr, env: &Env<'_>) -> Option<U256> {
+        let of = |id: ExprId| self.values[id.index()];
+        match expr {
+            Expr::Keccak(words) if words.len() == 2 => {
+                Some(hash_pair([of(words[0])?, of(words[1])?], &mut self.hashes))
+            }
+            _ => value_of(expr, env, of),
+        }
+    }
+}
+
+/// keccak256 of two words, remembered.
+fn hash_pair(words: [U256; 2], hashes: &mut Vec<Option<([U256; 2], U256)>>) -> U256 {
+    hashes.resize(ACCESS_HASHES_KEPT, None);
+    let limbs = words.iter().flat_map(|word| word.as_limbs());
+    let at = limbs.fold(0, |hash, limb| mix(hash, *limb)) as usize % ACCESS_HASHES_KEPT;
+    if let Some((known, hash)) = &hashes[at]
+        && *known == words
+    {
+        return *hash;
+    }
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&words[0].to_be_bytes::<32>());
+    bytes[32..].copy_from_slice(&words[1].to_be_bytes::<32>());
+    let hash = keccak256(bytes).into();
+    hashes[at] = Some((words, hash));
+    hash
+}
+
+/// What [`AccessSet::evaluate_into`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An access to a storage key, or to an account in the low 20 bytes.
+    Access(AccessKind, U256),
+    /// The code of this account runs with the same calldata.
+    Delegate(Address),
+}
+
 impl AccessSet {
     /// The keys and accounts for one call.
     pub fn evaluate(&self, env: &Env<'_>) -> Accessed {
-        let mut values: Vec<Option<U256>> = Vec::with_capacity(self.expressions.len());
-        for expr in &self.expressions {
-            let value = value_of(expr, env, |id| values[id.index()]);
-            values.push(value);
-        }
-        let mut out = Accessed { complete: self.complete, ..Accessed::default() };
-        for (kind, id) in &self.accesses {
-            let Some(value) = values[id.index()] else {
-                out.complete = false;
-                continue;
+        let mut out = Accessed::default();
+        let complete = self.evaluate_into(env, &mut Scratch::default(), &mut |found| {
+            match found {
+                Found::Access(AccessKind::Read, key) => out.reads.insert(key),
+                Found::Access(AccessKind::Write, key) => out.writes.insert(key),
+                Found::Access(AccessKind::Account, account) => {
+                    out.accounts.insert(Address::from_word(account.into()))
+                }
+                Found::Delegate(_) => false,
             };
-            match kind {
-                AccessKind::Read => out.reads.insert(value),
-                AccessKind::Write => out.writes.insert(value),
-                AccessKind::Account => out.accounts.insert(Address::from_word(value.into())),
-            };
-        }
+        });
+        out.complete = complete;
         out
+    }
+
+    /// The same, one after the other; says whether that is all that the code itself touches. What
+    /// it finds may come more than once.
+    pub fn evaluate_into(
+        &self,
+        env: &Env<'_>,
+        scratch: &mut Scratch,
+        see: &mut dyn FnMut(Found),
+    ) -> bool {
+        scratch.values.clear();
+        for expr in &self.expressions {
+            let value = scratch.value_of(expr, env);
+            scratch.values.push(value);
+        }
+        let values = &scratch.values;
+        let mut complete = self.complete;
+        for (kind, id) in &self.accesses {
+            match values[id.index()] {
+                Some(value) => see(Found::Access(*kind, value)),
+                None => complete = false,
+            }
+        }
+        for id in &self.delegates {
+            if let Some(value) = values[id.index()] {
+                see(Found::Delegate(Address::from_word(value.into())));
+            }
+        }
+        complete
+    }
+
+    /// Drops expressions that no access is made of.
+    fn prune(&mut self) {
+        let mut used = vec![false; self.expressions.len()];
+        let accessed = self.accesses.iter().map(|(_, id)| id);
+        accessed.chain(&self.delegates).for_each(|id| used[id.index()] = true);
+        // Operands come before what uses them.
+        for i in (0..used.len()).rev() {
+            if used[i] {
+                self.expressions[i].operands().iter().for_each(|id| used[id.index()] = true);
+            }
+        }
+        let places = keep(&mut self.expressions, &used);
+        let accessed = self.accesses.iter_mut().map(|(_, id)| id);
+        accessed.chain(&mut self.delegates).for_each(|id| *id = places[id.index()]);
     }
 
     /// An expression as text, such as `keccak(caller . 1)`.
@@ -103,11 +201,29 @@ struct Path {
 }
 
 /// What a path accessed so far.
-#[derive(Clone, Default)]
-struct Accesses(Vec<(AccessKind, ExprId)>);
+type Accesses = Vec<(AccessKind, ExprId)>;
 
-impl Watch for Accesses {
-    fn node(&mut self, _: &mut Expressions, seen: &Seen<'_>, _: &Memory) -> Option<Expr> {
+/// Notes what nodes access.
+struct Watcher<'a> {
+    accesses: &'a mut Accesses,
+    delegates: &'a mut BTreeSet<ExprId>,
+}
+
+impl Watcher<'_> {
+    /// Notes a DELEGATECALL whose data is as long as calldata: then it is calldata.
+    fn delegate(&mut self, all: &Expressions, seen: &Seen<'_>) {
+        let [to, length] = [seen.args[1], seen.ext[1]];
+        if seen.node.kind == OpKind::DelegateCall
+            && !all.is_unknown(to)
+            && all.all[length.index()] == Expr::CallDataSize
+        {
+            self.delegates.insert(to);
+        }
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn node(&mut self, all: &mut Expressions, seen: &Seen<'_>, _: &Memory) -> Option<Expr> {
         use OpKind::*;
         let [a, b, _] = seen.args;
         let (kind, id) = match seen.node.kind {
@@ -117,7 +233,8 @@ impl Watch for Accesses {
             Call | CallCode | DelegateCall | StaticCall => (AccessKind::Account, b),
             _ => return None,
         };
-        self.0.push((kind, id));
+        self.accesses.push((kind, id));
+        self.delegate(all, seen);
         Some(if kind == AccessKind::Read { Expr::Storage(a) } else { Expr::Unknown })
     }
 }
@@ -125,6 +242,7 @@ impl Watch for Accesses {
 struct Walker<'a> {
     symbols: Symbols<'a>,
     found: BTreeSet<(AccessKind, ExprId)>,
+    delegates: BTreeSet<ExprId>,
     complete: bool,
 }
 
@@ -132,12 +250,15 @@ impl Analysis {
     /// The accesses of calls with this selector; `None`: with any calldata.
     pub fn access_set(&self, selector: Option<u32>) -> AccessSet {
         let walker = Walker::new(self, selector).walk();
-        AccessSet {
+        let mut set = AccessSet {
             selector,
             accesses: walker.found.into_iter().collect(),
+            delegates: walker.delegates.into_iter().collect(),
             expressions: walker.symbols.all.all,
             complete: walker.complete,
-        }
+        };
+        set.prune();
+        set
     }
 
     /// The selectors that the code compares with.
@@ -169,11 +290,12 @@ impl Analysis {
 impl<'a> Walker<'a> {
     fn new(analysis: &'a Analysis, selector: Option<u32>) -> Walker<'a> {
         let symbols = Symbols::new(analysis, selector);
-        Walker { symbols, found: BTreeSet::new(), complete: true }
+        let (found, delegates) = (BTreeSet::new(), BTreeSet::new());
+        Walker { symbols, found, delegates, complete: true }
     }
 
     fn walk(mut self) -> Walker<'a> {
-        let mut work = vec![Path { frame: Frame::new(), accesses: Accesses::default() }];
+        let mut work = vec![Path { frame: Frame::new(), accesses: Accesses::new() }];
         let mut steps = 0;
         while let Some(mut path) = work.pop() {
             steps += 1;
@@ -181,7 +303,9 @@ impl<'a> Walker<'a> {
                 self.cut(path);
                 continue;
             }
-            if let Some(ending) = self.symbols.run(&mut path.frame, &mut path.accesses) {
+            let delegates = &mut self.delegates;
+            let mut watcher = Watcher { accesses: &mut path.accesses, delegates };
+            if let Some(ending) = self.symbols.run(&mut path.frame, &mut watcher) {
                 self.leave(path, ending, &mut work);
             }
         }
@@ -192,7 +316,7 @@ impl<'a> Walker<'a> {
     }
 
     fn found(&mut self, path: Path) {
-        self.found.extend(path.accesses.0);
+        self.found.extend(path.accesses);
     }
 
     /// The path goes on, but not here.
@@ -211,7 +335,7 @@ impl<'a> Walker<'a> {
             Term::BadJump => {}
             Term::Halt => {
                 if kind == OpKind::SelfDestruct {
-                    path.accesses.0.push((AccessKind::Account, args[0]));
+                    path.accesses.push((AccessKind::Account, args[0]));
                 }
                 if !matches!(kind, OpKind::Revert | OpKind::Invalid | OpKind::BadJump) {
                     self.found(path);

@@ -26,7 +26,7 @@ use crate::limits::*;
 use crate::program::OpKind;
 use crate::symbolic::{
     Ending, Env, Expr, ExprId, Expressions, Frame, Memory, Seen, Symbols, Watch, expr_text, hash,
-    remember, value_of,
+    keep, remember, value_of,
 };
 use alloy_primitives::U256;
 use core::fmt::Write as _;
@@ -617,24 +617,10 @@ impl Known {
 
 /// Drops the expressions that nobody needs.
 fn renumber(mut set: EffectSet, needed: &[bool]) -> EffectSet {
-    let mut places = vec![ExprId(0); needed.len()];
-    let mut count = 0;
-    for (place, needed) in places.iter_mut().zip(needed) {
-        *place = ExprId(count);
-        count += u32::from(*needed);
-    }
-    let mut keep = needed.iter();
-    set.expressions.retain(|_| *keep.next().unwrap_or(&false));
-    let mut keep = needed.iter();
-    set.varies.retain(|_| *keep.next().unwrap_or(&false));
+    let places = keep(&mut set.expressions, needed);
+    let mut needed = needed.iter();
+    set.varies.retain(|_| *needed.next().unwrap_or(&false));
     let new = |id: &mut ExprId| *id = places[id.index()];
-    for expr in &mut set.expressions {
-        match expr {
-            Expr::CallData(a) | Expr::Storage(a) => new(a),
-            Expr::Keccak(words) | Expr::Pure(_, words, _) => words.iter_mut().for_each(new),
-            _ => {}
-        }
-    }
     for segment in &mut set.segments {
         for step in &mut segment.steps {
             match step {

@@ -40,7 +40,7 @@ pub use options::Options;
 pub use program::{Op, OpKind, Operand, Program};
 pub use spec::Spec;
 
-pub use access::{AccessKind, AccessSet, Accessed, Env};
+pub use access::{AccessKind, AccessSet, Accessed, Env, Found, Scratch};
 pub use analysis::{Analysis, EbbAnalysis, Stats};
 pub use effects::EffectSet;
 

@@ -67,6 +67,9 @@ pub const ACCESS_VISITS_MAX: u32 = 2;
 /// The longest memory region whose hash is an expression.
 pub const ACCESS_HASH_BYTES_MAX: u64 = 256;
 
+/// Hashes of two words that evaluating access sets remembers: those of a block, mostly. 100 KiB.
+pub const ACCESS_HASHES_KEPT: usize = 1024;
+
 /// Ebbs that one walk for the effects of a function may enter: several times what a token's
 /// functions have.
 pub const EFFECT_EBBS_MAX: u32 = 512;

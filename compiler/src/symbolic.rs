@@ -78,6 +78,31 @@ impl Expr {
             _ => &[],
         }
     }
+
+    fn operands_mut(&mut self) -> &mut [ExprId] {
+        match self {
+            Expr::CallData(a) | Expr::Storage(a) => core::slice::from_mut(a),
+            Expr::Keccak(words) | Expr::Pure(_, words, _) => words,
+            _ => &mut [],
+        }
+    }
+}
+
+/// Drops the expressions that are not needed; what is needed has operands that are. Gives the new
+/// place of each that stays.
+pub(crate) fn keep(all: &mut Vec<Expr>, needed: &[bool]) -> Vec<ExprId> {
+    let mut places = Vec::with_capacity(needed.len());
+    let mut count = 0;
+    for needed in needed {
+        places.push(ExprId(count));
+        count += u32::from(*needed);
+    }
+    let mut needed = needed.iter();
+    all.retain(|_| *needed.next().unwrap_or(&false));
+    for id in all.iter_mut().flat_map(Expr::operands_mut) {
+        *id = places[id.index()];
+    }
+    places
 }
 
 /// What the host knows of a call before it runs.

@@ -9,59 +9,35 @@ use warpevm::input::MemoryState;
 use warpevm::reference::{self, Sequential};
 use warpevm::validate::compare;
 use warpevm::{
-    Config, Engine, Error, Fallback, Outcome, Rejected, Report, State, TxStatus, types::AccountInfo,
+    Config, Engine, Error, Fallback, Hints, Outcome, Policy, Rejected, Report, State, TxStatus,
+    Waits, types::AccountInfo,
 };
 
 use crate::case::Case;
 use crate::coverage::Coverage;
+use crate::rng::Rng;
+
+const BASE: Config = Config {
+    backend: warpevm::Backend::Cpu,
+    threads: 1,
+    simulate_class: 0,
+    execute_class: 1,
+    step_budget: warpevm::limits::STEP_BUDGET_COUNT,
+    gpu: None,
+    grouping: warpevm::Grouping::Start,
+    policy: Policy::Auto,
+};
 
 /// Engines that differ in everything that must not change a result.
-const CONFIGS: [Config; 5] = [
-    Config {
-        backend: warpevm::Backend::Cpu,
-        threads: 1,
-        simulate_class: 0,
-        execute_class: 1,
-        step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-        gpu: None,
-        grouping: warpevm::Grouping::Start,
-    },
-    Config {
-        backend: warpevm::Backend::Cpu,
-        threads: 1,
-        simulate_class: 0,
-        execute_class: 0,
-        step_budget: 2,
-        gpu: None,
-        grouping: warpevm::Grouping::Start,
-    },
-    Config {
-        backend: warpevm::Backend::Cpu,
-        threads: 1,
-        simulate_class: 1,
-        execute_class: 0,
-        step_budget: 7,
-        gpu: None,
-        grouping: warpevm::Grouping::Start,
-    },
-    Config {
-        backend: warpevm::Backend::Cpu,
-        threads: 2,
-        simulate_class: 0,
-        execute_class: 1,
-        step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-        gpu: None,
-        grouping: warpevm::Grouping::Start,
-    },
-    Config {
-        backend: warpevm::Backend::Cpu,
-        threads: 3,
-        simulate_class: 2,
-        execute_class: 0,
-        step_budget: 3,
-        gpu: None,
-        grouping: warpevm::Grouping::Start,
-    },
+const CONFIGS: [Config; 8] = [
+    BASE,
+    Config { execute_class: 0, step_budget: 2, ..BASE },
+    Config { simulate_class: 1, execute_class: 0, step_budget: 7, ..BASE },
+    Config { threads: 2, ..BASE },
+    Config { threads: 3, simulate_class: 2, execute_class: 0, step_budget: 3, ..BASE },
+    Config { threads: 2, policy: Policy::Waves, ..BASE },
+    Config { threads: 3, policy: Policy::Optimistic, ..BASE },
+    Config { threads: 4, policy: Policy::Declared, step_budget: 5, ..BASE },
 ];
 
 /// How many engines a case may name.
@@ -251,7 +227,9 @@ impl Checker {
         }
         let mut state = State::with_seed(&db, case.table_seed).map_err(error)?;
         let engine = &self.engines[case.engine % ENGINES];
-        match (engine.execute(&case.env, &case.txs, &mut state), rejected) {
+        let waits = any_waits(case);
+        let hints = Hints { waits: waits.as_ref(), ..Hints::default() };
+        match (engine.execute_with(&case.env, &case.txs, &mut state, &hints), rejected) {
             (Ok(result), None) => {
                 same_outcomes(&expected, &result.outcomes)?;
                 self.counts.report(&result.report);
@@ -269,6 +247,26 @@ impl Checker {
         self.counts.case(case, &expected);
         Ok(())
     }
+}
+
+/// Predictions that are missing, true or false: waiting for oneself, for later transactions and for
+/// such as do not exist among them.
+fn any_waits(case: &Case) -> Option<Waits> {
+    let mut rng = Rng::new(case.table_seed);
+    let count = case.txs.len() as u64;
+    let kind = rng.below(4);
+    let mut waits = Waits::none();
+    for index in 0..count {
+        match kind {
+            0 => return None,
+            1 => waits.push(index.checked_sub(1).map(|before| before as u32)),
+            2 => waits.push((0..rng.below(3)).map(|_| rng.below(count + 2) as u32)),
+            // Fewer lists than transactions.
+            _ if index > count / 2 => {}
+            _ => waits.push([]),
+        }
+    }
+    Some(waits)
 }
 
 fn same_outcomes(expected: &[Outcome], got: &[Outcome]) -> Result<(), Failure> {

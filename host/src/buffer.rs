@@ -4,6 +4,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use bytemuck::Pod;
 
@@ -70,7 +71,7 @@ impl Drop for Buffer {
 }
 
 /// A dense array of device structs. Kernels read entries that have been published; an entry is
-/// written before it is published, or when nothing runs.
+/// written before it is published, later only by [`Column::set`].
 #[derive(Debug)]
 pub struct Column<T> {
     buffer: Buffer,
@@ -79,6 +80,9 @@ pub struct Column<T> {
 }
 
 impl<T: Pod> Column<T> {
+    /// 64-bit pieces of an entry.
+    const PIECES: usize = size_of::<T>() / size_of::<u64>();
+
     /// A zeroed array of `capacity` entries.
     pub fn zeroed(capacity: u32) -> Option<Column<T>> {
         let buffer = Buffer::zeroed(size_of::<T>().checked_mul(capacity as usize)?)?;
@@ -95,23 +99,42 @@ impl<T: Pod> Column<T> {
         self.buffer.as_ptr() as u64
     }
 
-    fn entry_ptr(&self, index: u32) -> *mut T {
+    /// Where entry `index` is.
+    pub fn entry_ptr(&self, index: u32) -> *mut T {
         assert!(index < self.capacity, "entry {index} of {}", self.capacity);
         // SAFETY: within the allocation.
         unsafe { self.buffer.as_ptr().cast::<T>().add(index as usize) }
     }
 
-    /// A copy of entry `index`, which must have been published to this thread.
-    pub fn get(&self, index: u32) -> T {
-        // SAFETY: aligned (64) and initialised (zeroed); published entries are not written while
-        // anything but the holder of `&mut` could read them.
-        unsafe { self.entry_ptr(index).read() }
+    fn pieces(&self, index: u32) -> &[AtomicU64] {
+        const { assert!(align_of::<T>() == 8 && size_of::<T>().is_multiple_of(8)) };
+        let start = self.entry_ptr(index).cast::<AtomicU64>();
+        // SAFETY: within the allocation, aligned, initialised (zeroed). Fields of published entries
+        // that change are accessed atomically by everyone while others may read them.
+        unsafe { std::slice::from_raw_parts(start, Self::PIECES) }
     }
 
-    /// Entry `index`, for the owner alone.
-    pub fn get_mut(&mut self, index: u32) -> &mut T {
-        // SAFETY: as in `get`; `&mut self` excludes every other access.
-        unsafe { &mut *self.entry_ptr(index) }
+    /// A copy of entry `index`, which must have been published to this thread. While another thread
+    /// sets it, the copy may be of pieces of both values.
+    pub fn get(&self, index: u32) -> T {
+        let mut value = T::zeroed();
+        let bytes = bytemuck::bytes_of_mut(&mut value);
+        for (to, piece) in bytes.chunks_exact_mut(8).zip(self.pieces(index)) {
+            to.copy_from_slice(&piece.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        fence(Ordering::Acquire);
+        value
+    }
+
+    /// Sets entry `index`. What it names must be visible to who reads it, so that is ordered before.
+    /// One thread at a time may set an entry.
+    pub fn set(&self, index: u32, value: T) {
+        fence(Ordering::Release);
+        let bytes = bytemuck::bytes_of(&value);
+        for (from, piece) in bytes.chunks_exact(8).zip(self.pieces(index)) {
+            let new = u64::from_ne_bytes(from.try_into().unwrap_or_default());
+            piece.store(new, Ordering::Relaxed);
+        }
     }
 
     /// Writes entry `index`.

@@ -14,6 +14,7 @@ pub mod input;
 pub mod instance;
 pub mod layout;
 pub mod limits;
+pub mod plan;
 mod pool;
 pub mod precompiles;
 pub mod redo;
@@ -26,7 +27,9 @@ pub mod state_test;
 pub mod types;
 pub mod validate;
 
-pub use engine::{Batch, BlockResult, Config, Engine};
+pub use engine::{
+    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,
+};
 pub use error::Error;
 pub use state::State;
 pub use types::*;

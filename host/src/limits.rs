@@ -37,17 +37,22 @@ pub const DATA_BYTES_MAX: usize = u32::MAX as usize - 4096;
 /// Transactions that a worker takes at once in `simulate`: long enough that taking costs nothing,
 /// short enough that a growing table waits for no more than a millisecond.
 pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
-/// Transactions that a worker takes at once in the speculation of `execute`: a block has a few
-/// hundred.
-pub const SPECULATION_CHUNK_COUNT: usize = 4;
-/// Transactions per thread that run ahead of the walk of `execute`: enough to keep a thread busy
-/// for some hundred microseconds, few enough that not all conflict with each other.
-pub const SPECULATION_WINDOW_COUNT: usize = 16;
-/// Times that a transaction runs ahead: one that was in vain three times depends on most of those
-/// before it.
+/// Transactions per thread that run ahead of those that are committed: enough to keep a thread busy
+/// while another executes a long one, few enough that not all conflict with each other.
+pub const SPECULATION_WINDOW_COUNT: usize = 64;
+/// Functions of which an engine remembers how often their calls ran ahead in vain; then it starts
+/// anew.
+pub const CONTENTION_COUNT_MAX: usize = 1 << 16;
+/// Times that a transaction runs ahead on a device: one that was in vain three times depends on most
+/// of those before it.
 pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
-/// Blocks smaller than this are executed in order at once: waking threads costs more.
-pub const SPECULATION_TRANSACTIONS_COUNT_MIN: usize = 8;
+/// How often a thread that has nothing to do looks again before it offers its core to others.
+pub const IDLE_SPINS_COUNT: u32 = 256;
+/// Versions that a block has room for, for each of its transactions: most change fewer than ten
+/// entries, and a run of versions that is moved leaves its places behind.
+pub const VERSIONS_PER_TRANSACTION_COUNT: usize = 48;
+/// Versions that a block has room for at most: 56 MiB.
+pub const VERSIONS_COUNT_MAX: u32 = 1 << 20;
 /// Basic blocks that an instance enters before it suspends, so that a growing table and an error
 /// elsewhere stop it within about a millisecond.
 pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
@@ -94,3 +99,31 @@ pub const DEVICE_MIRRORS_COUNT: usize = 2;
 pub const DEVICE_TRIES_COUNT: u32 = 3;
 /// Memory of the fake device; only what is touched is there.
 pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;
+
+/// Edges of the plan that one reader of a balance gets to credits which an earlier reader has edges
+/// to (and one credit to such reads), so that the edges are linear in the accesses.
+pub const PLAN_SHARED_EDGES_COUNT_MAX: u32 = 32;
+/// Bytes of access sets that a predictor keeps before it drops those used least recently. A set
+/// takes about 4 KiB, so this holds every function that some hours of mainnet call.
+pub const PLAN_SETS_BYTES_MAX: usize = 128 << 20;
+/// Expressions of the largest access set that is used: evaluating one takes up to 0.3
+/// microseconds, and a transaction that costs 21,000 gas runs in about two.
+pub const PLAN_SET_EXPRESSIONS_COUNT_MAX: usize = 512;
+/// Work that prediction may spend on access sets, per transaction of the block, in units of about
+/// 30 nanoseconds (an expression; a hash counts as eight). What one transaction leaves, others may
+/// use; without a bound, calls that revert at once could take longer to predict than to execute.
+pub const PLAN_WORK_PER_TRANSACTION_COUNT: usize = 128;
+/// Access sets that are remembered as wanted; more are forgotten, and wanted again when called.
+pub const PLAN_WANTED_SETS_COUNT_MAX: usize = 4096;
+/// Codes that prediction follows from the callee on: a delegation (EIP-7702) to a proxy.
+pub const PLAN_DELEGATES_DEPTH_MAX: u32 = 3;
+/// Functions whose history is kept: about a day of mainnet, at most 64 MiB.
+pub const PLAN_HISTORY_TARGETS_COUNT_MAX: usize = 1 << 14;
+/// Keys that are remembered of a function. What changes with the arguments comes and goes; what
+/// most executions touch is rarely more.
+pub const PLAN_HISTORY_KEYS_COUNT_MAX: usize = 32;
+/// Executions of a function before its history predicts anything: after one, its arguments' keys
+/// would be taken for its own.
+pub const PLAN_HISTORY_RUNS_COUNT_MIN: u32 = 2;
+/// Hot keys that a plan lists.
+pub const PLAN_HOT_KEYS_COUNT_MAX: usize = 10;

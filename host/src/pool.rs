@@ -30,4 +30,24 @@ impl Pool {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
+
+    /// Runs `work` on this thread and on so many of these threads, and waits for all. The others
+    /// may come late, or when this one is done.
+    pub fn together(&self, others: usize, work: &(impl Fn() + Sync)) {
+        let all = || {
+            self.0.in_place_scope(|scope| {
+                (0..others).for_each(|_| scope.spawn(|_| work()));
+                work();
+            });
+        };
+        let elsewhere = rayon::current_thread_index().is_some();
+        if !elsewhere || self.0.current_thread_index().is_some() {
+            return all();
+        }
+        // As in `run`.
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(all);
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
 }

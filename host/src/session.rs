@@ -17,6 +17,7 @@ use crate::report::Counts;
 use crate::state::State;
 use crate::state::codes::{CodeArray, CodeBytes, TempCodes, hash_word};
 use crate::state::table::{Full, Table};
+use crate::state::versions::Versions;
 use crate::types::{Env, Spec};
 
 /// What all transactions of one call of the engine share.
@@ -39,6 +40,8 @@ pub struct Session<'s, DB> {
     pub step_budget: u64,
     /// The right to use the largest memory class, of which the machine may not hold two.
     pub largest: &'s Mutex<()>,
+    /// What transactions that are not committed yet leave for others.
+    pub versions: Option<Versions>,
 }
 
 impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
@@ -61,6 +64,7 @@ impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
             block_env,
             step_budget,
             largest,
+            versions: None,
         })
     }
 
@@ -77,6 +81,23 @@ impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
     /// The program of a code.
     pub fn compiled(&self, code: &CodeBytes) -> Arc<warpevm_compiler::Program> {
         self.cache.get(code.hash, code.as_slice(), self.spec())
+    }
+}
+
+/// What of a block a transaction sees, where versions are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its place in the block: it reads what those before it left.
+    pub order: u32,
+    /// How many are committed.
+    pub committed: u32,
+}
+
+impl<DB> Drop for Session<'_, DB> {
+    fn drop(&mut self) {
+        if let Some(versions) = &self.versions {
+            versions.clear(&self.state.table());
+        }
     }
 }
 
@@ -109,7 +130,8 @@ impl<'s, DB: DatabaseRef + Sync> Hold<'s, DB> {
         }
     }
 
-    fn grow(&mut self, full: Full) -> Result<(), Error> {
+    /// Makes room in the table, which it lets go meanwhile.
+    pub fn grow(&mut self, full: Full) -> Result<(), Error> {
         self.release();
         self.state.grow(full)
     }

@@ -168,6 +168,24 @@ pub enum Grouping {
     Rounds,
 }
 
+/// How `execute` finds transactions of a block that can run at the same time. The result is that of
+/// sequential execution whatever is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// It does not: one after the other.
+    Sequential,
+    /// All at once, on whatever state is there; those that saw a wrong one run again.
+    Optimistic,
+    /// By predicted accesses: a transaction starts when those have run whose writes it will read.
+    Waves,
+    /// By declared accesses alone (EIP-7928, EIP-2930).
+    Declared,
+    /// Whatever the cost model expects to be fastest.
+    #[default]
+    Auto,
+}
+
 /// A backend: a device, or revm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -241,6 +259,10 @@ pub struct Report {
     pub rounds: u64,
     /// Transactions executed again because a value they read had changed.
     pub replays: u64,
+    /// Transactions whose result was patched: only ops that depend on what changed ran again.
+    pub redone: u64,
+    /// Transactions of a block that were executed once.
+    pub first_final: u64,
     /// Stage to seconds: `encode`, `compile`, `execute`, `page-in`, `validate-reads`, `commit`, ...
     pub seconds: BTreeMap<&'static str, f64>,
     /// Bytes of device memory per instance of the smallest memory class used.

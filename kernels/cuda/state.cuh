@@ -50,6 +50,54 @@ WE_DEV WE_INLINE u32 load_index(const u32* p) {
 #endif
 }
 
+// The table's values may change while an instance runs on the CPU: the host commits transactions
+// before it. So each is loaded once, by pieces that are not torn; whether it was the right value the
+// host finds out in the end.
+template <class T>
+WE_DEV WE_INLINE T load_shared(const T* p) {
+#if WE_CUDA
+    return *p;
+#else
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+#endif
+}
+
+WE_DEV WE_INLINE Word load_shared(const Word* p) {
+    Word x;
+    WE_UNROLL
+    for (u32 i = 0; i < 4; i++) x.l[i] = load_shared(&p->l[i]);
+    return x;
+}
+
+// What the value names (a code) was written before it.
+WE_DEV WE_INLINE void fence_loads() {
+#if !WE_CUDA
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+}
+
+// The newest version of an entry that a transaction before this one left and that the table does
+// not have yet, or NONE. `versions` is the entry's field.
+WE_DEV WE_INLINE u32 version_before(const Launch* l, const u32* versions) {
+    if (l->versions == 0) return NONE;
+    u32 number = load_shared(versions);
+    if (number == 0) return NONE;
+    u64 run = load_shared((const u64*)l->version_runs + (number - 1));
+    fence_loads();
+    const Version* v = (const Version*)l->versions + (u32)(run >> 32);
+    u32 low = 0, high = (u32)run;
+    while (low < high) {
+        u32 middle = (low + high) >> 1;
+        if (load_shared(&v[middle].order) < l->order) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0 || load_shared(&v[low - 1].order) < l->committed) return NONE;
+    return (u32)(run >> 32) + low - 1;
+}
+
 // The table's entry of an account, or NONE.
 WE_DEV WE_INLINE u32 table_account(const Launch* l, const Addr& addr) {
     const u32* index = (const u32*)l->account_index;
@@ -128,17 +176,33 @@ WE_DEV WE_NOINLINE u32 load_account(Vm& vm, const Addr& addr, u32 at, u32& out) 
     if (vm.accounts >= vm.lay->accounts_cap) {
         return need_class(vm, REGION_ACCOUNTS, (u64)vm.accounts + 1);
     }
-    const TableAccount& t = ((const TableAccount*)vm.launch->accounts)[base];
+    const TableAccount* t = (const TableAccount*)vm.launch->accounts + base;
     u32 i = vm.accounts++;
-    u32 flags = t.flags & (ACCOUNT_EXISTS | ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED);
+    u32 flags = load_shared(&t->flags) & (ACCOUNT_EXISTS | ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED);
+    Word balance = load_shared(&t->balance);
+    u64 nonce = load_shared(&t->nonce);
+    u32 code = load_shared(&t->code);
+    u32 version = version_before(vm.launch, &t->versions);
+    if (version != NONE) {
+        const Version* v = (const Version*)vm.launch->versions + version;
+        flags = (flags & ~ACCOUNT_EXISTS) | load_shared(&v->flags);
+        balance = load_shared(&v->value);
+        nonce = load_shared(&v->nonce);
+        code = load_shared(&v->code);
+    }
+    fence_loads();
+    WE_ACC_SET(vm, i, first_flags, flags);
     if (precompile_at(vm.spec, addr) || (vm.since(SPEC_SHANGHAI) && same(addr, vm.env->coinbase))) {
         flags |= ACCOUNT_WARM;
     }
-    WE_ACC_SET(vm, i, balance, t.balance);
-    WE_ACC_SET(vm, i, nonce, t.nonce);
+    WE_ACC_SET(vm, i, balance, balance);
+    WE_ACC_SET(vm, i, first_balance, balance);
+    WE_ACC_SET(vm, i, nonce, nonce);
+    WE_ACC_SET(vm, i, first_nonce, nonce);
     WE_ACC_SET(vm, i, addr, addr);
     WE_ACC_SET(vm, i, flags, flags);
-    WE_ACC_SET(vm, i, code, t.code);
+    WE_ACC_SET(vm, i, code, code);
+    WE_ACC_SET(vm, i, first_code, code);
     WE_ACC_SET(vm, i, base, base);
     WE_ACC_SET(vm, i, mark, 0u);
     vm.m.set<u32>(at, i + 1);
@@ -298,6 +362,14 @@ WE_DEV WE_INLINE u32 overlay_slot(const Vm& vm, u32 account, const u256& key, u3
     }
 }
 
+// The value of a slot of the table, or of its version.
+WE_DEV WE_INLINE u256 shared_slot(const Launch* l, u32 base) {
+    const TableSlot* t = (const TableSlot*)l->slots + base;
+    u32 version = version_before(l, &t->versions);
+    const Word* value = version == NONE ? &t->value : &((const Version*)l->versions)[version].value;
+    return to_u256(load_shared(value));
+}
+
 WE_DEV WE_NOINLINE u32 load_slot(Vm& vm, u32 account, const u256& key, u32 transient, u32 at,
                                  u32& out) {
     u256 original = zero256();
@@ -310,7 +382,7 @@ WE_DEV WE_NOINLINE u32 load_slot(Vm& vm, u32 account, const u256& key, u32 trans
             WE_SETW(vm.m, Instance, 0, need_key, key);
             return suspend_op(vm, NEED_SLOT);
         }
-        if (base != NONE) original = to_u256(((const TableSlot*)vm.launch->slots)[base].value);
+        if (base != NONE) original = shared_slot(vm.launch, base);
     }
     if (vm.storage >= vm.lay->storage_cap) {
         return need_class(vm, REGION_STORAGE, (u64)vm.storage + 1);

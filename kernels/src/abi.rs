@@ -311,6 +311,11 @@ device_structs! {
         slot_index: u64,
         /// `Code` array
         codes: u64,
+        /// `Version` array; 0: nobody leaves versions.
+        versions: u64,
+        /// u64 array: versions of one entry, sorted by `order`: index of the first times 2^32, plus
+        /// how many.
+        version_runs: u64,
         /// Length of `account_index` less one (a power of two less one).
         account_mask: u32,
         /// Length of `slot_index` less one.
@@ -323,6 +328,10 @@ device_structs! {
         spec: u32,
         /// How many instances `memory` holds.
         instances: u32,
+        /// With versions: the transaction's place in the block; it reads what those before left.
+        order: u32,
+        /// With versions: transactions that were committed; the table has what they left.
+        committed: u32,
     }
 
     /// The arguments of a device kernel besides the `Launch`; each uses some. Pointers are device
@@ -454,7 +463,8 @@ device_structs! {
         /// `ACCOUNT_EXISTS`, `ACCOUNT_HAS_STORAGE`, `ACCOUNT_WIPED`
         flags: u32,
         code: u32,
-        reserved: u32,
+        /// Number of its versions in `Launch::version_runs`, plus 1; 0: none.
+        versions: u32,
     }
 
     /// A slot of the state table.
@@ -463,6 +473,20 @@ device_structs! {
         value: Word,
         /// Index of the account in the table.
         account: u32,
+        /// As in `TableAccount`.
+        versions: u32,
+    }
+
+    /// What a transaction that is not committed yet left in an entry of the state table.
+    struct Version {
+        /// Balance, or the slot's value.
+        value: Word,
+        nonce: u64,
+        /// The transaction's place in the block.
+        order: u32,
+        /// `ACCOUNT_EXISTS`; `ACCOUNT_WIPED` if the transaction voided the storage.
+        flags: u32,
+        code: u32,
         reserved: u32,
     }
 
@@ -635,7 +659,10 @@ device_structs! {
     /// An account that the transaction touched.
     struct OverlayAccount {
         balance: Word,
+        /// What the transaction found.
+        first_balance: Word,
         nonce: u64,
+        first_nonce: u64,
         addr: Addr,
         /// `ACCOUNT_*`
         flags: u32,
@@ -644,6 +671,9 @@ device_structs! {
         base: u32,
         /// Serial of the frame that last journaled it.
         mark: u32,
+        first_code: u32,
+        /// Of `ACCOUNT_EXISTS`, `ACCOUNT_HAS_STORAGE`, `ACCOUNT_WIPED`.
+        first_flags: u32,
         reserved: u32,
     }
 

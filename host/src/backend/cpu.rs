@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use revm::DatabaseRef;
+use revm::state::EvmState;
 use warpevm_kernels::abi::{Instance, Launch, Layout, OverlayAccount, Status};
 
 use crate::buffer::Buffer;
@@ -15,7 +16,7 @@ use crate::layout::{CLASS_COUNT, next_class};
 use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX, WORKERS_COUNT_MAX};
 use crate::reference::Sequential;
 use crate::report::Counts;
-use crate::session::{Codes, Hold, Served, Session, serve, stuck};
+use crate::session::{Codes, Hold, Place, Served, Session, serve, stuck};
 use crate::state::codes::TempCodes;
 use crate::state::table::{Table, mix};
 use crate::types::{Fallback, Outcome, Rejected, Transaction};
@@ -118,7 +119,7 @@ impl Worker {
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
-        start_class: usize,
+        (start_class, place): (usize, Place),
     ) -> Result<(Ran, Option<Rejected>), Error> {
         self.encoded.clear();
         self.temps.truncate(0);
@@ -134,7 +135,7 @@ impl Worker {
             (tag, class) if tag == hint.1 => start_class.max(class.into()),
             _ => start_class,
         };
-        let ran = self.run(session, hold, class)?;
+        let ran = self.run(session, hold, class, place)?;
         if let Ran::Done(used) = ran {
             // The largest class is for one at a time: nothing starts there.
             if used > class && used < CLASS_COUNT - 1 {
@@ -155,7 +156,7 @@ impl Worker {
         self.encoded.clear();
         self.temps.truncate(0);
         match encode_system_call(to, data, &mut self.encoded) {
-            Ok(()) => self.run(session, hold, 1),
+            Ok(()) => self.run(session, hold, 1, Place::default()),
             Err(_) => Err(Error::Limit("data of a system call")),
         }
     }
@@ -175,6 +176,7 @@ impl Worker {
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         mut class: usize,
+        place: Place,
     ) -> Result<Ran, Error> {
         let brought = self.temps.count();
         loop {
@@ -182,7 +184,7 @@ impl Worker {
                 true => Some(take_largest(session.largest, hold)),
                 false => None,
             };
-            let served = self.run_in_class(session, hold, class);
+            let served = self.run_in_class(session, hold, class, place);
             if !matches!(served, Ok(None)) {
                 self.abandon(class);
                 self.temps.truncate(brought);
@@ -210,6 +212,7 @@ impl Worker {
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         class: usize,
+        place: Place,
     ) -> Result<Option<Served>, Error> {
         let layout = &self.layouts[class];
         let memory = &mut self.memory[class];
@@ -230,8 +233,13 @@ impl Worker {
             step_budget: session.step_budget,
             spec: session.spec() as u32,
             instances: 1,
+            order: place.order,
+            committed: place.committed,
             ..Default::default()
         };
+        if let Some(versions) = &session.versions {
+            versions.describe(&mut launch);
+        }
         *head_mut(memory) = Instance::default();
         let mut codes = Codes { session, temps: &mut self.temps, counts: &mut self.counts };
         let mut last_need = Instance::default();
@@ -365,31 +373,33 @@ impl Worker {
         tx: &Transaction,
         start_class: usize,
     ) -> Result<Outcome, Error> {
-        let (ran, rejected) = self.transact(session, hold, tx, start_class)?;
+        let place = Place::default();
+        let (ran, rejected) = self.transact(session, hold, tx, (start_class, place))?;
         let outcome = match (ran, rejected) {
             (Ran::Done(class), _) => self.outcome(session, hold.table(), class)?,
             (_, Some(reason)) => Outcome { result: Err(reason), fallback: None },
             _ => {
                 // revm reads the state through its own locks.
                 hold.release();
-                self.with_revm(session, tx)?
+                self.with_revm(session, tx)?.0
             }
         };
         self.finish(ran);
         Ok(outcome)
     }
 
-    /// Runs a transaction on the state through revm, since no memory class holds it.
+    /// Runs a transaction on the state through revm, since no memory class holds it; gives also all
+    /// that it touched.
     pub fn with_revm<DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
         tx: &Transaction,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Outcome, EvmState), Error> {
         let start = Instant::now();
         let ran = Sequential::on_state(session.env, session.state).transact_once(tx);
-        let (outcome, _) = ran.map_err(|error| Error::Revm(error.to_string()))?;
+        let (outcome, touched) = ran.map_err(|error| Error::Revm(error.to_string()))?;
         self.counts.fallback += start.elapsed();
-        Ok(Outcome { fallback: Some(Fallback::MemoryClass), ..outcome })
+        Ok((Outcome { fallback: Some(Fallback::MemoryClass), ..outcome }, touched))
     }
 }
 

@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 mod graph;
 mod output;
+mod plan;
 mod run;
 mod runner;
 mod statetest;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use warpevm::Config;
 use warpevm::input::Selection;
-use warpevm::types::{Backend, Grouping};
+use warpevm::types::{Backend, Grouping, Policy};
 use warpevm::validate::Validate;
 
 /// Executes Ethereum transactions, and compares every result with revm.
@@ -46,6 +47,8 @@ enum Command {
     Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
+    /// Shows which transactions of a block depend on which: waves, chains, the critical path.
+    Plan(plan::PlanArgs),
     /// Lists the devices that this build can run on.
     Devices {
         /// Prints JSON.
@@ -99,6 +102,51 @@ pub(crate) struct EngineArgs {
     /// Which transactions become neighbours on a GPU.
     #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
     pub grouping: GroupingArg,
+    /// How transactions of a block are found that can run at the same time.
+    #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
+    pub policy: PolicyArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyArg {
+    /// One after the other.
+    Sequential,
+    /// All at once; those that saw a wrong state run again.
+    Optimistic,
+    /// By predicted accesses.
+    Waves,
+    /// By access lists alone (EIP-7928, EIP-2930).
+    Declared,
+    /// What the cost model expects to be fastest.
+    Auto,
+}
+
+impl PolicyArg {
+    /// All of them.
+    pub(crate) const ALL: [PolicyArg; 5] = [
+        PolicyArg::Sequential,
+        PolicyArg::Optimistic,
+        PolicyArg::Waves,
+        PolicyArg::Declared,
+        PolicyArg::Auto,
+    ];
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl From<PolicyArg> for Policy {
+    fn from(arg: PolicyArg) -> Policy {
+        match arg {
+            PolicyArg::Sequential => Policy::Sequential,
+            PolicyArg::Optimistic => Policy::Optimistic,
+            PolicyArg::Waves => Policy::Waves,
+            PolicyArg::Declared => Policy::Declared,
+            PolicyArg::Auto => Policy::Auto,
+        }
+    }
 }
 
 impl EngineArgs {
@@ -110,7 +158,8 @@ impl EngineArgs {
             GroupingArg::Rounds => Grouping::Rounds,
         };
         let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
-        Config { backend, threads, gpu, grouping, ..Config::default() }
+        let policy = self.policy.into();
+        Config { backend, threads, gpu, grouping, policy, ..Config::default() }
     }
 }
 
@@ -128,6 +177,57 @@ pub(crate) enum GroupingArg {
 enum Workload {
     /// ERC-20 transfers between distinct accounts.
     Erc20(BenchArgs),
+    /// Blocks in their order, by each policy.
+    Blocks(BlocksArgs),
+    /// Generated blocks from no to full conflict, by each policy.
+    Conflicts(ConflictsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BlocksArgs {
+    /// Block folders, folders or archives of them, as for `run`.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Which blocks: a number, or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|all")]
+    pub block: Selection,
+    /// The policies to compare.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
+    #[arg(default_values_t = PolicyArg::ALL)]
+    pub policies: Vec<PolicyArg>,
+    /// How many rounds are measured, revm and the policies in turn.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConflictsArgs {
+    /// Transactions of a block.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub transactions: u32,
+    /// The policies to compare.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
+    #[arg(default_values_t = PolicyArg::ALL)]
+    pub policies: Vec<PolicyArg>,
+    /// How many rounds are measured, revm and the policies in turn.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Where a plot is written.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -211,9 +311,12 @@ pub(crate) fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
+        Command::Bench { workload: Workload::Blocks(args) } => bench::ordered::blocks(args),
+        Command::Bench { workload: Workload::Conflicts(args) } => bench::ordered::conflicts(args),
         Command::Statetest(args) => statetest::run(args),
         Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),
+        Command::Plan(args) => plan::plan(args),
         Command::Devices { json } => devices::devices(*json),
     };
     match result {

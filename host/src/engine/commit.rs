@@ -2,27 +2,26 @@
 
 use std::collections::HashSet;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_READ_BALANCE,
     ACCOUNT_READ_EMPTY, ACCOUNT_READ_INFO, ACCOUNT_TOUCHED, ACCOUNT_WIPED, CODE_EMPTY, NONE,
-    OverlayAccount, OverlaySlot, SLOT_TRANSIENT, TableAccount, Word,
+    OverlayAccount, OverlaySlot, SLOT_TRANSIENT, TableAccount, Version, Word,
 };
 
 use crate::decode::{CodeView, Overlay, Recipient, credited};
 use crate::error::Error;
-use crate::session::Session;
+use crate::plan::{Accesses, Key, Source};
+use crate::session::{Hold, Session};
 use crate::state::codes::TEMP_BASE;
-use crate::state::table::{Table, exists, is_empty};
+use crate::state::table::{Entry, Full, Table, Writer, exists, is_empty};
 use crate::types::Spec;
 
 /// What a transaction that ran ahead read and wrote; its codes have lasting ids.
 #[derive(Clone, Debug)]
 pub struct Footprint {
     accounts: Vec<OverlayAccount>,
-    /// The accounts as the table had them.
-    before: Vec<TableAccount>,
     slots: Vec<OverlaySlot>,
     recipient: Option<Recipient>,
 }
@@ -43,10 +42,9 @@ fn delta(after: &Word, before: &Word, now: &Word) -> Word {
 }
 
 impl Footprint {
-    /// Copies what `overlay` holds; `table` is as it was when the transaction ran.
+    /// Copies what `overlay` holds.
     pub fn of<DB: DatabaseRef + Sync>(
         overlay: &Overlay<'_>,
-        table: &Table,
         session: &Session<'_, DB>,
         codes: CodeView<'_>,
     ) -> Result<Footprint, Error> {
@@ -54,19 +52,15 @@ impl Footprint {
         for account in &mut accounts {
             account.code = lasting(session, codes, account.code)?;
         }
-        let before = accounts.iter().map(|account| table.account(account.base)).collect();
         let lasting = |slot: &&OverlaySlot| slot.flags & SLOT_TRANSIENT == 0;
         let slots = overlay.slots.iter().filter(lasting).copied().collect();
-        Ok(Footprint { accounts, before, slots, recipient: overlay.recipient })
+        Ok(Footprint { accounts, slots, recipient: overlay.recipient })
     }
 
     /// Every value that the transaction observed is what the table has now.
     pub fn holds(&self, table: &Table) -> bool {
-        let accounts = self.accounts.iter().zip(&self.before);
-        let accounts_hold = accounts
-            .clone()
-            .all(|(account, before)| account_holds(account, before, &table.account(account.base)));
-        accounts_hold && self.slots.iter().all(|slot| self.slot_holds(slot, table))
+        self.accounts.iter().all(|account| account_holds(account, &table.account(account.base)))
+            && self.slots.iter().all(|slot| self.slot_holds(slot, table))
     }
 
     fn slot_holds(&self, slot: &OverlaySlot, table: &Table) -> bool {
@@ -89,15 +83,15 @@ impl Footprint {
 
     /// Puts what the transaction did not observe onto the table as it is now: credits add up.
     pub fn rebase(&mut self, table: &Table, spec: Spec) {
-        for (account, before) in self.accounts.iter_mut().zip(&self.before) {
+        for account in &mut self.accounts {
             let now = table.account(account.base);
-            if now == *before {
+            if is_as_found(account, &now) {
                 continue;
             }
             if account.flags & ACCOUNT_READ_BALANCE == 0 {
-                account.balance = delta(&account.balance, &before.balance, &now.balance);
+                account.balance = delta(&account.balance, &account.first_balance, &now.balance);
             }
-            if account.flags & ACCOUNT_READ_INFO == 0 && untouched_info(account, before) {
+            if account.flags & ACCOUNT_READ_INFO == 0 && untouched_info(account) {
                 account.nonce = now.nonce;
                 account.code = now.code;
             }
@@ -125,16 +119,44 @@ impl Footprint {
 
     /// Adds what it writes.
     pub fn add_writes(&self, written: &mut Written) {
-        for (account, before) in self.accounts.iter().zip(&self.before) {
-            if account.balance != before.balance {
+        for account in &self.accounts {
+            if account.balance != account.first_balance {
                 written.balances.insert(account.base);
             }
-            if !untouched_info(account, before) {
+            if !untouched_info(account) {
                 written.infos.insert(account.base);
             }
         }
         let slots = self.slots.iter().filter(|slot| slot.value != slot.original);
         written.slots.extend(slots.map(|slot| slot.base));
+    }
+
+    /// What it leaves in entries of the table, each as a version. Slots that the table lacks are
+    /// left out, and accounts that come and go: versions are hints.
+    pub fn versions(&self, order: u32) -> impl Iterator<Item = (Entry, Version)> {
+        let remade =
+            |account: &OverlayAccount| account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0;
+        let account = move |account: &OverlayAccount| {
+            let changed = account.balance != account.first_balance || !untouched_info(account);
+            (changed && !remade(account)).then(|| {
+                let version = Version {
+                    value: account.balance,
+                    nonce: account.nonce,
+                    order,
+                    flags: account.flags & ACCOUNT_EXISTS,
+                    code: account.code,
+                    reserved: 0,
+                };
+                (Entry::Account(account.base), version)
+            })
+        };
+        let slot = move |slot: &OverlaySlot| {
+            (slot.value != slot.original && slot.base != NONE).then(|| {
+                let version = Version { value: slot.value, order, ..Version::default() };
+                (Entry::Slot(slot.base), version)
+            })
+        };
+        self.accounts.iter().filter_map(account).chain(self.slots.iter().filter_map(slot))
     }
 
     /// As an overlay.
@@ -147,25 +169,47 @@ fn holds_nothing(account: &OverlayAccount) -> bool {
     account.balance == [0; 4] && account.nonce == 0 && account.code == CODE_EMPTY
 }
 
-fn untouched_info(account: &OverlayAccount, before: &TableAccount) -> bool {
-    account.nonce == before.nonce && account.code == before.code
+fn untouched_info(account: &OverlayAccount) -> bool {
+    account.nonce == account.first_nonce && account.code == account.first_code
 }
 
-fn account_holds(account: &OverlayAccount, before: &TableAccount, now: &TableAccount) -> bool {
-    if now == before {
+/// Flags of an account's state.
+const STATE_FLAGS: u32 = ACCOUNT_EXISTS | ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE;
+
+fn is_as_found(account: &OverlayAccount, now: &TableAccount) -> bool {
+    account.first_balance == now.balance
+        && account.first_nonce == now.nonce
+        && account.first_code == now.code
+        && (account.first_flags ^ now.flags) & STATE_FLAGS == 0
+}
+
+/// The account as the transaction found it.
+fn found(account: &OverlayAccount) -> TableAccount {
+    TableAccount {
+        balance: account.first_balance,
+        nonce: account.first_nonce,
+        addr: account.addr,
+        flags: account.first_flags,
+        code: account.first_code,
+        versions: 0,
+    }
+}
+
+fn account_holds(account: &OverlayAccount, now: &TableAccount) -> bool {
+    if is_as_found(account, now) {
         return true;
     }
-    let flags = account.flags;
-    let read = |flag: u32| flags & flag != 0;
+    let before = found(account);
+    let read = |flag: u32| account.flags & flag != 0;
     let remade = read(ACCOUNT_CREATED | ACCOUNT_DESTROYED);
-    let deleted = exists(before) && !read(ACCOUNT_EXISTS);
+    let deleted = exists(&before) && !read(ACCOUNT_EXISTS);
     if remade || deleted {
         return false;
     }
     if read(ACCOUNT_READ_BALANCE) && now.balance != before.balance {
         return false;
     }
-    let info = read(ACCOUNT_READ_INFO) || !untouched_info(account, before);
+    let info = read(ACCOUNT_READ_INFO) || !untouched_info(account);
     let state_flags = ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE;
     if info
         && (now.nonce != before.nonce
@@ -175,7 +219,7 @@ fn account_holds(account: &OverlayAccount, before: &TableAccount, now: &TableAcc
         return false;
     }
     !read(ACCOUNT_READ_EMPTY)
-        || (is_empty(now) == is_empty(before) && exists(now) == exists(before))
+        || (is_empty(now) == is_empty(&before) && exists(now) == exists(&before))
 }
 
 /// The lasting id of a code.
@@ -191,68 +235,123 @@ fn lasting<DB: DatabaseRef + Sync>(
     session.state.codes().intern(code)
 }
 
-/// Writes what `overlay` changes into the table.
+/// What a transaction touched.
+pub fn accesses(overlay: &Overlay<'_>, coinbase: Address) -> Accesses {
+    let mut out = Accesses::new(Source::Execution);
+    for account in overlay.accounts {
+        let address = Address::from(account.addr);
+        let has = |flags: u32| account.flags & flags != 0;
+        let remade = has(ACCOUNT_CREATED | ACCOUNT_DESTROYED);
+        let (balance, nonce, code) =
+            (Key::Balance(address), Key::Nonce(address), Key::Code(address));
+        let reads_balance = has(ACCOUNT_READ_BALANCE) || remade;
+        out.reads.extend(reads_balance.then_some(balance));
+        out.reads.extend((has(ACCOUNT_READ_INFO) || remade).then_some(nonce));
+        out.reads.extend((has(ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY) || remade).then_some(code));
+        let gone = has(ACCOUNT_DESTROYED);
+        match account.balance != account.first_balance || gone {
+            true if reads_balance => out.writes.push(balance),
+            true => out.credits.push(address),
+            false => {}
+        }
+        out.writes.extend((account.nonce != account.first_nonce || gone).then_some(nonce));
+        out.writes.extend((account.code != account.first_code || remade).then_some(code));
+    }
+    for slot in overlay.slots.iter().filter(|slot| slot.flags & SLOT_TRANSIENT == 0) {
+        let Some(account) = overlay.accounts.get(slot.account as usize) else { continue };
+        let key = Key::Slot(Address::from(account.addr), U256::from_limbs(slot.key));
+        out.reads.push(key);
+        if keeps(overlay, slot).is_some() {
+            out.writes.push(key);
+        }
+    }
+    if overlay.recipient.as_ref().is_some_and(|recipient| recipient.credit != [0; 4]) {
+        out.credits.push(coinbase);
+    }
+    out.complete = true;
+    out
+}
+
+/// Writes what `overlay` changes into the table, while others may read it.
 pub fn commit<DB: DatabaseRef + Sync>(
     overlay: &Overlay<'_>,
-    table: &mut Table,
+    hold: &mut Hold<'_, DB>,
     session: &Session<'_, DB>,
     codes: CodeView<'_>,
 ) -> Result<(), Error> {
-    for account in overlay.accounts {
-        let code = lasting(session, codes, account.code)?;
-        commit_account(account, code, table);
+    while let Err(full) = make_room(overlay, hold.table()) {
+        hold.grow(full)?;
+    }
+    let lasting = |account: &OverlayAccount| lasting(session, codes, account.code);
+    let lasting: Vec<u32> = overlay.accounts.iter().map(lasting).collect::<Result<_, _>>()?;
+    let table = hold.table();
+    let mut writer = table.writer();
+    for (account, code) in overlay.accounts.iter().zip(lasting) {
+        commit_account(account, code, table, &mut writer);
     }
     for slot in overlay.slots {
-        if slot.flags & SLOT_TRANSIENT != 0 || slot.value == slot.original {
-            continue;
-        }
-        let account = overlay.accounts.get(slot.account as usize);
-        let account = account.ok_or_else(|| Error::Device("a slot of no account".to_owned()))?;
-        if account.flags & ACCOUNT_EXISTS == 0 || account.flags & ACCOUNT_DESTROYED != 0 {
-            continue;
-        }
-        match slot.base {
-            NONE => table.set_slot(account.base, slot.key, slot.value)?,
-            base => table.set_slot_at(base, slot.value),
-        }
+        let Some(account) = keeps(overlay, slot) else { continue };
+        let base = match slot.base {
+            NONE => table.find_slot(account.base, &slot.key),
+            base => Some(base),
+        };
+        let base = base.ok_or_else(|| Error::Device("a slot without room".to_owned()))?;
+        writer.set_slot_at(base, slot.value);
     }
     if let Some(recipient) = &overlay.recipient {
-        pay(recipient, table, session.spec());
+        pay(recipient, table, &mut writer, session.spec());
     }
     Ok(())
 }
 
-fn commit_account(account: &OverlayAccount, code: u32, table: &mut Table) {
+/// The account of a slot that changes and stays.
+fn keeps<'o>(overlay: &Overlay<'o>, slot: &OverlaySlot) -> Option<&'o OverlayAccount> {
+    if slot.flags & SLOT_TRANSIENT != 0 || slot.value == slot.original {
+        return None;
+    }
+    let account = overlay.accounts.get(slot.account as usize)?;
+    let there = account.flags & ACCOUNT_EXISTS != 0 && account.flags & ACCOUNT_DESTROYED == 0;
+    there.then_some(account)
+}
+
+/// Gives every slot that changes a place in the table. One that has none so far is zero: the
+/// account was made by the transaction, or wiped before.
+fn make_room(overlay: &Overlay<'_>, table: &Table) -> Result<(), Full> {
+    for slot in overlay.slots.iter().filter(|slot| slot.base == NONE) {
+        if let Some(account) = keeps(overlay, slot) {
+            table.insert_slot(account.base, slot.key, [0; 4])?;
+        }
+    }
+    Ok(())
+}
+
+fn commit_account(account: &OverlayAccount, code: u32, table: &Table, writer: &mut Writer<'_>) {
     let before = table.account(account.base);
     let destroyed = account.flags & ACCOUNT_DESTROYED != 0;
     let there = !destroyed && account.flags & ACCOUNT_EXISTS != 0;
     let deleted = exists(&before) && !there;
     if deleted || account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
         // Also where the account was not there before and is not now: nothing of it is left.
-        table.wipe(account.base);
+        writer.wipe(account.base);
     }
     let now = match there {
         true => (account.balance, account.nonce, code, ACCOUNT_EXISTS),
         false => ([0; 4], 0, CODE_EMPTY, 0),
     };
-    let was = (before.balance, before.nonce, before.code, before.flags & ACCOUNT_EXISTS);
-    if now == was {
-        return;
-    }
-    let entry = table.account_mut(account.base);
-    (entry.balance, entry.nonce, entry.code) = (now.0, now.1, now.2);
-    entry.flags = (entry.flags & !ACCOUNT_EXISTS) | now.3;
+    writer.update_account(account.base, |entry| {
+        (entry.balance, entry.nonce, entry.code) = (now.0, now.1, now.2);
+        entry.flags = (entry.flags & !ACCOUNT_EXISTS) | now.3;
+    });
 }
 
-fn pay(recipient: &Recipient, table: &mut Table, spec: Spec) {
+fn pay(recipient: &Recipient, table: &Table, writer: &mut Writer<'_>, spec: Spec) {
     let before = table.account(recipient.account);
     let after = credited(&before, &recipient.credit, spec);
     if exists(&before) && !exists(&after) {
-        table.wipe(recipient.account);
+        writer.wipe(recipient.account);
     }
-    if after != before {
-        let wiped = table.account(recipient.account).flags & ACCOUNT_WIPED;
-        *table.account_mut(recipient.account) = after;
-        table.account_mut(recipient.account).flags |= wiped;
-    }
+    let wiped = table.account(recipient.account).flags & ACCOUNT_WIPED;
+    writer.update_account(recipient.account, |account| {
+        *account = TableAccount { flags: after.flags | wiped, ..after };
+    });
 }

@@ -1,8 +1,15 @@
 //! The engine: threads, workers and compiled programs, for any number of states.
 
+mod ahead;
 mod commit;
+mod cost;
+mod crew;
 mod execute;
+mod prefill;
+mod rounds;
+mod schedule;
 mod simulate;
+mod two_phase;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -18,13 +25,18 @@ use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
 use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
+use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
-use crate::types::{Backend, Env, Grouping, Outcome, Report};
+use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
+use cost::Costs;
+use schedule::Contention;
 
-pub use execute::BlockResult;
+pub use crew::Waits;
+pub use execute::{BlockResult, Hints};
+pub use two_phase::{Divergence, DivergenceCounts, Proposal, Unforeseen};
 
 /// How an engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +56,8 @@ pub struct Config {
     pub gpu: Option<i32>,
     /// How the `cuda` backend groups transactions.
     pub grouping: Grouping,
+    /// How `execute` finds transactions of a block that can run at the same time.
+    pub policy: Policy,
 }
 
 impl Default for Config {
@@ -56,6 +70,7 @@ impl Default for Config {
             step_budget: STEP_BUDGET_COUNT,
             gpu: None,
             grouping: Grouping::Start,
+            policy: Policy::Auto,
         }
     }
 }
@@ -80,6 +95,12 @@ pub struct Engine {
     pool: OnceLock<Pool>,
     /// With the `cuda` backend.
     device: Option<Device>,
+    /// What transactions are expected to touch.
+    predictor: Predictor,
+    /// What they are expected to cost.
+    costs: Costs,
+    /// Which functions' calls depend on each other.
+    contention: Mutex<Contention>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -119,6 +140,9 @@ impl Engine {
             largest: Mutex::default(),
             pool: OnceLock::new(),
             device,
+            predictor: Predictor::new(),
+            costs: Costs::default(),
+            contention: Mutex::default(),
         }
     }
 

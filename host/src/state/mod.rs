@@ -2,6 +2,7 @@
 
 pub mod codes;
 pub mod table;
+pub mod versions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -38,6 +39,13 @@ fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
     Error::Database(Box::new(error))
 }
 
+impl<DB> State<DB> {
+    /// The table, for launches.
+    pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<DB: DatabaseRef + Sync> State<DB> {
     /// A state on a database. Keys hash with a random seed, so that nobody can prepare collisions.
     pub fn new(db: DB) -> Result<State<DB>, Error> {
@@ -67,13 +75,8 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         &self.db
     }
 
-    /// The table, for launches.
-    pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The table, to change; waits until nothing runs.
-    pub(crate) fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
+    /// The table, to grow; waits until nothing runs.
+    fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,6 +177,11 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         self.paged(|table| self.page_account(table, addr))
     }
 
+    /// The slot's place in the table.
+    pub(crate) fn slot_index(&self, addr: &Addr, key: &Word) -> Result<u32, Error> {
+        self.paged(|table| self.page_slot(table, addr, key))
+    }
+
     /// The hash of an ancestor block.
     pub(crate) fn block_hash(&self, number: u64) -> Result<B256, Error> {
         self.db.block_hash_ref(number).map_err(database)
@@ -186,18 +194,19 @@ impl<DB: DatabaseRef + Sync> State<DB> {
             return Ok(());
         }
         let index = self.account_index(&address.into_array())?;
-        let mut table = self.table_mut();
-        let account = table.account_mut(index);
-        let balance = U256::from_limbs(account.balance).saturating_add(amount);
-        account.balance = balance.into_limbs();
-        account.flags |= ACCOUNT_EXISTS;
+        self.table().writer().update_account(index, |account| {
+            let balance = U256::from_limbs(account.balance).saturating_add(amount);
+            account.balance = balance.into_limbs();
+            account.flags |= ACCOUNT_EXISTS;
+        });
         Ok(())
     }
 
     /// Makes an account exist, empty if it did not (block rewards before EIP-161).
     pub fn touch(&mut self, address: Address) -> Result<(), Error> {
         let index = self.account_index(&address.into_array())?;
-        self.table_mut().account_mut(index).flags |= ACCOUNT_EXISTS;
+        let table = self.table();
+        table.writer().update_account(index, |account| account.flags |= ACCOUNT_EXISTS);
         Ok(())
     }
 
@@ -216,26 +225,29 @@ impl<DB: DatabaseRef + Sync> State<DB> {
                 .ok_or_else(|| Error::Device(format!("code {} is unknown", info.code_hash)))?,
         };
         // Values before must be known to the table before they change.
+        let mut slots = Vec::with_capacity(change.storage.len());
         for (key, _) in &change.storage {
-            self.paged(|table| self.page_slot(table, &addr, key.as_limbs()))?;
+            slots.push(self.paged(|table| self.page_slot(table, &addr, key.as_limbs()))?);
         }
-        let mut table = self.table_mut();
+        let table = self.table();
+        let mut writer = table.writer();
         if change.wiped || change.info.is_none() {
-            table.wipe(index);
+            writer.wipe(index);
         }
-        let account = table.account_mut(index);
-        let kept = account.flags & (ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE);
-        account.flags = if account.flags & ACCOUNT_WIPED != 0 { ACCOUNT_WIPED } else { kept };
-        account.code = code;
-        account.balance = [0; 4];
-        account.nonce = 0;
-        if let Some(info) = &change.info {
-            account.flags |= ACCOUNT_EXISTS;
-            account.balance = info.balance.into_limbs();
-            account.nonce = info.nonce;
-        }
-        for (key, value) in &change.storage {
-            table.set_slot(index, key.into_limbs(), value.into_limbs())?;
+        writer.update_account(index, |account| {
+            let kept = account.flags & (ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE);
+            account.flags = if account.flags & ACCOUNT_WIPED != 0 { ACCOUNT_WIPED } else { kept };
+            account.code = code;
+            account.balance = [0; 4];
+            account.nonce = 0;
+            if let Some(info) = &change.info {
+                account.flags |= ACCOUNT_EXISTS;
+                account.balance = info.balance.into_limbs();
+                account.nonce = info.nonce;
+            }
+        });
+        for (slot, (_, value)) in slots.into_iter().zip(&change.storage) {
+            writer.set_slot_at(slot, value.into_limbs());
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 //! Dense arrays with an open-addressing hash index each (linear probing, entry index + 1, 0 is
 //! free, load factor at most 1/2). Kernels read while the host adds entries: the host writes an
 //! entry's body, then stores its index with release order, and a kernel loads it with acquire
-//! order. Everything else (growth, changes of values) needs `&mut`, that is, no launch.
+//! order. The CPU's kernels also read while values change, by pieces that are not torn: whether
+//! what they read was right is decided afterwards, by value. Growth needs `&mut`, that is, no
+//! launch.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -227,8 +229,14 @@ impl Table {
 
     /// The account's index.
     pub fn find_account(&self, addr: &Addr) -> Option<u32> {
-        let hash = account_hash(self.seed, addr);
-        self.account_index.find(hash, |i| self.accounts.get(i).addr == *addr).ok()
+        self.find_account_place(addr).ok()
+    }
+
+    fn find_account_place(&self, addr: &Addr) -> Result<u32, u32> {
+        self.account_index.find(account_hash(self.seed, addr), |i| {
+            // SAFETY: a published entry, whose address never changes.
+            unsafe { (*self.accounts.entry_ptr(i)).addr == *addr }
+        })
     }
 
     /// The slot's index.
@@ -238,8 +246,9 @@ impl Table {
 
     fn find_slot_place(&self, account: u32, key: &Word) -> Result<u32, u32> {
         self.slot_index.find(slot_hash(self.seed, key, account), |i| {
-            let slot = self.slots.get(i);
-            slot.account == account && slot.key == *key
+            let slot = self.slots.entry_ptr(i);
+            // SAFETY: a published entry, whose account and key never change.
+            unsafe { (*slot).account == account && (*slot).key == *key }
         })
     }
 
@@ -253,20 +262,27 @@ impl Table {
         self.slots.get(index)
     }
 
+    /// The number of an entry's versions, plus 1; 0: none.
+    pub fn versions_of(&self, entry: Entry) -> u32 {
+        match entry {
+            Entry::Account(index) => self.accounts.get(index).versions,
+            Entry::Slot(index) => self.slots.get(index).versions,
+        }
+    }
+
     fn side(&self) -> MutexGuard<'_, Side> {
         self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn side_mut(&mut self) -> &mut Side {
-        self.side.get_mut().unwrap_or_else(PoisonError::into_inner)
+    /// The right to change values and add entries. One at a time has it.
+    pub fn writer(&self) -> Writer<'_> {
+        Writer { table: self, side: self.side() }
     }
 
     /// Adds an account as the database has it, unless it is there.
     pub fn insert_account(&self, account: TableAccount) -> Result<u32, Full> {
         let mut side = self.side();
-        let hash = account_hash(self.seed, &account.addr);
-        let is = |i| self.accounts.get(i).addr == account.addr;
-        let at = match self.account_index.find(hash, is) {
+        let at = match self.find_account_place(&account.addr) {
             Ok(found) => return Ok(found),
             Err(at) => at,
         };
@@ -285,23 +301,7 @@ impl Table {
 
     /// Adds a slot as the database has it, unless it is there.
     pub fn insert_slot(&self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
-        let mut side = self.side();
-        let at = match self.find_slot_place(account, &key) {
-            Ok(found) => return Ok(found),
-            Err(at) => at,
-        };
-        let entry = self.slot_len.load(Ordering::Relaxed);
-        if entry >= self.slots.capacity() {
-            return Err(Full::Slots);
-        }
-        // SAFETY: beyond the published entries, and the lock excludes other writers.
-        unsafe { self.slots.write(entry, TableSlot { key, value, account, reserved: 0 }) };
-        let older = std::mem::replace(&mut side.first_slot[account as usize], entry);
-        side.next_slot.push(older);
-        side.slot_dirty.push(false);
-        self.slot_len.store(entry + 1, Ordering::Release);
-        self.slot_index.publish(at, entry);
-        Ok(entry)
+        self.writer().insert_slot(account, key, value)
     }
 
     /// Doubles what is full, unless another thread has done so.
@@ -340,53 +340,6 @@ impl Table {
         Ok(())
     }
 
-    /// An account, to change; what the database has is remembered.
-    pub fn account_mut(&mut self, index: u32) -> &mut TableAccount {
-        let before = self.accounts.get(index);
-        let side = self.side_mut();
-        side.touch(Some(index), None);
-        if !std::mem::replace(&mut side.account_dirty[index as usize], true) {
-            side.origins.push((index, before));
-        }
-        self.accounts.get_mut(index)
-    }
-
-    /// Sets the slot at `index`.
-    pub fn set_slot_at(&mut self, index: u32, value: Word) {
-        let before = self.slots.get(index).value;
-        if before == value {
-            return;
-        }
-        let side = self.side_mut();
-        side.touch(None, Some(index));
-        if !std::mem::replace(&mut side.slot_dirty[index as usize], true) {
-            side.slot_origins.push((index, before));
-        }
-        self.slots.get_mut(index).value = value;
-    }
-
-    /// Sets a slot whose value before is zero where the table does not hold it.
-    pub fn set_slot(&mut self, account: u32, key: Word, value: Word) -> Result<(), Error> {
-        let index = loop {
-            match self.insert_slot(account, key, [0; 4]) {
-                Ok(index) => break index,
-                Err(full) => self.grow(full)?,
-            }
-        };
-        self.set_slot_at(index, value);
-        Ok(())
-    }
-
-    /// Voids the storage of an account: known slots become zero, unknown ones are zero by the flag.
-    pub fn wipe(&mut self, account: u32) {
-        self.account_mut(account).flags |= ACCOUNT_WIPED;
-        let mut at = self.side_mut().first_slot[account as usize];
-        while at != NONE {
-            self.set_slot_at(at, [0; 4]);
-            at = self.side_mut().next_slot[at as usize];
-        }
-    }
-
     /// Every account that changed since the database, with what the database has.
     pub fn changed_accounts(&self) -> Vec<(u32, TableAccount)> {
         self.side().origins.clone()
@@ -408,6 +361,99 @@ impl Table {
         }
         slots
     }
+}
+
+/// Changes values and adds entries, while others may read.
+pub struct Writer<'t> {
+    table: &'t Table,
+    side: MutexGuard<'t, Side>,
+}
+
+impl Writer<'_> {
+    /// Adds a slot as the database has it, unless it is there or its account was wiped since the
+    /// database was asked.
+    pub fn insert_slot(&mut self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
+        let (table, side) = (self.table, &mut self.side);
+        let at = match table.find_slot_place(account, &key) {
+            Ok(found) => return Ok(found),
+            Err(at) => at,
+        };
+        let entry = table.slot_len.load(Ordering::Relaxed);
+        if entry >= table.slots.capacity() {
+            return Err(Full::Slots);
+        }
+        let wiped = table.account(account).flags & ACCOUNT_WIPED != 0;
+        let value = if wiped { [0; 4] } else { value };
+        // SAFETY: beyond the published entries, and the lock excludes other writers.
+        unsafe { table.slots.write(entry, TableSlot { key, value, account, versions: 0 }) };
+        let older = std::mem::replace(&mut side.first_slot[account as usize], entry);
+        side.next_slot.push(older);
+        side.slot_dirty.push(false);
+        table.slot_len.store(entry + 1, Ordering::Release);
+        table.slot_index.publish(at, entry);
+        Ok(entry)
+    }
+
+    /// Changes an account; what the database has is remembered.
+    pub fn update_account(&mut self, index: u32, update: impl FnOnce(&mut TableAccount)) {
+        let before = self.table.accounts.get(index);
+        let mut account = before;
+        update(&mut account);
+        if account == before {
+            return;
+        }
+        self.side.touch(Some(index), None);
+        if !std::mem::replace(&mut self.side.account_dirty[index as usize], true) {
+            self.side.origins.push((index, TableAccount { versions: 0, ..before }));
+        }
+        self.table.accounts.set(index, account);
+    }
+
+    /// Sets the slot at `index`.
+    pub fn set_slot_at(&mut self, index: u32, value: Word) {
+        let before = self.table.slots.get(index);
+        if before.value == value {
+            return;
+        }
+        self.side.touch(None, Some(index));
+        if !std::mem::replace(&mut self.side.slot_dirty[index as usize], true) {
+            self.side.slot_origins.push((index, before.value));
+        }
+        self.table.slots.set(index, TableSlot { value, ..before });
+    }
+
+    /// Voids the storage of an account: known slots become zero, unknown ones are zero by the flag.
+    pub fn wipe(&mut self, account: u32) {
+        self.update_account(account, |account| account.flags |= ACCOUNT_WIPED);
+        let mut at = self.side.first_slot[account as usize];
+        while at != NONE {
+            self.set_slot_at(at, [0; 4]);
+            at = self.side.next_slot[at as usize];
+        }
+    }
+
+    /// Gives an account or a slot the number of its versions, plus 1; 0: none.
+    pub fn set_versions(&mut self, entry: Entry, versions: u32) {
+        match entry {
+            Entry::Account(index) => {
+                let account = self.table.accounts.get(index);
+                self.table.accounts.set(index, TableAccount { versions, ..account });
+            }
+            Entry::Slot(index) => {
+                let slot = self.table.slots.get(index);
+                self.table.slots.set(index, TableSlot { versions, ..slot });
+            }
+        }
+    }
+}
+
+/// An entry of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// By its place among the accounts.
+    Account(u32),
+    /// By its place among the slots.
+    Slot(u32),
 }
 
 /// An account is empty (EIP-161): no balance, nonce or code.
@@ -471,46 +517,48 @@ mod tests {
 
     #[test]
     fn changes_remember_what_the_database_has() {
-        let mut table = filled(4);
-        table.account_mut(2).nonce = 50;
-        table.account_mut(2).nonce = 51;
-        table.set_slot_at(3, [8; 4]);
-        table.set_slot_at(1, table.slot(1).value);
+        let table = filled(4);
+        table.writer().update_account(2, |account| account.nonce = 50);
+        table.writer().update_account(2, |account| account.nonce = 51);
+        table.writer().set_slot_at(3, [8; 4]);
+        table.writer().set_slot_at(1, table.slot(1).value);
         assert_eq!(table.changed_accounts(), vec![(2, account(2))]);
         assert_eq!(table.changed_slots(), vec![(3, [3, 0, 0, 0])]);
     }
 
     #[test]
     fn a_follower_hears_of_every_change_once() {
-        let mut table = filled(4);
+        let table = filled(4);
         assert_eq!(table.changes_for(1), None);
-        table.account_mut(2).nonce = 50;
-        table.set_slot_at(3, [8; 4]);
+        table.writer().update_account(2, |account| account.nonce = 50);
+        table.writer().set_slot_at(3, [8; 4]);
         let expected = Touched { accounts: vec![2], slots: vec![3] };
         assert_eq!(table.changes_for(1), Some(expected));
         assert_eq!(table.changes_for(1), Some(Touched::default()));
-        table.account_mut(1).nonce = 1;
+        table.writer().update_account(1, |account| account.nonce = 1);
         assert_eq!(table.changes_for(2), None, "another one starts anew");
         assert_eq!(table.changes_for(1), None, "and the first one again");
     }
 
     #[test]
     fn a_follower_that_does_not_ask_is_forgotten() {
-        let mut table = filled(1);
+        let table = filled(1);
         assert_eq!(table.changes_for(1), None);
-        for nonce in 0..=TOUCHED_COUNT_MAX as u64 {
-            table.account_mut(0).nonce = nonce;
+        for nonce in 1..=TOUCHED_COUNT_MAX as u64 + 1 {
+            table.writer().update_account(0, |account| account.nonce = nonce);
         }
         assert_eq!(table.changes_for(1), None);
     }
 
     #[test]
     fn a_wiped_account_has_only_zero_slots() {
-        let mut table = filled(4);
-        table.set_slot(3, [5; 4], [6; 4]).expect("set");
-        table.wipe(3);
+        let table = filled(4);
+        let slot = table.insert_slot(3, [5; 4], [6; 4]).expect("room");
+        table.writer().set_slot_at(slot, [7; 4]);
+        table.writer().wipe(3);
+        assert_eq!(table.insert_slot(3, [6; 4], [6; 4]), Ok(5), "the database was asked before");
         assert!(table.slots_of(3).iter().all(|slot| slot.value == [0; 4]));
-        assert_eq!(table.slots_of(3).len(), 2);
+        assert_eq!(table.slots_of(3).len(), 3);
         assert_ne!(table.account(3).flags & ACCOUNT_WIPED, 0);
         assert_eq!(table.slot(2).value[0], 2);
     }

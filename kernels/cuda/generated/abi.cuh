@@ -116,15 +116,19 @@ struct Launch {
     u64 slots;
     u64 slot_index;
     u64 codes;
+    u64 versions;
+    u64 version_runs;
     u32 account_mask;
     u32 slot_mask;
     u64 hash_seed;
     u64 step_budget;
     u32 spec;
     u32 instances;
+    u32 order;
+    u32 committed;
 };
-static_assert(sizeof(Launch) == 112, "ABI");
-static_assert(WE_OFFSETOF(Launch, instances) == 108, "ABI");
+static_assert(sizeof(Launch) == 136, "ABI");
+static_assert(WE_OFFSETOF(Launch, committed) == 132, "ABI");
 
 struct Job {
     u64 ids;
@@ -226,19 +230,30 @@ struct TableAccount {
     Addr addr;
     u32 flags;
     u32 code;
-    u32 reserved;
+    u32 versions;
 };
 static_assert(sizeof(TableAccount) == 72, "ABI");
-static_assert(WE_OFFSETOF(TableAccount, reserved) == 68, "ABI");
+static_assert(WE_OFFSETOF(TableAccount, versions) == 68, "ABI");
 
 struct TableSlot {
     Word key;
     Word value;
     u32 account;
-    u32 reserved;
+    u32 versions;
 };
 static_assert(sizeof(TableSlot) == 72, "ABI");
-static_assert(WE_OFFSETOF(TableSlot, reserved) == 68, "ABI");
+static_assert(WE_OFFSETOF(TableSlot, versions) == 68, "ABI");
+
+struct Version {
+    Word value;
+    u64 nonce;
+    u32 order;
+    u32 flags;
+    u32 code;
+    u32 reserved;
+};
+static_assert(sizeof(Version) == 56, "ABI");
+static_assert(WE_OFFSETOF(Version, reserved) == 52, "ABI");
 
 struct Code {
     Word hash;
@@ -355,16 +370,20 @@ static_assert(WE_OFFSETOF(Frame, reserved) == 164, "ABI");
 
 struct OverlayAccount {
     Word balance;
+    Word first_balance;
     u64 nonce;
+    u64 first_nonce;
     Addr addr;
     u32 flags;
     u32 code;
     u32 base;
     u32 mark;
+    u32 first_code;
+    u32 first_flags;
     u32 reserved;
 };
-static_assert(sizeof(OverlayAccount) == 80, "ABI");
-static_assert(WE_OFFSETOF(OverlayAccount, reserved) == 76, "ABI");
+static_assert(sizeof(OverlayAccount) == 128, "ABI");
+static_assert(WE_OFFSETOF(OverlayAccount, reserved) == 124, "ABI");
 
 struct OverlaySlot {
     Word key;

@@ -1,0 +1,434 @@
+//! Threads that execute a block together, on the CPU.
+//!
+//! All threads do the same: whoever finds nobody at it commits what is ready, in order, and
+//! executes the transaction whose turn it is if nobody has; all others run later transactions
+//! ahead. What ran ahead is committed if every value that it observed is still what the table has
+//! at its turn, else it is executed again then, on the table as it is, which is what sequential
+//! execution does. Nobody waits for a round to end.
+//!
+//! The table changes while transactions run ahead. They may see anything; what they saw is
+//! compared by value before it counts.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Instant;
+
+use revm::DatabaseRef;
+
+use super::ahead::Ahead;
+use super::cost::is_worth_ahead;
+use super::execute::{Walk, gas_of};
+use super::{Engine, lock};
+use crate::backend::cpu::Worker;
+use crate::decode::Scratch;
+use crate::error::Error;
+use crate::limits::IDLE_SPINS_COUNT;
+use crate::report::Counts;
+use crate::session::{Hold, Place, Session};
+use crate::types::{Outcome, Rejected, Transaction};
+
+/// Nobody has taken the transaction.
+const WAITING: u8 = 0;
+/// Someone runs it.
+const RUNNING: u8 = 1;
+/// It ran ahead.
+const READY: u8 = 2;
+/// It is committed.
+const DONE: u8 = 3;
+
+/// A transaction of the block.
+#[derive(Default)]
+struct Entry {
+    stage: AtomicU8,
+    /// What ran ahead; none if it was not valid then.
+    ahead: Mutex<Option<Box<Ahead>>>,
+}
+
+/// Which earlier transactions one should wait for, since it will read what they write. A hint.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// Per transaction: where its list ends.
+    ends: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Waits {
+    /// None for anyone.
+    pub fn none() -> Waits {
+        Waits::default()
+    }
+
+    /// Adds the list of the next transaction.
+    pub fn push(&mut self, earlier: impl IntoIterator<Item = u32>) {
+        self.all.extend(earlier);
+        self.ends.push(self.all.len() as u32);
+    }
+
+    /// The transactions that `index` waits for.
+    pub fn of(&self, index: usize) -> &[u32] {
+        let end = self.ends.get(index).map_or(0, |end| *end as usize);
+        let start = match index {
+            0 => 0,
+            _ => self.ends.get(index - 1).map_or(0, |end| *end as usize),
+        };
+        self.all.get(start..end).unwrap_or_default()
+    }
+}
+
+/// What is measured of a block, for the cost model. *Light* transactions are not worth to be run
+/// ahead, *heavy* ones are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Light ones executed in order.
+    pub light: u64,
+    pub light_seconds: f64,
+    /// Heavy ones executed in order.
+    pub heavy: u64,
+    pub heavy_gas: u64,
+    pub heavy_seconds: f64,
+    /// Transactions that ran ahead.
+    pub ahead: u64,
+    pub ahead_gas: u64,
+    /// Running them and committing them.
+    pub ahead_seconds: f64,
+    /// Until the first of the other threads had begun.
+    pub wake_seconds: Option<f64>,
+}
+
+/// How a crew goes about a block.
+pub(super) struct Schedule<'c> {
+    /// Which transactions wait for which.
+    pub waits: &'c Waits,
+    /// Per transaction: it is light. Beyond its end: it is not.
+    pub light: &'c [bool],
+    /// How many transactions beyond the committed ones may run ahead.
+    pub window: usize,
+    /// What ran ahead leaves versions.
+    pub publish: bool,
+}
+
+/// What only the one who commits may touch.
+struct Head {
+    outcomes: Vec<Outcome>,
+    gas_left: u64,
+    scratch: Scratch,
+    walk: Walk,
+    times: Times,
+}
+
+/// A block in execution.
+pub(super) struct Crew<'c, 's, DB> {
+    engine: &'c Engine,
+    session: &'c Session<'s, DB>,
+    txs: &'c [Transaction],
+    entries: Vec<Entry>,
+    schedule: Schedule<'c>,
+    committed: AtomicUsize,
+    head: Mutex<Head>,
+    start: Instant,
+    /// Seconds until the first of the other threads had begun.
+    woke: Mutex<Option<f64>>,
+    stop: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+/// Stops the others when a thread panics: they would wait for it forever.
+struct StopOnPanic<'c>(&'c AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
+    pub(super) fn new(
+        engine: &'c Engine,
+        session: &'c Session<'s, DB>,
+        txs: &'c [Transaction],
+        schedule: Schedule<'c>,
+        walk: Walk,
+    ) -> Crew<'c, 's, DB> {
+        let mut entries = Vec::new();
+        entries.resize_with(txs.len(), Entry::default);
+        let head = Head {
+            outcomes: Vec::with_capacity(txs.len()),
+            gas_left: session.env.block.gas_limit,
+            scratch: Scratch::default(),
+            walk,
+            times: Times::default(),
+        };
+        Crew {
+            engine,
+            session,
+            txs,
+            entries,
+            schedule,
+            committed: AtomicUsize::new(0),
+            head: Mutex::new(head),
+            start: Instant::now(),
+            woke: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            error: Mutex::new(None),
+        }
+    }
+
+    /// Executes the block with this thread and so many others.
+    pub(super) fn run(
+        self,
+        helpers: usize,
+        counts: &Mutex<Counts>,
+    ) -> Result<(Vec<Outcome>, Walk), Error> {
+        let chief = std::thread::current().id();
+        let work = || {
+            if std::thread::current().id() != chief {
+                let woke = self.start.elapsed().as_secs_f64();
+                lock(&self.woke).get_or_insert(woke);
+            }
+            if let Err(error) = self.work(counts) {
+                lock(&self.error).get_or_insert(error);
+                self.stop.store(true, Ordering::Release);
+            }
+        };
+        match helpers {
+            0 => work(),
+            helpers => self.engine.pool()?.together(helpers, &work),
+        }
+        if let Some(error) = lock(&self.error).take() {
+            return Err(error);
+        }
+        let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        head.times.wake_seconds = self.woke.into_inner().ok().flatten();
+        if lock(counts).compile.is_zero() {
+            self.engine.costs.learn(&head.times);
+        }
+        Ok((head.outcomes, head.walk))
+    }
+
+    fn finished(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+            || self.committed.load(Ordering::Acquire) == self.txs.len()
+    }
+
+    fn work(&self, counts: &Mutex<Counts>) -> Result<(), Error> {
+        if self.finished() {
+            return Ok(());
+        }
+        let _stop = StopOnPanic(&self.stop);
+        let mut worker = self.engine.worker()?;
+        let ran = self.work_with(&mut worker);
+        self.engine.rest(worker, counts);
+        ran
+    }
+
+    fn work_with(&self, worker: &mut Worker) -> Result<(), Error> {
+        let mut hold = Hold::new(self.session.state);
+        let mut idle = 0;
+        loop {
+            let mut moved = match self.try_head() {
+                Some(mut head) => self.advance(&mut head, worker, &mut hold)?,
+                None => false,
+            };
+            if self.finished() {
+                return Ok(());
+            }
+            if let Some(index) = self.pick() {
+                self.run_ahead(index, worker, &mut hold)?;
+                moved = true;
+            }
+            hold.breathe();
+            if moved {
+                idle = 0;
+                continue;
+            }
+            hold.release();
+            idle += 1;
+            match idle < IDLE_SPINS_COUNT {
+                true => std::hint::spin_loop(),
+                false => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn try_head(&self) -> Option<MutexGuard<'_, Head>> {
+        match self.head.try_lock() {
+            Ok(head) => Some(head),
+            // Who panicked has set `stop`.
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn claim(&self, index: usize) -> bool {
+        let stage = &self.entries[index].stage;
+        stage.compare_exchange(WAITING, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Commits in order until someone else runs the transaction whose turn it is. Says whether
+    /// anything was committed.
+    fn advance(
+        &self,
+        head: &mut Head,
+        worker: &mut Worker,
+        hold: &mut Hold<'s, DB>,
+    ) -> Result<bool, Error> {
+        let before = head.outcomes.len();
+        while head.outcomes.len() < self.txs.len() && !self.stop.load(Ordering::Relaxed) {
+            let index = head.outcomes.len();
+            let entry = &self.entries[index];
+            match entry.stage.load(Ordering::Acquire) {
+                READY => self.settle(head, index, worker, hold)?,
+                WAITING if self.claim(index) => {
+                    self.check_gas_limit(head, index)?;
+                    let outcome = self.in_order(head, index, worker, hold)?;
+                    head.walk.first_final += 1;
+                    self.settled(head, index, outcome)?;
+                }
+                WAITING => {}
+                _ => break,
+            }
+            hold.breathe();
+        }
+        Ok(head.outcomes.len() > before)
+    }
+
+    fn check_gas_limit(&self, head: &Head, index: usize) -> Result<(), Error> {
+        let limit = self.txs[index].gas_limit;
+        if self.session.env.checks.block_gas_limit && limit > head.gas_left {
+            let why = "the gas that the block has left";
+            let reason = Rejected::GasLimit { limit, max: head.gas_left, why };
+            return Err(Error::Rejected { index, reason });
+        }
+        Ok(())
+    }
+
+    /// Commits a transaction that ran ahead, or executes it again.
+    fn settle(
+        &self,
+        head: &mut Head,
+        index: usize,
+        worker: &mut Worker,
+        hold: &mut Hold<'s, DB>,
+    ) -> Result<(), Error> {
+        self.check_gas_limit(head, index)?;
+        let ahead = lock(&self.entries[index].ahead).take();
+        let start = Instant::now();
+        let held = ahead.filter(|ahead| ahead.footprint.holds(hold.table()));
+        let outcome = match held {
+            Some(ahead) => {
+                lock(&self.engine.contention).learn(&self.txs[index], false);
+                let ran = ahead.seconds;
+                let outcome = ahead.commit(
+                    self.session,
+                    hold,
+                    worker.temps(),
+                    &mut head.scratch,
+                    &mut head.walk,
+                )?;
+                let spent = start.elapsed();
+                head.walk.committed += spent;
+                head.walk.first_final += 1;
+                head.times.ahead += 1;
+                head.times.ahead_gas += gas_of(&outcome);
+                head.times.ahead_seconds += ran + spent.as_secs_f64();
+                worker.counts.outcome(&outcome);
+                outcome
+            }
+            None => {
+                lock(&self.engine.contention).learn(&self.txs[index], true);
+                head.walk.replays += 1;
+                self.in_order(head, index, worker, hold)?
+            }
+        };
+        self.settled(head, index, outcome)
+    }
+
+    fn in_order(
+        &self,
+        head: &mut Head,
+        index: usize,
+        worker: &mut Worker,
+        hold: &mut Hold<'s, DB>,
+    ) -> Result<Outcome, Error> {
+        let start = Instant::now();
+        let place = Place { order: index as u32, committed: index as u32 };
+        let tx = (&self.txs[index], place);
+        let walk = &mut head.walk;
+        let outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        let spent = start.elapsed();
+        head.walk.in_order += spent;
+        if outcome.result.is_ok() {
+            worker.counts.outcome(&outcome);
+            let times = &mut head.times;
+            match is_worth_ahead(gas_of(&outcome)) {
+                false => {
+                    times.light += 1;
+                    times.light_seconds += spent.as_secs_f64();
+                }
+                true => {
+                    times.heavy += 1;
+                    times.heavy_gas += gas_of(&outcome);
+                    times.heavy_seconds += spent.as_secs_f64();
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn settled(&self, head: &mut Head, index: usize, outcome: Outcome) -> Result<(), Error> {
+        if let Err(reason) = outcome.result {
+            return Err(Error::Rejected { index, reason });
+        }
+        head.gas_left = head.gas_left.saturating_sub(gas_of(&outcome));
+        head.outcomes.push(outcome);
+        self.entries[index].stage.store(DONE, Ordering::Release);
+        self.committed.store(index + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The next transaction that may run ahead with profit.
+    fn pick(&self) -> Option<usize> {
+        let first = self.committed.load(Ordering::Acquire);
+        let last = first.saturating_add(self.schedule.window).min(self.txs.len());
+        let is_light = |index: &usize| self.schedule.light.get(*index).is_some_and(|light| *light);
+        let waiting = |index: &usize| {
+            self.entries[*index].stage.load(Ordering::Relaxed) == WAITING
+                && !is_light(index)
+                && self
+                    .schedule
+                    .waits
+                    .of(*index)
+                    .iter()
+                    .all(|earlier| self.has_run(*earlier as usize))
+        };
+        (first + 1..last).find(|index| waiting(index) && self.claim(*index))
+    }
+
+    /// What it leaves can be read.
+    fn has_run(&self, index: usize) -> bool {
+        self.entries.get(index).is_none_or(|entry| entry.stage.load(Ordering::Acquire) >= READY)
+    }
+
+    fn run_ahead(
+        &self,
+        index: usize,
+        worker: &mut Worker,
+        hold: &mut Hold<'s, DB>,
+    ) -> Result<(), Error> {
+        let committed = self.committed.load(Ordering::Acquire) as u32;
+        let place = Place { order: index as u32, committed };
+        let class = self.engine.config.execute_class;
+        let tx = &self.txs[index];
+        let ahead = Ahead::run(worker, self.session, hold, tx, (class, place))?;
+        if let (Some(ahead), Some(versions), true) =
+            (&ahead, &self.session.versions, self.schedule.publish)
+        {
+            versions.publish(hold.table(), ahead.footprint.versions(index as u32));
+        }
+        let entry = &self.entries[index];
+        *lock(&entry.ahead) = ahead;
+        entry.stage.store(READY, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! How a crew goes about a block: who waits for whom, what may run ahead, and whether it pays.
+
+use alloy_primitives::Address;
+use alloy_primitives::map::{AddressMap, HashMap};
+use revm::DatabaseRef;
+
+use super::cost::is_worth_ahead;
+use super::crew::{Schedule, Waits};
+use super::execute::Hints;
+use super::prefill::prefill;
+use super::{Engine, lock};
+use crate::error::Error;
+use crate::limits::{CONTENTION_COUNT_MAX, SPECULATION_WINDOW_COUNT};
+use crate::plan::{BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
+use crate::session::Session;
+use crate::state::versions::Versions;
+use crate::types::{Policy, Transaction};
+
+/// Share of runs ahead in vain from which calls of a function are expected to depend on each other.
+const CONTENDED: f64 = 0.5;
+/// Weight of the newest run in this share.
+const NEWEST: f64 = 0.125;
+
+/// Functions whose calls ran ahead in vain, and how often.
+#[derive(Debug, Default)]
+pub(super) struct Contention(HashMap<Target, f64>);
+
+impl Contention {
+    /// A call ran ahead.
+    pub(super) fn learn(&mut self, tx: &Transaction, in_vain: bool) {
+        let Some(target) = Target::of(tx) else { return };
+        match self.0.get_mut(&target) {
+            Some(share) => *share += NEWEST * (f64::from(u8::from(in_vain)) - *share),
+            None if in_vain => {
+                if self.0.len() >= CONTENTION_COUNT_MAX {
+                    self.0.clear();
+                }
+                self.0.insert(target, NEWEST);
+            }
+            None => {}
+        }
+    }
+
+    fn is_contended(&self, target: &Target) -> bool {
+        self.0.get(target).is_some_and(|share| *share >= CONTENDED)
+    }
+}
+
+impl From<&Dag> for Waits {
+    fn from(dag: &Dag) -> Waits {
+        let mut waits = Waits::none();
+        (0..dag.len() as u32).for_each(|index| waits.push(dag.waits(index).iter().copied()));
+        waits
+    }
+}
+
+/// What was found out before a block runs.
+pub(super) struct Prepared {
+    pub helpers: usize,
+    pub waits: Waits,
+    pub light: Vec<bool>,
+    pub window: usize,
+    pub publish: bool,
+}
+
+impl Prepared {
+    fn alone() -> Prepared {
+        let (waits, light) = (Waits::none(), Vec::new());
+        Prepared { helpers: 0, waits, light, window: 0, publish: false }
+    }
+
+    pub(super) fn schedule(&self) -> Schedule<'_> {
+        let (waits, light) = (&self.waits, &self.light[..]);
+        Schedule { waits, light, window: self.window, publish: self.publish }
+    }
+}
+
+impl Engine {
+    /// Decides how a crew goes about a block.
+    pub(super) fn prepare<DB: DatabaseRef + Sync>(
+        &self,
+        session: &mut Session<'_, DB>,
+        txs: &[Transaction],
+        hints: &Hints<'_>,
+    ) -> Result<Prepared, Error> {
+        let (policy, env) = (self.config.policy, session.env);
+        let helpers = (self.threads() - 1).min(txs.len().saturating_sub(1));
+        if helpers == 0 || policy == Policy::Sequential {
+            return Ok(Prepared::alone());
+        }
+        let mut light = Vec::new();
+        let mut window = SPECULATION_WINDOW_COUNT.saturating_mul(self.threads());
+        let list = hints.block_access_list.filter(|_| policy != Policy::Optimistic);
+        let waits = match (policy, hints.waits) {
+            (Policy::Optimistic, _) => {
+                window = txs.len();
+                Waits::none()
+            }
+            // The list has what others will leave: nobody needs to wait.
+            _ if list.is_some() => {
+                window = txs.len();
+                Waits::none()
+            }
+            (_, Some(waits)) => waits.clone(),
+            (Policy::Declared, _) => Waits::from(&Dag::build(&declared(txs))),
+            (Policy::Waves, _) => {
+                let mut accesses = BlockAccesses::new();
+                let make = MissingSets::Make;
+                self.predictor.predict(env, txs, session.state, None, make, &mut accesses);
+                Waits::from(&Dag::build(&accesses))
+            }
+            _ => self.quick_waits(txs),
+        };
+        if policy == Policy::Auto {
+            let gas: Vec<u64> = txs.iter().map(|tx| self.predictor.gas(tx)).collect();
+            if !self.costs.favour_threads(&gas, &waits, helpers + 1) {
+                return Ok(Prepared::alone());
+            }
+            light = gas.iter().map(|gas| !is_worth_ahead(*gas)).collect();
+        }
+        session.versions = Versions::new(txs.len());
+        let mut publish = true;
+        if let (Some(list), Some(versions)) = (list, &session.versions) {
+            prefill(session, versions, list, txs.len())?;
+            publish = false;
+        }
+        Ok(Prepared { helpers, waits, light, window, publish })
+    }
+
+    /// What is known at a glance: transactions of one sender depend on each other, and calls of
+    /// functions that turned out so.
+    fn quick_waits(&self, txs: &[Transaction]) -> Waits {
+        let contention = lock(&self.contention);
+        let mut senders = AddressMap::<u32>::default();
+        let mut targets = HashMap::<Target, u32>::default();
+        let mut waits = Waits::none();
+        for (index, tx) in (0u32..).zip(txs) {
+            let same_sender = senders.insert(tx.caller, index);
+            let contended = Target::of(tx).filter(|target| contention.is_contended(target));
+            let same_target = contended.and_then(|target| targets.insert(target, index));
+            waits.push([same_sender, same_target].into_iter().flatten());
+        }
+        waits
+    }
+}
+
+/// What transactions declare of themselves: sender, and slots of their access lists (EIP-2930),
+/// which may be read as well as written.
+fn declared(txs: &[Transaction]) -> BlockAccesses {
+    let both = Role::READ.and(Role::WRITE);
+    let mut accesses = BlockAccesses::new();
+    for tx in txs {
+        accesses.add(Key::Nonce(tx.caller), both, Source::Sender);
+        for item in tx.access_list.iter() {
+            let address: Address = item.address;
+            for slot in &item.storage_keys {
+                accesses.add(Key::Slot(address, (*slot).into()), both, Source::AccessList);
+            }
+        }
+        accesses.end(false);
+    }
+    accesses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Config;
+    use alloy_primitives::TxKind;
+
+    fn tx(caller: u8, to: u8) -> Transaction {
+        Transaction {
+            caller: Address::with_last_byte(caller),
+            kind: TxKind::Call(Address::with_last_byte(to)),
+            data: vec![1, 2, 3, 4].into(),
+            ..Transaction::default()
+        }
+    }
+
+    #[test]
+    fn calls_wait_for_their_sender_and_where_they_contend() {
+        let engine = Engine::new(Config::default()).expect("an engine");
+        let txs = [tx(1, 9), tx(2, 9), tx(1, 8), tx(3, 9)];
+        let waits = |engine: &Engine| {
+            let waits = engine.quick_waits(&txs);
+            (0..txs.len()).map(|index| waits.of(index).to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
+        (0..20).for_each(|_| lock(&engine.contention).learn(&tx(5, 9), true));
+        assert_eq!(waits(&engine), [vec![], vec![0], vec![0], vec![1]]);
+        (0..20).for_each(|_| lock(&engine.contention).learn(&tx(5, 9), false));
+        assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
+    }
+}

@@ -1,0 +1,241 @@
+//! Every policy, whatever is predicted, gives the sequential result: outcomes, and the state after.
+
+mod common;
+
+use common::{MAINNET, example_block, source};
+use std::sync::OnceLock;
+use warpevm::input::{BlockInput, InputError, MemoryState, Selection};
+use warpevm::plan::BlockAccessList;
+use warpevm::types::{AccountChange, Policy};
+use warpevm::validate::compare;
+use warpevm::{BlockResult, Config, Engine, Hints, Outcome, State, Waits, reference};
+use warpevm_tests::fixture;
+
+const POLICIES: [Policy; 5] =
+    [Policy::Sequential, Policy::Optimistic, Policy::Waves, Policy::Declared, Policy::Auto];
+
+fn engine(policy: Policy, threads: usize) -> Engine {
+    Engine::new(Config { policy, threads, ..Config::default() }).expect("an engine")
+}
+
+/// A pseudo-random sequence.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        ((self.0 >> 33) % u64::from(n)) as u32
+    }
+}
+
+struct Expected {
+    block: BlockInput,
+    outcomes: Vec<Outcome>,
+    changes: Vec<AccountChange>,
+}
+
+/// The example block with what sequential revm makes of it.
+fn example() -> &'static Expected {
+    static EXAMPLE: OnceLock<Expected> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        let mut found = None;
+        source(&example_block())
+            .visit(Selection::All, |block| {
+                found = Some(block);
+                Ok::<_, InputError>(())
+            })
+            .expect("the block reads");
+        let block = found.expect("there is one block");
+        let outcomes =
+            reference::execute_sequential(&block.env, &block.transactions, &block.state)
+                .expect("revm runs the block");
+        let mut state = State::new(&block.state).expect("a state");
+        engine(Policy::Sequential, 1)
+            .execute(&block.env, &block.transactions, &mut state)
+            .expect("the block runs");
+        let changes = state.changes();
+        Expected { block, outcomes, changes }
+    })
+}
+
+/// Runs the example and holds it against revm.
+fn run(engine: &Engine, hints: &Hints<'_>, what: &str) -> BlockResult {
+    let Expected { block, outcomes, changes } = example();
+    let mut state = State::new(&block.state).expect("a state");
+    let result = engine
+        .execute_with(&block.env, &block.transactions, &mut state, hints)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    check(outcomes, &result.outcomes, what);
+    assert!(state.changes() == *changes, "{what}: the state differs");
+    result
+}
+
+fn check(expected: &[Outcome], got: &[Outcome], what: &str) {
+    assert_eq!(expected.len(), got.len(), "{what}");
+    for (index, (expected, got)) in expected.iter().zip(got).enumerate() {
+        let found = compare(index, expected, got);
+        assert!(found.is_empty(), "{what}: {}", found[0]);
+    }
+}
+
+#[test]
+fn every_policy_gives_what_sequential_revm_gives() {
+    for policy in POLICIES {
+        for threads in [1, 2, 5] {
+            let engine = engine(policy, threads);
+            // The second time with what the engine has learned.
+            for round in 0..2 {
+                let what = format!("{policy:?}, {threads} threads, round {round}");
+                let report = run(&engine, &Hints::default(), &what).report;
+                let count = example().outcomes.len() as u64;
+                assert!(report.first_final + report.replays + report.redone >= count, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn predictions_change_nothing() {
+    let count = example().outcomes.len() as u32;
+    let mut random = Random(7);
+    for case in 0..12u32 {
+        let mut waits = Waits::none();
+        for index in 0..count {
+            match case % 4 {
+                // Everyone waits for the one before.
+                0 => waits.push(index.checked_sub(1)),
+                // For anyone: earlier ones, later ones, itself, such as are not there.
+                1 => waits.push((0..random.below(4)).map(|_| random.below(count * 2))),
+                // Everyone for the last one, which makes all run in order.
+                2 => waits.push([count - 1]),
+                // The list ends early.
+                _ if index < count / 2 => waits.push(random.below(3).checked_sub(1)),
+                _ => {}
+            }
+        }
+        let policy = POLICIES[1 + case as usize % 4];
+        let engine = engine(policy, 2 + case as usize % 3);
+        let hints = Hints { waits: Some(&waits), ..Hints::default() };
+        run(&engine, &hints, &format!("case {case}, {policy:?}"));
+    }
+}
+
+fn access_list(result: &BlockResult) -> BlockAccessList {
+    BlockAccessList::derive(result.accesses.iter().zip(&result.outcomes))
+}
+
+#[test]
+fn with_a_block_access_list_nothing_runs_twice() {
+    let record = Hints { record: true, ..Hints::default() };
+    let first = run(&engine(Policy::Sequential, 1), &record, "first");
+    let list = access_list(&first);
+    for policy in [Policy::Declared, Policy::Waves] {
+        for threads in [2, 4] {
+            let hints = Hints { block_access_list: Some(&list), ..Hints::default() };
+            let what = format!("{policy:?}, {threads} threads, with a list");
+            let report = run(&engine(policy, threads), &hints, &what).report;
+            assert_eq!((report.replays, report.redone), (0, 0), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_false_block_access_list_changes_nothing() {
+    let record = Hints { record: true, ..Hints::default() };
+    let mut list = access_list(&run(&engine(Policy::Sequential, 1), &record, "first"));
+    let mut random = Random(3);
+    for account in &mut list.accounts {
+        let mut one = alloy_primitives::U256::from(1);
+        for change in &mut account.balance_changes {
+            change.post_balance = change.post_balance.wrapping_add(one);
+        }
+        for slot in &mut account.storage_changes {
+            for change in &mut slot.changes {
+                one <<= random.below(200) as usize;
+                change.new_value ^= one;
+            }
+        }
+        for change in &mut account.nonce_changes {
+            change.new_nonce = u64::MAX - u64::from(random.below(3));
+        }
+        for change in &mut account.code_changes {
+            change.new_code = vec![0x5b; random.below(99) as usize].into();
+        }
+    }
+    let hints = Hints { block_access_list: Some(&list), ..Hints::default() };
+    run(&engine(Policy::Declared, 3), &hints, "a false list");
+}
+
+#[test]
+fn a_replay_on_the_same_state_goes_as_proposed() {
+    let Expected { block, outcomes, .. } = example();
+    let engine = engine(Policy::Waves, 2);
+    let mut state = State::new(&block.state).expect("a state");
+    let proposal =
+        engine.speculate(&block.env, &block.transactions, &state).expect("it speculates");
+    assert!(state.changes().is_empty(), "speculating changes nothing");
+    assert!(!proposal.dag.edges().is_empty());
+    let (result, divergence) = engine
+        .replay(&block.env, &block.transactions, &proposal, &mut state)
+        .expect("it replays");
+    check(outcomes, &result.outcomes, "replay");
+    assert!(divergence.is_empty(), "{:?}", divergence.counts());
+}
+
+#[test]
+fn a_replay_on_another_state_diverges_and_is_right() {
+    let Expected { block, .. } = example();
+    let engine = engine(Policy::Waves, 3);
+    let proposal = {
+        let state = State::new(&block.state).expect("a state");
+        engine.speculate(&block.env, &block.transactions, &state).expect("it speculates")
+    };
+    // Contracts without their storage do other things.
+    let mut other: MemoryState = block.state.clone();
+    for account in other.accounts.values_mut() {
+        account.storage.clear();
+    }
+    let expected = reference::execute_sequential(&block.env, &block.transactions, &other)
+        .expect("revm runs the block");
+    let mut state = State::new(&other).expect("a state");
+    let (result, divergence) = engine
+        .replay(&block.env, &block.transactions, &proposal, &mut state)
+        .expect("it replays");
+    check(&expected, &result.outcomes, "replay");
+    let counts = divergence.counts();
+    assert!(counts.reads > 0 && counts.writes > 0, "{counts:?}");
+}
+
+#[test]
+fn mainnet_blocks_are_right_under_every_policy() {
+    let archive = fixture!("mainnet_blocks_are_right_under_every_policy", MAINNET);
+    let engines = POLICIES.map(|policy| engine(policy, 2));
+    source(&archive)
+        .visit(Selection::All, |block| {
+            let expected =
+                reference::execute_sequential(&block.env, &block.transactions, &block.state);
+            // Without the system calls before it, a block may not be valid.
+            let Ok(expected) = expected else { return Ok(()) };
+            let mut list: Option<BlockAccessList> = None;
+            for (engine, policy) in engines.iter().zip(POLICIES) {
+                let what = format!("block {}, {policy:?}", block.number);
+                let mut state = State::new(&block.state).expect("a state");
+                let record = policy == Policy::Sequential;
+                let known = list.clone().filter(|_| policy == Policy::Declared);
+                let hints = Hints { record, block_access_list: known.as_ref(), ..Hints::default() };
+                let result = engine
+                    .execute_with(&block.env, &block.transactions, &mut state, &hints)
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+                check(&expected, &result.outcomes, &what);
+                if record {
+                    list = Some(access_list(&result));
+                }
+                if known.is_some() {
+                    let again = (result.report.replays, result.report.redone);
+                    assert_eq!(again, (0, 0), "{what}: with a list nothing runs twice");
+                }
+            }
+            Ok::<_, InputError>(())
+        })
+        .expect("every block reads");
+}
