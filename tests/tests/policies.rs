@@ -46,9 +46,8 @@ fn example() -> &'static Expected {
             })
             .expect("the block reads");
         let block = found.expect("there is one block");
-        let outcomes =
-            reference::execute_sequential(&block.env, &block.transactions, &block.state)
-                .expect("revm runs the block");
+        let outcomes = reference::execute_sequential(&block.env, &block.transactions, &block.state)
+            .expect("revm runs the block");
         let mut state = State::new(&block.state).expect("a state");
         engine(Policy::Sequential, 1)
             .execute(&block.env, &block.transactions, &mut state)
@@ -175,9 +174,8 @@ fn a_replay_on_the_same_state_goes_as_proposed() {
         engine.speculate(&block.env, &block.transactions, &state).expect("it speculates");
     assert!(state.changes().is_empty(), "speculating changes nothing");
     assert!(!proposal.dag.edges().is_empty());
-    let (result, divergence) = engine
-        .replay(&block.env, &block.transactions, &proposal, &mut state)
-        .expect("it replays");
+    let (result, divergence) =
+        engine.replay(&block.env, &block.transactions, &proposal, &mut state).expect("it replays");
     check(outcomes, &result.outcomes, "replay");
     assert!(divergence.is_empty(), "{:?}", divergence.counts());
 }
@@ -198,9 +196,8 @@ fn a_replay_on_another_state_diverges_and_is_right() {
     let expected = reference::execute_sequential(&block.env, &block.transactions, &other)
         .expect("revm runs the block");
     let mut state = State::new(&other).expect("a state");
-    let (result, divergence) = engine
-        .replay(&block.env, &block.transactions, &proposal, &mut state)
-        .expect("it replays");
+    let (result, divergence) =
+        engine.replay(&block.env, &block.transactions, &proposal, &mut state).expect("it replays");
     check(&expected, &result.outcomes, "replay");
     let counts = divergence.counts();
     assert!(counts.reads > 0 && counts.writes > 0, "{counts:?}");
