@@ -15,6 +15,7 @@ mod build;
 pub mod cfg;
 mod dce;
 pub mod depend;
+pub mod effects;
 pub mod facts;
 pub mod flow;
 mod fold;
@@ -31,6 +32,7 @@ mod print;
 pub mod program;
 pub mod spec;
 mod storage;
+pub mod symbolic;
 pub mod value;
 pub mod verify;
 
@@ -40,6 +42,7 @@ pub use spec::Spec;
 
 pub use access::{AccessKind, AccessSet, Accessed, Env, Found, Scratch};
 pub use analysis::{Analysis, EbbAnalysis, Stats};
+pub use effects::EffectSet;
 
 use build::{Builder, Input};
 use cfg::Cfg;

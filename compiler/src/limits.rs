@@ -70,6 +70,35 @@ pub const ACCESS_HASH_BYTES_MAX: u64 = 256;
 /// Hashes of two words that evaluating access sets remembers: those of a block, mostly. 100 KiB.
 pub const ACCESS_HASHES_KEPT: usize = 1024;
 
+/// Ebbs that one walk for the effects of a function may enter: several times what a token's
+/// functions have.
+pub const EFFECT_EBBS_MAX: u32 = 512;
+
+/// Times that one path of such a walk may enter the same ebb: short loops are worth unrolling.
+pub const EFFECT_VISITS_MAX: u32 = 8;
+
+/// Nodes that such a walk runs before it ends.
+pub const EFFECT_NODES_MAX: usize = 1 << 16;
+
+/// Steps of a set with the places where expressions are computed. Each is one for every path that
+/// needs it.
+pub const EFFECT_VALUES_MAX: usize = 1 << 15;
+
+/// Loads, stores, logs and pins of one walk.
+pub const EFFECT_STEPS_MAX: usize = 2048;
+
+/// Expressions of one walk. Whoever evaluates them holds two values of each.
+pub const EFFECT_EXPRESSIONS_MAX: usize = 8192;
+
+/// The longest data of a log, and output, whose words are expressions.
+pub const EFFECT_DATA_BYTES_MAX: u64 = 1024;
+
+/// Subexpressions of one expression that are printed: shared ones are printed each time.
+pub const EXPR_TEXT_NODES_MAX: u32 = 512;
+
+/// How deep a printed expression is nested.
+pub const EXPR_TEXT_DEPTH_MAX: u32 = 32;
+
 /// Nodes after which a region takes no more ebbs: sharing across ebbs pays along a path, and live
 /// values of a long one would widen the frames.
 pub const REGION_NODES_MAX: usize = 256;

@@ -130,6 +130,7 @@ impl Analysis {
             ("graph", self.graph_text()),
             ("lowered", self.lowered_text()),
             ("access", self.access_text()),
+            ("effects", self.effect_text()),
         ];
         parts.iter().map(|(name, text)| format!("== {name}\n{text}")).collect()
     }

@@ -52,6 +52,7 @@ fn actual(source: &str) -> String {
             "graph" => analysis.graph_text(),
             "lowered" => analysis.lowered_text(),
             "access" => analysis.access_text(),
+            "effects" => analysis.effect_text(),
             "stats" => analysis.stats().to_string(),
             "dot" => analysis.dot(),
             "json" => serde_json::to_string_pretty(&analysis.json()).unwrap() + "\n",

@@ -1,7 +1,7 @@
 //! Hostile and odd codes compile, verify, and stay linear in size.
 
 use warpevm_compiler::opcode::op;
-use warpevm_compiler::{OpKind, Options, Program, Spec, compile, compile_with, verify};
+use warpevm_compiler::{OpKind, Options, Program, Spec, analyse, compile, compile_with, verify};
 
 const BYTES: usize = 24_576;
 
@@ -82,6 +82,84 @@ fn slots_stay_bounded() {
             .unwrap_or(0);
         assert!(u32::from(most) <= 1024 + 64, "{name}: {most} slots");
     }
+}
+
+#[test]
+fn effects_stay_bounded() {
+    let half = |unit: &[u8]| unit.iter().copied().cycle().take(BYTES / 2).collect::<Vec<_>>();
+    let start = [op::PUSH0, op::CALLDATALOAD];
+    let doubled = [&start[..], &half(&[op::DUP1, op::ADD]), &[op::PUSH0, op::SSTORE]].concat();
+    let mut branches = Vec::new();
+    for k in 0..(BYTES / 8) as u16 {
+        let to = (8 * k + 8).to_be_bytes();
+        branches.extend([op::JUMPDEST, op::PUSH1, k as u8, op::SLOAD]);
+        branches.extend([op::PUSH1 + 1, to[0], to[1], op::JUMPI]);
+    }
+    branches.push(op::JUMPDEST);
+    // Many paths, each of which needs the same long expression.
+    let sum = half(&[op::DUP1, op::SLOAD, op::ADD]);
+    let mut shared = [&start[..], &sum[..2100], &[op::DUP1]].concat();
+    for _ in 0..400 {
+        let to = (shared.len() as u16 + 8).to_be_bytes();
+        shared.extend([op::CALLVALUE, op::PUSH1 + 1, to[0], to[1], op::JUMPI]);
+        shared.extend([op::PUSH0, op::SSTORE, op::STOP, op::JUMPDEST]);
+    }
+    let own = [("doubled", doubled), ("branches", branches), ("shared", shared)];
+    for (name, code) in hostile().into_iter().chain(own) {
+        let start = std::time::Instant::now();
+        let analysis = analyse(&code, Spec::Osaka);
+        let analysed = start.elapsed();
+        let set = analysis.effect_set(None);
+        assert!(set.bytes() < 8 << 20, "{name}: {} bytes", set.bytes());
+        let text = analysis.effect_text();
+        assert!(text.len() < 64 << 20, "{name}: {} bytes of text", text.len());
+        println!("{name}: {analysed:?}, then {:?}, {} bytes", start.elapsed(), set.bytes());
+    }
+}
+
+#[test]
+fn any_bytes_have_effects() {
+    let mut state = 1u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    // Ops that keep a path alive are more likely.
+    let likely = [
+        op::PUSH1,
+        op::PUSH1,
+        op::PUSH1,
+        op::DUP1,
+        op::SLOAD,
+        op::SSTORE,
+        op::CALLDATALOAD,
+        op::ADD,
+        op::MSTORE,
+        op::MLOAD,
+        op::KECCAK256,
+        op::LOG1,
+        op::JUMPI,
+        op::JUMPDEST,
+        op::SWAP1,
+        op::RETURN,
+    ];
+    let mut whole = 0;
+    for _ in 0..3000 {
+        let length = 20 + next() % 200;
+        let code: Vec<u8> = (0..length)
+            .map(|_| match next() % 4 {
+                0 => (next() & 0xff) as u8,
+                1 => (next() % 64) as u8,
+                _ => likely[next() % likely.len()],
+            })
+            .collect();
+        let analysis = analyse(&code, Spec::Osaka);
+        whole += usize::from(!analysis.effect_set(None).segments.is_empty());
+        analysis.effect_set(Some(0));
+        analysis.effect_text();
+    }
+    assert!(whole > 10, "{whole}");
 }
 
 /// Every op of these kinds reads constants beyond those that an operand can name.

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod plan;
 mod pool;
 pub mod precompiles;
+pub mod redo;
 pub mod reference;
 pub mod report;
 pub mod root;

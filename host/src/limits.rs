@@ -57,6 +57,18 @@ pub const VERSIONS_COUNT_MAX: u32 = 1 << 20;
 /// elsewhere stop it within about a millisecond.
 pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
 
+/// Slots of a transaction that redo looks at; each of its steps searches them one by one.
+pub const REDO_SLOTS_COUNT_MAX: usize = 64;
+/// Bytes of effects that are kept before those used least recently are dropped. A token's function
+/// takes 2 to 3 KB.
+pub const EFFECT_CACHE_BYTES_MAX: usize = 64 << 20;
+/// Functions of one code whose effects are kept: calldata may name any selector, and each costs an
+/// analysis of the code.
+pub const EFFECT_SELECTORS_COUNT_MAX: usize = 64;
+/// Failed transactions of one function before its effects are compiled, which takes as long as
+/// running it some hundred times.
+pub const EFFECT_ASKED_COUNT_MIN: u32 = 2;
+
 /// Entries of a worker's memory of which class sufficed for a (callee, selector); direct-mapped.
 pub const CLASS_HINTS_COUNT: usize = 1 << 12;
 /// Instances of a class above this many bytes are returned to the system after each use: their

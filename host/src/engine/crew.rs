@@ -10,7 +10,7 @@
 //! compared by value before it counts.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use revm::DatabaseRef;
@@ -253,11 +253,8 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     }
 
     fn try_head(&self) -> Option<MutexGuard<'_, Head>> {
-        match self.head.try_lock() {
-            Ok(head) => Some(head),
-            // Who panicked has set `stop`.
-            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => None,
-        }
+        // Who panicked has set `stop`.
+        self.head.try_lock().ok()
     }
 
     fn claim(&self, index: usize) -> bool {

@@ -1,0 +1,561 @@
+//! What does a transaction do when only slots that it read have changed since it ran?
+//!
+//! # Terms
+//! A transaction that ran *observed* slots and did things; since then some of the slots have got
+//! other values. *Redo* computes what it does now from the effects of its code
+//! ([`warpevm_compiler::effects`]) without running it, or refuses with a reason.
+//!
+//! # Method
+//! The tree of effects is walked once, every expression with two values: the *old* one, as of the
+//! run, and the *new* one. The old values choose the path, and what that path does with them must
+//! be exactly what the run did. With the new values each check must come out as before, each key
+//! must be the same, and each store must fall into the same class of gas.
+//!
+//! # Soundness
+//! Redo says what running the transaction again would give, with the same gas, if nothing else that
+//! it observed has changed (accounts, code, block): that is for the caller to see to. By induction
+//! along the path: the same steps run, because every check comes out the same; a load gives what
+//! the same earlier store left, or the slot's new value, because every key is the same; gas is the
+//! same after each step, because static gas, accessed keys (cold, warm) and pinned operands are,
+//! and because SSTORE's gas and refund depend, in every spec, on nothing but its spec, whether the
+//! key is warm, the gas left, and the six comparisons of [`gas_class`]. So it does not run out of
+//! gas either.
+//! That the old values must reproduce the run is no part of the argument: it makes a fault of the
+//! compiler harmless.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
+use revm::context::transaction::Transaction as _;
+use serde::Serialize;
+use warpevm_compiler::effects::{EffectSet, Inputs, SegmentEnd, SegmentId, Step};
+use warpevm_compiler::symbolic::{self, ExprId, is_taken};
+use warpevm_compiler::{OpKind, Spec};
+
+use crate::limits::{EFFECT_CACHE_BYTES_MAX, EFFECT_SELECTORS_COUNT_MAX, REDO_SLOTS_COUNT_MAX};
+use crate::types::{Env, Transaction, TxStatus};
+
+/// Why a transaction has to run again as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// It is a creation, or brings authorizations.
+    NoCall,
+    /// The run did not end with success.
+    NoSuccess,
+    /// It observed slots of other accounts than the callee.
+    OtherAccounts,
+    /// It observed more slots than redo looks at.
+    ManySlots,
+    /// The path that it took is not known as a whole.
+    NoPath,
+    /// An expression has no value, such as a power with a huge exponent.
+    NoValue,
+    /// The path does not do what the run did.
+    Mismatch,
+    /// A check comes out differently now.
+    Check,
+    /// The key of a load or store is another one now.
+    Key,
+    /// Gas may be different now.
+    Gas,
+}
+
+/// A slot that the run read or wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Whose.
+    pub address: Address,
+    /// Its key.
+    pub key: U256,
+    /// What it held before the run.
+    pub original: U256,
+    /// What it held after the run.
+    pub value: U256,
+    /// What it holds now.
+    pub now: U256,
+}
+
+/// What a run observed and did.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// How it ended.
+    pub status: TxStatus,
+    /// All slots in its overlay but transient ones, each once.
+    pub slots: &'a [SlotUse],
+    /// Its logs.
+    pub logs: &'a [Log],
+    /// What it returned.
+    pub output: &'a [u8],
+}
+
+/// What the transaction does now; all else is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// What each slot holds after it, in the order of [`Observed::slots`]; before it, each holds
+    /// [`SlotUse::now`].
+    pub values: Vec<U256>,
+    /// Its logs.
+    pub logs: Vec<Log>,
+    /// What it returns.
+    pub output: Bytes,
+}
+
+/// A transaction that calls, and what the code that it runs can see of it. That code is the
+/// callee's, or the one that the callee delegates to (EIP-7702).
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    tx: &'a Transaction,
+    env: &'a Env,
+    callee: Address,
+}
+
+impl<'a> Call<'a> {
+    /// `None`: creations, and transactions that may change which code runs.
+    pub fn of(tx: &'a Transaction, env: &'a Env) -> Option<Call<'a>> {
+        let callee = *tx.kind.to()?;
+        tx.authorization_list.is_empty().then_some(Call { tx, env, callee })
+    }
+
+    /// On whose storage the code runs.
+    pub fn callee(&self) -> Address {
+        self.callee
+    }
+
+    /// The function that it calls, if its calldata is long enough to name one.
+    pub fn selector(&self) -> Option<u32> {
+        let bytes = self.tx.data.get(..4)?;
+        Some(bytes.iter().fold(0, |selector, byte| selector << 8 | u32::from(*byte)))
+    }
+
+    /// Whether the access list names a slot of the callee.
+    fn declares(&self, key: U256) -> bool {
+        let key = B256::from(key);
+        let of_callee = self.tx.access_list.iter().filter(|item| item.address == self.callee);
+        of_callee.flat_map(|item| &item.storage_keys).any(|declared| *declared == key)
+    }
+
+    /// What an op of the block environment gives.
+    fn block(&self, kind: OpKind) -> Option<U256> {
+        let block = &self.env.block;
+        let random = block.prevrandao.map(|random| U256::from_be_bytes(random.0));
+        Some(match kind {
+            OpKind::GasPrice => U256::from(self.tx.effective_gas_price(block.basefee.into())),
+            OpKind::Coinbase => U256::from_be_slice(block.beneficiary.as_slice()),
+            OpKind::Timestamp => block.timestamp,
+            OpKind::Number => block.number,
+            OpKind::PrevRandao if self.env.spec >= Spec::Merge => random?,
+            OpKind::PrevRandao => block.difficulty,
+            OpKind::GasLimit => U256::from(block.gas_limit),
+            OpKind::ChainId => U256::from(self.env.chain_id),
+            OpKind::BaseFee => U256::from(block.basefee),
+            OpKind::BlobBaseFee => U256::from(block.blob_excess_gas_and_price?.blob_gasprice),
+            _ => return None,
+        })
+    }
+}
+
+/// An expression's value in the run and now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pair {
+    old: U256,
+    new: U256,
+}
+
+impl Pair {
+    fn is_same(self) -> bool {
+        self.old == self.new
+    }
+}
+
+/// A slot on its way along the path.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: U256,
+    original: Pair,
+    current: Pair,
+    touched: bool,
+}
+
+/// What decides an SSTORE's gas and refund, besides whether its key is warm: whether the value
+/// stays, whether it changed before, whether the original returns, and which of them are zero.
+/// These are all that EIP-1283, 2200, 2929, 3529 and the rules before them compare.
+fn gas_class(original: U256, current: U256, value: U256) -> [bool; 6] {
+    [
+        current == value,
+        original == current,
+        original == value,
+        original.is_zero(),
+        current.is_zero(),
+        value.is_zero(),
+    ]
+}
+
+/// Computes patches; holds the memory for it.
+#[derive(Debug, Default)]
+pub struct Redo {
+    values: Vec<Pair>,
+    slots: Vec<Slot>,
+    /// Logs of the run that the path has come to.
+    logs_seen: usize,
+}
+
+impl Redo {
+    /// What a transaction does now whose first run is `observed`, if it ran the code that `set`
+    /// belongs to, and all that it observed besides slots stands.
+    pub fn patch(
+        &mut self,
+        set: &EffectSet,
+        call: &Call<'_>,
+        observed: &Observed<'_>,
+    ) -> Result<Patch, Refusal> {
+        self.start(set, call, observed)?;
+        let (block, storage) = (|kind| call.block(kind), |_| None);
+        let inputs = Inputs {
+            call: symbolic::Env {
+                caller: call.tx.caller,
+                address: call.callee,
+                origin: call.tx.caller,
+                value: call.tx.value,
+                call_data: &call.tx.data,
+                storage: &storage,
+            },
+            block: &block,
+        };
+        let mut logs = Vec::with_capacity(observed.logs.len());
+        let mut next = Some(SegmentId(0));
+        loop {
+            let segment = next.and_then(|id| set.segments.get(id.index()));
+            let segment = segment.ok_or(Refusal::NoPath)?;
+            for step in &segment.steps {
+                self.step(set, &inputs, step, observed, &mut logs)?;
+            }
+            next = match &segment.end {
+                SegmentEnd::Dropped => None,
+                SegmentEnd::Check { test, a, b, taken, fall } => {
+                    let (a, b) = (self.value(*a), self.value(*b));
+                    let is_taken_now = is_taken(*test, a.new, b.new);
+                    if is_taken(*test, a.old, b.old) != is_taken_now {
+                        return Err(Refusal::Check);
+                    }
+                    if is_taken_now { *taken } else { *fall }
+                }
+                SegmentEnd::Return(words) => {
+                    let output = self.bytes(words, observed.output)?;
+                    return self.finish(call, observed, logs, output);
+                }
+            };
+        }
+    }
+
+    fn start(
+        &mut self,
+        set: &EffectSet,
+        call: &Call<'_>,
+        observed: &Observed<'_>,
+    ) -> Result<(), Refusal> {
+        if observed.status != TxStatus::Success {
+            return Err(Refusal::NoSuccess);
+        }
+        if set.selector.is_some() && set.selector != call.selector() {
+            return Err(Refusal::NoPath);
+        }
+        if observed.slots.len() > REDO_SLOTS_COUNT_MAX {
+            return Err(Refusal::ManySlots);
+        }
+        if observed.slots.iter().any(|slot| slot.address != call.callee) {
+            return Err(Refusal::OtherAccounts);
+        }
+        self.values.resize(self.values.len().max(set.expressions.len()), Pair::default());
+        self.slots.clear();
+        self.slots.extend(observed.slots.iter().map(|slot| {
+            let original = Pair { old: slot.original, new: slot.now };
+            Slot { key: slot.key, original, current: original, touched: false }
+        }));
+        self.logs_seen = 0;
+        Ok(())
+    }
+
+    fn value(&self, id: ExprId) -> Pair {
+        self.values[id.index()]
+    }
+
+    fn step(
+        &mut self,
+        set: &EffectSet,
+        inputs: &Inputs<'_>,
+        step: &Step,
+        observed: &Observed<'_>,
+        logs: &mut Vec<Log>,
+    ) -> Result<(), Refusal> {
+        match step {
+            Step::Value(id) => {
+                let values = &self.values;
+                let old = set.value(*id, inputs, |id| values[id.index()].old);
+                let new = match set.varies(*id) {
+                    true => set.value(*id, inputs, |id| values[id.index()].new),
+                    false => old,
+                };
+                let (Some(old), Some(new)) = (old, new) else { return Err(Refusal::NoValue) };
+                self.values[id.index()] = Pair { old, new };
+            }
+            Step::Load { key, value } => {
+                self.values[value.index()] = self.slot(*key)?.current;
+            }
+            Step::Store { key, value } => {
+                let value = self.value(*value);
+                let slot = self.slot(*key)?;
+                let (original, current) = (slot.original, slot.current);
+                let old = gas_class(original.old, current.old, value.old);
+                if old != gas_class(original.new, current.new, value.new) {
+                    return Err(Refusal::Gas);
+                }
+                slot.current = value;
+            }
+            Step::Pin(id) => {
+                if !self.value(*id).is_same() {
+                    return Err(Refusal::Gas);
+                }
+            }
+            Step::Log { topics, data } => {
+                let log = self.log(inputs.call.address, topics, data, observed)?;
+                logs.push(log);
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot that a key names in the run and now.
+    fn slot(&mut self, key: ExprId) -> Result<&mut Slot, Refusal> {
+        let key = self.value(key);
+        if !key.is_same() {
+            return Err(Refusal::Key);
+        }
+        let slot = self.slots.iter_mut().find(|slot| slot.key == key.old);
+        let slot = slot.ok_or(Refusal::Mismatch)?;
+        slot.touched = true;
+        Ok(slot)
+    }
+
+    fn log(
+        &mut self,
+        address: Address,
+        topics: &[ExprId],
+        data: &[ExprId],
+        observed: &Observed<'_>,
+    ) -> Result<Log, Refusal> {
+        let seen = observed.logs.get(self.logs_seen).ok_or(Refusal::Mismatch)?;
+        self.logs_seen += 1;
+        let old = topics.iter().map(|id| B256::from(self.value(*id).old));
+        if seen.address != address || !old.eq(seen.data.topics().iter().copied()) {
+            return Err(Refusal::Mismatch);
+        }
+        let data = self.bytes(data, &seen.data.data)?;
+        let topics = topics.iter().map(|id| B256::from(self.value(*id).new)).collect();
+        Ok(Log { address, data: LogData::new_unchecked(topics, data) })
+    }
+
+    /// The words as bytes; in the run they were `seen`.
+    fn bytes(&self, words: &[ExprId], seen: &[u8]) -> Result<Bytes, Refusal> {
+        if seen.len() != words.len() * 32 {
+            return Err(Refusal::Mismatch);
+        }
+        let mut bytes = Vec::with_capacity(seen.len());
+        for (word, seen) in words.iter().zip(seen.chunks_exact(32)) {
+            let word = self.value(*word);
+            if word.old.to_be_bytes::<32>() != seen {
+                return Err(Refusal::Mismatch);
+            }
+            bytes.extend(word.new.to_be_bytes::<32>());
+        }
+        Ok(bytes.into())
+    }
+
+    /// Holds the slots after the path against those after the run.
+    fn finish(
+        &self,
+        call: &Call<'_>,
+        observed: &Observed<'_>,
+        logs: Vec<Log>,
+        output: Bytes,
+    ) -> Result<Patch, Refusal> {
+        // A slot that the run did not touch is in its overlay because the access list names it.
+        let as_seen = |(slot, seen): (&Slot, &SlotUse)| {
+            slot.current.old == seen.value && (slot.touched || call.declares(slot.key))
+        };
+        if logs.len() != observed.logs.len() || !self.slots.iter().zip(observed.slots).all(as_seen)
+        {
+            return Err(Refusal::Mismatch);
+        }
+        let values = self.slots.iter().map(|slot| slot.current.new).collect();
+        Ok(Patch { values, logs, output })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    set: OnceLock<Arc<EffectSet>>,
+    /// How often it was asked for before it was compiled.
+    asked: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Function {
+    entry: Arc<Entry>,
+    used: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// By code hash and spec, then by selector.
+    map: HashMap<(B256, Spec), HashMap<Option<u32>, Function>>,
+    clock: u64,
+    /// Bytes of the sets in the map, and of the map.
+    bytes: usize,
+}
+
+/// A cache of effects by code hash, spec and selector, bounded in bytes.
+#[derive(Debug)]
+pub struct EffectCache {
+    entries: Mutex<Entries>,
+    bytes_max: usize,
+    asked_min: u32,
+}
+
+impl Default for EffectCache {
+    fn default() -> EffectCache {
+        EffectCache::new(EFFECT_CACHE_BYTES_MAX, crate::limits::EFFECT_ASKED_COUNT_MIN)
+    }
+}
+
+/// Bytes of an entry without a set.
+const ENTRY_BYTES: usize = size_of::<Function>() + size_of::<Entry>() + 64;
+
+impl EffectCache {
+    /// A cache that holds at most so many bytes, and compiles a function when it is asked for the
+    /// `asked_min`th time.
+    pub fn new(bytes_max: usize, asked_min: u32) -> EffectCache {
+        EffectCache { entries: Mutex::default(), bytes_max, asked_min }
+    }
+
+    /// The effects of a function; compiled by one thread while others wait. `None`: it was not
+    /// asked for often enough, or too many others of the code were.
+    pub fn get(
+        &self,
+        hash: B256,
+        code: &[u8],
+        spec: Spec,
+        selector: Option<u32>,
+    ) -> Option<Arc<EffectSet>> {
+        let entry = self.entry((hash, spec), selector)?;
+        if let Some(set) = entry.set.get() {
+            return Some(set.clone());
+        }
+        if entry.asked.fetch_add(1, Ordering::Relaxed).saturating_add(1) < self.asked_min {
+            return None;
+        }
+        let mut made = None;
+        let set = entry.set.get_or_init(|| {
+            let set = Arc::new(warpevm_compiler::analyse(code, spec).effect_set(selector));
+            made = Some(set.bytes());
+            set
+        });
+        if let Some(bytes) = made {
+            self.added(bytes);
+        }
+        Some(set.clone())
+    }
+
+    fn entry(&self, code: (B256, Spec), selector: Option<u32>) -> Option<Arc<Entry>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.clock += 1;
+        let now = entries.clock;
+        let functions = entries.map.entry(code).or_default();
+        if let Some(function) = functions.get_mut(&selector) {
+            function.used = now;
+            return Some(function.entry.clone());
+        }
+        if functions.len() >= EFFECT_SELECTORS_COUNT_MAX {
+            return None;
+        }
+        let function = Function { entry: Arc::default(), used: now };
+        let entry = function.entry.clone();
+        functions.insert(selector, function);
+        entries.bytes += ENTRY_BYTES;
+        self.shrink(&mut entries);
+        Some(entry)
+    }
+
+    fn added(&self, bytes: usize) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.bytes += bytes;
+        self.shrink(&mut entries);
+    }
+
+    /// Drops the half used least recently when there are too many.
+    fn shrink(&self, entries: &mut Entries) {
+        if entries.bytes <= self.bytes_max {
+            return;
+        }
+        let functions = |entries: &Entries| -> Vec<(u64, usize)> {
+            let all = entries.map.values().flat_map(HashMap::values);
+            let bytes = |f: &Function| f.entry.set.get().map_or(0, |set| set.bytes());
+            all.map(|f| (f.used, ENTRY_BYTES + bytes(f))).collect()
+        };
+        let mut times: Vec<u64> = functions(entries).iter().map(|(time, _)| *time).collect();
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        for functions in entries.map.values_mut() {
+            functions.retain(|_, function| function.used >= median);
+        }
+        entries.map.retain(|_, functions| !functions.is_empty());
+        entries.bytes = functions(entries).iter().map(|(_, bytes)| bytes).sum();
+    }
+
+    /// Functions in the cache.
+    pub fn len(&self) -> usize {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.map.values().map(HashMap::len).sum()
+    }
+
+    /// Nothing is cached.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_stays_within_its_bounds() {
+        let cache = EffectCache::new(8192, 1);
+        for n in 0..200u8 {
+            assert!(cache.get(B256::with_last_byte(n), &[0], Spec::Osaka, None).is_some());
+        }
+        assert!(cache.len() < 100, "{} functions", cache.len());
+        assert!(!cache.is_empty());
+    }
+
+    #[test]
+    fn one_code_takes_so_many_functions_and_no_more() {
+        let cache = EffectCache::new(1 << 20, 1);
+        let get = |n| cache.get(B256::ZERO, &[0], Spec::Osaka, Some(n));
+        let count = EFFECT_SELECTORS_COUNT_MAX as u32;
+        assert!((0..count).all(|n| get(n).is_some()));
+        assert!(get(count).is_none() && get(0).is_some());
+    }
+
+    #[test]
+    fn a_function_is_compiled_once_and_when_it_is_wanted() {
+        let cache = EffectCache::new(1 << 20, 2);
+        let get = |spec| cache.get(B256::ZERO, &[0x00], spec, None);
+        assert!(get(Spec::Osaka).is_none());
+        let set = get(Spec::Osaka).expect("asked twice");
+        assert!(Arc::ptr_eq(&set, &get(Spec::Osaka).expect("there")));
+        assert!(get(Spec::Cancun).is_none());
+    }
+}
