@@ -43,6 +43,8 @@ use crate::types::{Env, Transaction, TxStatus};
 pub enum Refusal {
     /// It is a creation, or brings authorizations.
     NoCall,
+    /// Something else than slots changed: a balance, a nonce, a code.
+    Accounts,
     /// The run did not end with success.
     NoSuccess,
     /// It observed slots of other accounts than the callee.

@@ -1,5 +1,6 @@
 //! What goes in and what comes out, in revm and alloy types.
 
+pub use crate::redo::Refusal;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, U256};
 use revm::context::{BlockEnv, TxEnv};
 use serde::Serialize;
@@ -261,6 +262,8 @@ pub struct Report {
     pub replays: u64,
     /// Transactions whose result was patched: only ops that depend on what changed ran again.
     pub redone: u64,
+    /// Why other transactions were executed again, where redo was tried.
+    pub redo_refusals: BTreeMap<Refusal, u64>,
     /// Transactions of a block that were executed once.
     pub first_final: u64,
     /// Stage to seconds: `encode`, `compile`, `execute`, `page-in`, `validate-reads`, `commit`, ...

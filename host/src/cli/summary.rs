@@ -34,6 +34,10 @@ pub(crate) struct Summary {
     pub suspensions: BTreeMap<&'static str, u64>,
     pub rounds: u64,
     pub replays: u64,
+    /// Transactions whose results were patched instead.
+    pub redone: u64,
+    /// Transactions of blocks that were executed once.
+    pub first_final: u64,
     /// Stage to seconds. `run` is the wall clock of the execution; the stages of a backend that
     /// uses several threads add up to more.
     pub seconds: BTreeMap<String, f64>,
@@ -76,6 +80,8 @@ impl Summary {
         self.stage("run", seconds);
         self.rounds += report.rounds;
         self.replays += report.replays;
+        self.redone += report.redone;
+        self.first_final += report.first_final;
         self.bytes_per_instance = self.bytes_per_instance.max(report.bytes_per_instance);
         self.settle();
     }
@@ -140,6 +146,8 @@ impl Summary {
         }
         self.rounds += other.rounds;
         self.replays += other.replays;
+        self.redone += other.redone;
+        self.first_final += other.first_final;
         self.bytes_per_instance = self.bytes_per_instance.max(other.bytes_per_instance);
         self.settle();
     }
@@ -208,7 +216,8 @@ impl Summary {
         let suspensions = self.suspensions.iter().map(|(need, n)| format!("{need} {n}"));
         line(format!("  fallbacks: {}", counts(fallbacks.collect())))?;
         line(format!("  suspensions: {}", counts(suspensions.collect())))?;
-        line(format!("  rounds: {}; replays: {}", self.rounds, self.replays))?;
+        let Summary { rounds, replays, redone, .. } = self;
+        line(format!("  rounds: {rounds}; replays: {replays}; redone: {redone}"))?;
         if self.header_checks_not_checkable > 0 {
             let count = self.header_checks_not_checkable;
             line(format!("  header fields that cannot be checked before Byzantium: {count}"))?;

@@ -9,8 +9,10 @@ use super::execute::Walk;
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
+use crate::redo::{Call, EffectCache, Observed, Redo, Refusal};
 use crate::session::{Hold, Place, Session};
 use crate::state::codes::TempCodes;
+use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Transaction};
 
 /// A transaction that ran ahead.
@@ -52,6 +54,36 @@ impl Ahead {
         };
         worker.finish(ran);
         Ok(ahead)
+    }
+
+    /// Makes it what it would have done on the table as it is, if that follows from what it did
+    /// ([`crate::redo`]); then it holds.
+    pub fn redo<DB: DatabaseRef + Sync>(
+        &mut self,
+        session: &Session<'_, DB>,
+        tx: &Transaction,
+        table: &Table,
+        (redo, cache): (&mut Redo, &EffectCache),
+    ) -> Result<(), Refusal> {
+        if !self.footprint.accounts_hold(table) {
+            return Err(Refusal::Accounts);
+        }
+        let call = Call::of(tx, session.env).ok_or(Refusal::NoCall)?;
+        let code = self.footprint.code_of(call.callee()).ok_or(Refusal::NoCall)?;
+        let code = session.state.codes().get(code).ok_or(Refusal::NoCall)?;
+        if code.is_designator() {
+            return Err(Refusal::NoCall);
+        }
+        let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
+        let (spec, selector) = (session.spec(), call.selector());
+        let set = cache.get(code.hash, code.as_slice(), spec, selector).ok_or(Refusal::NoPath)?;
+        let executed = &mut self.executed;
+        let (status, logs, output) = (executed.status, &executed.logs[..], &executed.output[..]);
+        let observed = Observed { status, slots: &uses, logs, output };
+        let patch = redo.patch(&set, &call, &observed)?;
+        self.footprint.patch(&uses, &patch.values);
+        (executed.logs, executed.output) = (patch.logs, patch.output);
+        Ok(())
     }
 
     /// Commits it; it holds.

@@ -13,6 +13,7 @@ use warpevm_kernels::abi::{
 use crate::decode::{CodeView, Overlay, Recipient, credited};
 use crate::error::Error;
 use crate::plan::{Accesses, Key, Source};
+use crate::redo::SlotUse;
 use crate::session::{Hold, Session};
 use crate::state::codes::TEMP_BASE;
 use crate::state::table::{Entry, Full, Table, Writer, exists, is_empty};
@@ -59,8 +60,49 @@ impl Footprint {
 
     /// Every value that the transaction observed is what the table has now.
     pub fn holds(&self, table: &Table) -> bool {
+        self.accounts_hold(table) && self.slots.iter().all(|slot| self.slot_holds(slot, table))
+    }
+
+    /// The same of accounts alone.
+    pub fn accounts_hold(&self, table: &Table) -> bool {
         self.accounts.iter().all(|account| account_holds(account, &table.account(account.base)))
-            && self.slots.iter().all(|slot| self.slot_holds(slot, table))
+    }
+
+    /// The code that an account had.
+    pub fn code_of(&self, address: Address) -> Option<u32> {
+        let found = self.accounts.iter().find(|account| account.addr == address.into_array());
+        found.map(|account| account.first_code)
+    }
+
+    /// What it did with slots, and what they hold now; `None`: one is of an account that it made.
+    pub fn slot_uses(&self, table: &Table) -> Option<Vec<SlotUse>> {
+        let slot_use = |slot: &OverlaySlot| {
+            let account = self.accounts.get(slot.account as usize)?;
+            if account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
+                return None;
+            }
+            let at = match slot.base {
+                NONE => table.find_slot(account.base, &slot.key),
+                base => Some(base),
+            };
+            let now = at.map_or([0; 4], |at| table.slot(at).value);
+            Some(SlotUse {
+                address: Address::from(account.addr),
+                key: U256::from_limbs(slot.key),
+                original: U256::from_limbs(slot.original),
+                value: U256::from_limbs(slot.value),
+                now: U256::from_limbs(now),
+            })
+        };
+        self.slots.iter().map(slot_use).collect()
+    }
+
+    /// Takes what it would have done with slots as they are now.
+    pub fn patch(&mut self, uses: &[SlotUse], values: &[U256]) {
+        for ((slot, slot_use), value) in self.slots.iter_mut().zip(uses).zip(values) {
+            slot.original = slot_use.now.into_limbs();
+            slot.value = value.into_limbs();
+        }
     }
 
     fn slot_holds(&self, slot: &OverlaySlot, table: &Table) -> bool {

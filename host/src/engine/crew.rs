@@ -309,36 +309,43 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         hold: &mut Hold<'s, DB>,
     ) -> Result<(), Error> {
         self.check_gas_limit(head, index)?;
-        let ahead = lock(&self.entries[index].ahead).take();
+        let mut ahead = lock(&self.entries[index].ahead).take();
         let start = Instant::now();
-        let held = ahead.filter(|ahead| ahead.footprint.holds(hold.table()));
-        let outcome = match held {
-            Some(ahead) => {
-                lock(&self.engine.contention).learn(&self.txs[index], false);
+        let holds = ahead.as_ref().is_some_and(|ahead| ahead.footprint.holds(hold.table()));
+        lock(&self.engine.contention).learn(&self.txs[index], !holds);
+        let redone = !holds && self.redo(head, index, ahead.as_deref_mut(), hold);
+        let outcome = match ahead {
+            Some(ahead) if holds || redone => {
                 let ran = ahead.seconds;
-                let outcome = ahead.commit(
-                    self.session,
-                    hold,
-                    worker.temps(),
-                    &mut head.scratch,
-                    &mut head.walk,
-                )?;
+                let (scratch, walk) = (&mut head.scratch, &mut head.walk);
+                let outcome = ahead.commit(self.session, hold, worker.temps(), scratch, walk)?;
                 let spent = start.elapsed();
-                head.walk.committed += spent;
-                head.walk.first_final += 1;
+                walk.committed += spent;
+                walk.first_final += u64::from(holds);
                 head.times.ahead += 1;
                 head.times.ahead_gas += gas_of(&outcome);
                 head.times.ahead_seconds += ran + spent.as_secs_f64();
                 worker.counts.outcome(&outcome);
                 outcome
             }
-            None => {
-                lock(&self.engine.contention).learn(&self.txs[index], true);
+            _ => {
                 head.walk.replays += 1;
                 self.in_order(head, index, worker, hold)?
             }
         };
         self.settled(head, index, outcome)
+    }
+
+    /// Patches a transaction that does not hold, if that is as good as executing it again.
+    fn redo(
+        &self,
+        head: &mut Head,
+        index: usize,
+        ahead: Option<&mut Ahead>,
+        hold: &mut Hold<'s, DB>,
+    ) -> bool {
+        let Some(ahead) = ahead else { return false };
+        self.engine.redo(self.session, &self.txs[index], hold.table(), ahead, &mut head.walk)
     }
 
     fn in_order(

@@ -3,6 +3,7 @@
 //! On the CPU a crew of threads executes the block (`crew`); on a device rounds do (`rounds`). Both
 //! run transactions ahead on what may not be their state, and commit in order what turns out right.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,19 @@ use alloy_primitives::{Address, Bytes};
 use revm::DatabaseRef;
 
 use super::Engine;
+use super::ahead::Ahead;
 use super::commit::{accesses, commit};
 use super::crew::{Crew, Waits};
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::Overlay;
 use crate::error::Error;
 use crate::plan::{Accesses, BlockAccessList, observed};
+use crate::redo::{Redo, Refusal};
 use crate::reference;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::state::State;
+use crate::state::table::Table;
 use crate::types::{Backend, Env, Executed, Outcome, Policy, Report, Transaction};
 
 /// What `execute` returns.
@@ -53,6 +57,10 @@ pub(super) struct Walk {
     pub rounds: u64,
     /// Transactions executed again.
     pub replays: u64,
+    /// Transactions that were patched instead.
+    pub redone: u64,
+    /// Why others were not.
+    pub refused: BTreeMap<Refusal, u64>,
     /// Transactions that were executed once.
     pub first_final: u64,
     pub ahead: Duration,
@@ -60,6 +68,8 @@ pub(super) struct Walk {
     pub committed: Duration,
     /// What each transaction touched, if that is to be recorded.
     pub accesses: Option<Vec<Accesses>>,
+    /// Memory for redo.
+    redo: Redo,
 }
 
 impl Walk {
@@ -112,6 +122,8 @@ impl Engine {
         report.rounds = walk.rounds.max(1);
         report.replays = walk.replays;
         report.first_final = walk.first_final;
+        report.redone = walk.redone;
+        report.redo_refusals = walk.refused;
         for (stage, time) in [
             ("speculate", walk.ahead),
             ("execute-in-order", walk.in_order),
@@ -136,6 +148,26 @@ impl Engine {
         let prepared = self.prepare(&mut session, txs, hints)?;
         let crew = Crew::new(self, &session, txs, prepared.schedule(), Walk::new(hints));
         crew.run(prepared.helpers, counts)
+    }
+
+    /// Patches a transaction that ran ahead and does not hold, if that is as good as executing it
+    /// again.
+    pub(super) fn redo<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        tx: &Transaction,
+        table: &Table,
+        ahead: &mut Ahead,
+        walk: &mut Walk,
+    ) -> bool {
+        if !self.config.redo {
+            return false;
+        }
+        match ahead.redo(session, tx, table, (&mut walk.redo, &self.effects)) {
+            Ok(()) => walk.redone += 1,
+            Err(reason) => *walk.refused.entry(reason).or_default() += 1,
+        }
+        ahead.footprint.holds(table)
     }
 
     /// Runs a transaction on the state as it is and commits it if it is valid.

@@ -27,6 +27,7 @@ use crate::layout::{CLASS_COUNT, classes};
 use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
 use crate::plan::Predictor;
 use crate::pool::Pool;
+use crate::redo::EffectCache;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
@@ -58,6 +59,9 @@ pub struct Config {
     pub grouping: Grouping,
     /// How `execute` finds transactions of a block that can run at the same time.
     pub policy: Policy,
+    /// Whether a transaction that read values which have changed since is patched where that gives
+    /// the same as executing it again.
+    pub redo: bool,
 }
 
 impl Default for Config {
@@ -71,6 +75,7 @@ impl Default for Config {
             gpu: None,
             grouping: Grouping::Start,
             policy: Policy::Auto,
+            redo: true,
         }
     }
 }
@@ -95,6 +100,8 @@ pub struct Engine {
     pool: OnceLock<Pool>,
     /// With the `cuda` backend.
     device: Option<Device>,
+    /// What functions do, for redo.
+    effects: EffectCache,
     /// What transactions are expected to touch.
     predictor: Predictor,
     /// What they are expected to cost.
@@ -140,6 +147,7 @@ impl Engine {
             largest: Mutex::default(),
             pool: OnceLock::new(),
             device,
+            effects: EffectCache::default(),
             predictor: Predictor::new(),
             costs: Costs::default(),
             contention: Mutex::default(),

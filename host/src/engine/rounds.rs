@@ -137,11 +137,11 @@ impl Engine {
                 let limit = tx.gas_limit;
                 return Err(rejected(Rejected::GasLimit { limit, max: gas_left, why }));
             }
-            let mut held = hold_on(session, &worker, &mut pending[index], &mut walk)?;
+            let mut held = self.hold_on(session, &worker, tx, &mut pending[index], &mut walk)?;
             if held.is_none() && index >= next_window && ahead {
                 let (txs, pending) = (&txs[index..], &mut pending[index..]);
                 let ran = self.run_window(session, txs, pending, counts, &mut walk)?;
-                held = hold_on(session, &worker, &mut pending[0], &mut walk)?;
+                held = self.hold_on(session, &worker, tx, &mut pending[0], &mut walk)?;
                 // A chain: look again when it is shorter.
                 next_window = index + if ran > 1 { 1 } else { 1 + txs.len() / 4 };
             }
@@ -174,30 +174,34 @@ impl Engine {
         self.rest(worker, counts);
         run.map(|()| (outcomes, walk))
     }
-}
 
-/// Commits what ran ahead if it holds.
-fn hold_on<DB: DatabaseRef + Sync>(
-    session: &Session<'_, DB>,
-    worker: &Worker,
-    pending: &mut Pending,
-    walk: &mut Walk,
-) -> Result<Option<Outcome>, Error> {
-    let Some(ahead) = pending.ahead.take() else {
-        return Ok(None);
-    };
-    let start = Instant::now();
-    let held = ahead.footprint.holds(&session.state.table());
-    let outcome = match held {
-        true => {
-            let (mut hold, mut scratch) = (Hold::new(session.state), Scratch::default());
-            Some(ahead.commit(session, &mut hold, worker.temps(), &mut scratch, walk)?)
-        }
-        false => {
-            pending.last = Some(ahead);
-            None
-        }
-    };
-    walk.committed += start.elapsed();
-    Ok(outcome)
+    /// Commits what ran ahead if it holds, or can be made to.
+    fn hold_on<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        worker: &Worker,
+        tx: &Transaction,
+        pending: &mut Pending,
+        walk: &mut Walk,
+    ) -> Result<Option<Outcome>, Error> {
+        let Some(mut ahead) = pending.ahead.take() else {
+            return Ok(None);
+        };
+        let start = Instant::now();
+        let mut hold = Hold::new(session.state);
+        let held = ahead.footprint.holds(hold.table())
+            || self.redo(session, tx, hold.table(), &mut ahead, walk);
+        let outcome = match held {
+            true => {
+                let mut scratch = Scratch::default();
+                Some(ahead.commit(session, &mut hold, worker.temps(), &mut scratch, walk)?)
+            }
+            false => {
+                pending.last = Some(ahead);
+                None
+            }
+        };
+        walk.committed += start.elapsed();
+        Ok(outcome)
+    }
 }

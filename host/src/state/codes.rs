@@ -64,6 +64,11 @@ impl CodeBytes {
         &self.padded[..self.len]
     }
 
+    /// It has the form of an EIP-7702 designator.
+    pub fn is_designator(&self) -> bool {
+        self.delegate().is_some()
+    }
+
     /// The target, if this is an EIP-7702 designator.
     fn delegate(&self) -> Option<Address> {
         let target = self.as_slice().strip_prefix(&[0xef, 0x01, 0x00])?;

@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde_json::json;
 use std::time::Instant;
 use warpevm::input::{self, Input, MemoryState};
-use warpevm::types::{Env, Outcome, Transaction};
-use warpevm::{Config, Engine, State, reference, validate};
+use warpevm::plan::{BlockAccesses, Dag, Plan};
+use warpevm::types::{Env, Outcome, Policy, Transaction};
+use warpevm::{Config, Engine, Hints, State, reference, validate};
 
 /// Recipients, and pools, that a skewed distribution draws from.
 const ZIPF_COUNT: u32 = 10_000;
@@ -46,6 +47,8 @@ pub(crate) struct Case {
     pub name: String,
     pub transactions: u64,
     pub gas_used: u64,
+    /// Gas of the longest chain of transactions of which each reads what the one before wrote.
+    pub longest_chain_gas: u64,
     pub revm_seconds_median: f64,
     pub rows: Vec<Row>,
 }
@@ -66,6 +69,7 @@ pub(crate) fn side_by_side(
     rounds: u32,
 ) -> anyhow::Result<Case> {
     let expected = reference::execute_sequential(env, txs, state)?;
+    let longest_chain_gas = longest_chain(env, txs, state)?;
     let mut engines = Vec::new();
     for policy in policies {
         let config = Config { policy: (*policy).into(), ..args.config() };
@@ -111,7 +115,20 @@ pub(crate) fn side_by_side(
         }
     });
     let rows = rows.collect();
-    Ok(Case { name, transactions: txs.len() as u64, gas_used, revm_seconds_median, rows })
+    let transactions = txs.len() as u64;
+    Ok(Case { name, transactions, gas_used, longest_chain_gas, revm_seconds_median, rows })
+}
+
+fn longest_chain(env: &Env, txs: &[Transaction], state: &MemoryState) -> anyhow::Result<u64> {
+    let engine = Engine::new(Config { policy: Policy::Sequential, ..Config::default() })?;
+    let hints = Hints { record: true, ..Hints::default() };
+    let ran = engine.execute_with(env, txs, &mut State::new(state)?, &hints)?;
+    let mut accesses = BlockAccesses::new();
+    ran.accesses.iter().for_each(|one| accesses.push(one));
+    let used = |outcome: &Outcome| outcome.result.as_ref().map_or(0, |e| e.gas_used);
+    let gas: Vec<u64> = ran.outcomes.iter().map(used).collect();
+    let plan = Plan::new(txs, &accesses, &Dag::build(&accesses), &gas, 1);
+    Ok(plan.critical_path_gas)
 }
 
 fn check(expected: &[Outcome], ours: &[Outcome]) -> anyhow::Result<()> {
@@ -126,10 +143,11 @@ fn check(expected: &[Outcome], ours: &[Outcome]) -> anyhow::Result<()> {
 
 fn print(case: &Case) -> anyhow::Result<()> {
     line(format!(
-        "{}: {} transactions, {:.1} Mgas, revm {}",
+        "{}: {} transactions, {:.1} Mgas, longest chain {:.1} Mgas, revm {}",
         case.name,
         case.transactions,
         case.gas_used as f64 / 1e6,
+        case.longest_chain_gas as f64 / 1e6,
         duration(case.revm_seconds_median)
     ))?;
     for row in &case.rows {
