@@ -40,9 +40,8 @@ pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 /// Transactions per thread that run ahead of those that are committed: enough to keep a thread busy
 /// while another executes a long one, few enough that not all conflict with each other.
 pub const SPECULATION_WINDOW_COUNT: usize = 64;
-/// Functions of which an engine remembers how often their calls ran ahead in vain; then it starts
-/// anew.
-pub const CONTENTION_COUNT_MAX: usize = 1 << 16;
+/// Functions of which an engine remembers what their calls did; then it starts anew.
+pub const FUNCTIONS_COUNT_MAX: usize = 1 << 16;
 /// Times that a transaction runs ahead on a device: one that was in vain three times depends on most
 /// of those before it.
 pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;

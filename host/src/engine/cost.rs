@@ -15,6 +15,9 @@ use std::sync::Mutex;
 use super::crew::{Times, Waits};
 use super::lock;
 
+/// Several threads must be expected to take no more than this share of the time of one: the
+/// expectation is rough, and their time is worth something to others.
+const GAIN_MIN: f64 = 0.9;
 /// Weight of the newest block in an average.
 const NEWEST: f64 = 0.25;
 /// Weight of what is expected without measurement, where a block has shown nothing.
@@ -32,11 +35,13 @@ struct Averages {
     ahead: f64,
     /// Until another thread has begun.
     wake: f64,
+    /// Until all threads have stopped.
+    join: f64,
 }
 
 /// What a current server takes.
 const START: Averages =
-    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 4e-5 };
+    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 4e-5, join: 3e-5 };
 
 /// The cost model of an engine.
 #[derive(Debug)]
@@ -82,7 +87,7 @@ impl Costs {
         let light: f64 = gas.iter().filter(|gas| !is_worth_ahead(**gas)).map(|gas| of(*gas)).sum();
         // Until the others have come, one works alone.
         let shared = (work + costs.wake) / threads as f64;
-        longest.max(light).max(shared) < one
+        costs.join + longest.max(light).max(shared) < one * GAIN_MIN
     }
 
     /// Takes in what a block took.
@@ -99,6 +104,7 @@ impl Costs {
         let extra = average((times.ahead_seconds - expected).max(0.0), times.ahead);
         blend(&mut costs.ahead, extra, START.ahead);
         blend(&mut costs.wake, times.wake_seconds, START.wake);
+        blend(&mut costs.join, times.join_seconds, START.join);
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use revm::DatabaseRef;
 
@@ -35,6 +35,9 @@ const RUNNING: u8 = 1;
 const READY: u8 = 2;
 /// It is committed.
 const DONE: u8 = 3;
+
+/// Share of a block's time that compiling may take, for the block to count in the cost model.
+const COMPILE_SHARE_MAX: f64 = 0.1;
 
 /// A transaction of the block.
 #[derive(Default)]
@@ -93,6 +96,8 @@ pub struct Times {
     pub ahead_seconds: f64,
     /// Until the first of the other threads had begun.
     pub wake_seconds: Option<f64>,
+    /// From the end of the block until the other threads had stopped.
+    pub join_seconds: Option<f64>,
 }
 
 /// How a crew goes about a block.
@@ -128,6 +133,8 @@ pub(super) struct Crew<'c, 's, DB> {
     start: Instant,
     /// Seconds until the first of the other threads had begun.
     woke: Mutex<Option<f64>>,
+    /// When the first thread had nothing left to do.
+    ended: Mutex<Option<Duration>>,
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -170,6 +177,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             head: Mutex::new(head),
             start: Instant::now(),
             woke: Mutex::new(None),
+            ended: Mutex::new(None),
             stop: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -191,17 +199,26 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 lock(&self.error).get_or_insert(error);
                 self.stop.store(true, Ordering::Release);
             }
+            lock(&self.ended).get_or_insert(self.start.elapsed());
         };
         match helpers {
             0 => work(),
             helpers => self.engine.pool()?.together(helpers, &work),
         }
+        let end = self.start.elapsed();
         if let Some(error) = lock(&self.error).take() {
             return Err(error);
         }
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        head.times.wake_seconds = self.woke.into_inner().ok().flatten();
-        if lock(counts).compile.is_zero() {
+        if helpers > 0 {
+            let ended = lock(&self.ended).unwrap_or(end);
+            head.times.wake_seconds = *lock(&self.woke);
+            head.times.join_seconds = Some(end.saturating_sub(ended).as_secs_f64());
+            head.walk.wake = head.times.wake_seconds.unwrap_or(0.0);
+            head.walk.join = head.times.join_seconds.unwrap_or(0.0);
+        }
+        // Blocks with much to compile say little about others.
+        if lock(counts).compile.as_secs_f64() < COMPILE_SHARE_MAX * end.as_secs_f64() {
             self.engine.costs.learn(&head.times);
         }
         Ok((head.outcomes, head.walk))
@@ -280,6 +297,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                     self.check_gas_limit(head, index)?;
                     let outcome = self.in_order(head, index, worker, hold)?;
                     head.walk.first_final += 1;
+                    self.learn(index, &outcome, None);
                     self.settled(head, index, outcome)?;
                 }
                 WAITING => {}
@@ -312,7 +330,6 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let mut ahead = lock(&self.entries[index].ahead).take();
         let start = Instant::now();
         let holds = ahead.as_ref().is_some_and(|ahead| ahead.footprint.holds(hold.table()));
-        lock(&self.engine.contention).learn(&self.txs[index], !holds);
         let redone = !holds && self.redo(head, index, ahead.as_deref_mut(), hold);
         let outcome = match ahead {
             Some(ahead) if holds || redone => {
@@ -333,6 +350,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 self.in_order(head, index, worker, hold)?
             }
         };
+        self.learn(index, &outcome, Some(!holds));
         self.settled(head, index, outcome)
     }
 
@@ -378,6 +396,10 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             }
         }
         Ok(outcome)
+    }
+
+    fn learn(&self, index: usize, outcome: &Outcome, in_vain: Option<bool>) {
+        lock(&self.engine.functions).learn(&self.txs[index], gas_of(outcome), in_vain);
     }
 
     fn settled(&self, head: &mut Head, index: usize, outcome: Outcome) -> Result<(), Error> {

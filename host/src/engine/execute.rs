@@ -66,6 +66,9 @@ pub(super) struct Walk {
     pub ahead: Duration,
     pub in_order: Duration,
     pub committed: Duration,
+    /// Seconds until another thread had begun, and until all had stopped.
+    pub wake: f64,
+    pub join: f64,
     /// What each transaction touched, if that is to be recorded.
     pub accesses: Option<Vec<Accesses>>,
     /// Memory for redo.
@@ -129,6 +132,8 @@ impl Engine {
             ("execute-in-order", walk.in_order),
             ("validate-and-commit", walk.committed),
             ("execute", start.elapsed()),
+            ("wake-threads", Duration::from_secs_f64(walk.wake)),
+            ("join-threads", Duration::from_secs_f64(walk.join)),
         ] {
             report.seconds.insert(stage, time.as_secs_f64());
         }

@@ -33,7 +33,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
 use cost::Costs;
-use schedule::Contention;
+use schedule::Functions;
 
 pub use crew::Waits;
 pub use execute::{BlockResult, Hints};
@@ -93,7 +93,7 @@ pub struct Batch {
 pub struct Engine {
     config: Config,
     layouts: Arc<[Layout; CLASS_COUNT]>,
-    cache: CodeCache,
+    cache: Arc<CodeCache>,
     /// Workers at rest; they keep their memory.
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
@@ -106,8 +106,8 @@ pub struct Engine {
     predictor: Predictor,
     /// What they are expected to cost.
     costs: Costs,
-    /// Which functions' calls depend on each other.
-    contention: Mutex<Contention>,
+    /// What calls of functions did.
+    functions: Mutex<Functions>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -138,11 +138,16 @@ impl Engine {
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
     }
 
+    /// An engine with other settings that shares the compiled programs of this one.
+    pub fn beside(&self, config: Config) -> Result<Engine, Error> {
+        Ok(Engine { cache: self.cache.clone(), ..Engine::new(config)? })
+    }
+
     fn with(config: Config, device: Option<Device>) -> Engine {
         Engine {
             config,
             layouts: Arc::new(classes()),
-            cache: CodeCache::default(),
+            cache: Arc::default(),
             workers: Mutex::default(),
             largest: Mutex::default(),
             pool: OnceLock::new(),
@@ -150,7 +155,7 @@ impl Engine {
             effects: EffectCache::default(),
             predictor: Predictor::new(),
             costs: Costs::default(),
-            contention: Mutex::default(),
+            functions: Mutex::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::execute::Hints;
 use super::prefill::prefill;
 use super::{Engine, lock};
 use crate::error::Error;
-use crate::limits::{CONTENTION_COUNT_MAX, SPECULATION_WINDOW_COUNT};
+use crate::limits::{FUNCTIONS_COUNT_MAX, SPECULATION_WINDOW_COUNT};
 use crate::plan::{BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
 use crate::session::Session;
 use crate::state::versions::Versions;
@@ -21,28 +21,41 @@ const CONTENDED: f64 = 0.5;
 /// Weight of the newest run in this share.
 const NEWEST: f64 = 0.125;
 
-/// Functions whose calls ran ahead in vain, and how often.
-#[derive(Debug, Default)]
-pub(super) struct Contention(HashMap<Target, f64>);
+/// What is known of a function: averages that forget.
+#[derive(Clone, Copy, Debug)]
+struct Function {
+    gas: f64,
+    /// Share of its calls that ran ahead in vain.
+    vain: f64,
+}
 
-impl Contention {
-    /// A call ran ahead.
-    pub(super) fn learn(&mut self, tx: &Transaction, in_vain: bool) {
-        let Some(target) = Target::of(tx) else { return };
-        match self.0.get_mut(&target) {
-            Some(share) => *share += NEWEST * (f64::from(u8::from(in_vain)) - *share),
-            None if in_vain => {
-                if self.0.len() >= CONTENTION_COUNT_MAX {
-                    self.0.clear();
-                }
-                self.0.insert(target, NEWEST);
-            }
-            None => {}
+/// What calls of functions did.
+#[derive(Debug, Default)]
+pub(super) struct Functions(HashMap<Target, Function>);
+
+impl Functions {
+    /// A call used so much gas. `in_vain` says of one that ran ahead whether that was in vain.
+    pub(super) fn learn(&mut self, tx: &Transaction, gas: u64, in_vain: Option<bool>) {
+        let Some(target) = Target::of(tx).filter(|target| target.selector.is_some()) else {
+            return;
+        };
+        if self.0.len() >= FUNCTIONS_COUNT_MAX {
+            self.0.clear();
+        }
+        let gas = gas as f64;
+        let function = self.0.entry(target).or_insert(Function { gas, vain: 0.0 });
+        function.gas += NEWEST * (gas - function.gas);
+        if let Some(in_vain) = in_vain {
+            function.vain += NEWEST * (f64::from(u8::from(in_vain)) - function.vain);
         }
     }
 
     fn is_contended(&self, target: &Target) -> bool {
-        self.0.get(target).is_some_and(|share| *share >= CONTENDED)
+        self.0.get(target).is_some_and(|function| function.vain >= CONTENDED)
+    }
+
+    fn gas(&self, tx: &Transaction) -> Option<u64> {
+        Some(self.0.get(&Target::of(tx)?)?.gas as u64)
     }
 }
 
@@ -112,7 +125,10 @@ impl Engine {
             _ => self.quick_waits(txs),
         };
         if policy == Policy::Auto {
-            let gas: Vec<u64> = txs.iter().map(|tx| self.predictor.gas(tx)).collect();
+            let functions = lock(&self.functions);
+            let gas = |tx| functions.gas(tx).unwrap_or_else(|| self.predictor.gas(tx));
+            let gas: Vec<u64> = txs.iter().map(gas).collect();
+            drop(functions);
             if !self.costs.favour_threads(&gas, &waits, helpers + 1) {
                 return Ok(Prepared::alone());
             }
@@ -130,13 +146,13 @@ impl Engine {
     /// What is known at a glance: transactions of one sender depend on each other, and calls of
     /// functions that turned out so.
     fn quick_waits(&self, txs: &[Transaction]) -> Waits {
-        let contention = lock(&self.contention);
+        let functions = lock(&self.functions);
         let mut senders = AddressMap::<u32>::default();
         let mut targets = HashMap::<Target, u32>::default();
         let mut waits = Waits::none();
         for (index, tx) in (0u32..).zip(txs) {
             let same_sender = senders.insert(tx.caller, index);
-            let contended = Target::of(tx).filter(|target| contention.is_contended(target));
+            let contended = Target::of(tx).filter(|target| functions.is_contended(target));
             let same_target = contended.and_then(|target| targets.insert(target, index));
             waits.push([same_sender, same_target].into_iter().flatten());
         }
@@ -186,9 +202,10 @@ mod tests {
             (0..txs.len()).map(|index| waits.of(index).to_vec()).collect::<Vec<_>>()
         };
         assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
-        (0..20).for_each(|_| lock(&engine.contention).learn(&tx(5, 9), true));
+        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(true)));
         assert_eq!(waits(&engine), [vec![], vec![0], vec![0], vec![1]]);
-        (0..20).for_each(|_| lock(&engine.contention).learn(&tx(5, 9), false));
+        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(false)));
         assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
+        assert_eq!(lock(&engine.functions).gas(&tx(7, 9)), Some(50_000));
     }
 }
