@@ -41,7 +41,7 @@ pub struct Session<'s, DB> {
     /// The right to use the largest memory class, of which the machine may not hold two.
     pub largest: &'s Mutex<()>,
     /// What transactions that are not committed yet leave for others.
-    pub versions: Option<Versions>,
+    pub versions: Option<Arc<Versions>>,
 }
 
 impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {

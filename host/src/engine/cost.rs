@@ -41,7 +41,7 @@ struct Averages {
 
 /// What a current server takes.
 const START: Averages =
-    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 4e-5, join: 3e-5 };
+    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 1e-4, join: 5e-5 };
 
 /// The cost model of an engine.
 #[derive(Debug)]

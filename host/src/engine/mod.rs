@@ -31,6 +31,7 @@ use crate::redo::EffectCache;
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::State;
+use crate::state::versions::Versions;
 use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
 use cost::Costs;
 use schedule::Functions;
@@ -106,6 +107,8 @@ pub struct Engine {
     predictor: Predictor,
     /// What they are expected to cost.
     costs: Costs,
+    /// Room for versions; who uses one has a reference to it.
+    versions: Mutex<Vec<Arc<Versions>>>,
     /// What calls of functions did.
     functions: Mutex<Functions>,
 }
@@ -155,6 +158,7 @@ impl Engine {
             effects: EffectCache::default(),
             predictor: Predictor::new(),
             costs: Costs::default(),
+            versions: Mutex::default(),
             functions: Mutex::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! How a crew goes about a block: who waits for whom, what may run ahead, and whether it pays.
 
+use std::sync::Arc;
+
 use alloy_primitives::Address;
 use alloy_primitives::map::{AddressMap, HashMap};
 use revm::DatabaseRef;
@@ -134,13 +136,26 @@ impl Engine {
             }
             light = gas.iter().map(|gas| !is_worth_ahead(*gas)).collect();
         }
-        session.versions = Versions::new(txs.len());
+        session.versions = self.versions(txs.len());
         let mut publish = true;
         if let (Some(list), Some(versions)) = (list, &session.versions) {
             prefill(session, versions, list, txs.len())?;
             publish = false;
         }
         Ok(Prepared { helpers, waits, light, window, publish })
+    }
+
+    /// Room for the versions of a block, used before or new.
+    fn versions(&self, transactions: usize) -> Option<Arc<Versions>> {
+        let mut kept = lock(&self.versions);
+        let free = |versions: &Arc<Versions>| Arc::strong_count(versions) == 1;
+        if let Some(at) = kept.iter().position(|one| free(one) && one.fits(transactions)) {
+            return Some(kept[at].clone());
+        }
+        let versions = Arc::new(Versions::new(transactions)?);
+        kept.retain(|one| !free(one));
+        kept.push(versions.clone());
+        Some(versions)
     }
 
     /// What is known at a glance: transactions of one sender depend on each other, and calls of

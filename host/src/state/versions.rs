@@ -35,13 +35,22 @@ pub struct Versions {
     side: Mutex<Side>,
 }
 
+fn wanted(transactions: usize) -> u32 {
+    let wanted = transactions.saturating_mul(VERSIONS_PER_TRANSACTION_COUNT);
+    u32::try_from(wanted).unwrap_or(u32::MAX).min(VERSIONS_COUNT_MAX)
+}
+
 impl Versions {
     /// Room for the versions of so many transactions; `None`: the system has none.
     pub fn new(transactions: usize) -> Option<Versions> {
-        let wanted = transactions.saturating_mul(VERSIONS_PER_TRANSACTION_COUNT);
-        let count = u32::try_from(wanted).unwrap_or(u32::MAX).min(VERSIONS_COUNT_MAX);
+        let count = wanted(transactions);
         let (versions, runs) = (Column::zeroed(count)?, Column::zeroed(count)?);
         Some(Versions { versions, runs, side: Mutex::default() })
+    }
+
+    /// Has room for the versions of so many transactions.
+    pub fn fits(&self, transactions: usize) -> bool {
+        self.versions.capacity() >= wanted(transactions)
     }
 
     /// Fills the fields of a launch.
@@ -118,13 +127,14 @@ impl Versions {
         self.runs.set(number, u64::from(start) << 32 | u64::from(len));
     }
 
-    /// Takes the versions off the table. Nothing runs on it.
+    /// Takes the versions off the table and forgets them. Nothing runs on it.
     pub fn clear(&self, table: &Table) {
-        let side = self.side();
+        let mut side = self.side();
         let mut writer = table.writer();
-        for (entry, _) in &side.runs {
-            writer.set_versions(*entry, 0);
+        for (entry, _) in side.runs.drain(..) {
+            writer.set_versions(entry, 0);
         }
+        side.used = 0;
     }
 }
 
