@@ -110,6 +110,10 @@ impl Runner<'_> {
             let step = format!("blocktest {name}");
             self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
+        // The policy that guesses most, with more threads than cores.
+        let options = ["--backend", "cpu", "--policy", "optimistic", "--threads", "3"];
+        let file = "conformance/blocks-dev.tar.zst";
+        self.suite(quick, "blocktest blocks-dev, optimistic", "blocktest", file, &options);
     }
 
     /// Runs the release build of `warpevm`.

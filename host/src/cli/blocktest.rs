@@ -1,5 +1,6 @@
 //! `warpevm blocktest`: runs the official blockchain tests, or measures them beside revm.
 
+use super::PolicyArg;
 use super::suite::SuiteArgs;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -19,6 +20,9 @@ pub(crate) struct Blocktest {
     /// Threads that execute one block; files run in parallel as `--jobs` says.
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
+    /// How transactions of a block are found that can run at the same time.
+    #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
+    policy: PolicyArg,
     /// Runs the files one after the other on the backend and on sequential revm in turn, on one
     /// thread, and lists those that take longest compared with revm.
     #[arg(long)]
@@ -56,7 +60,10 @@ pub(crate) fn run(args: &Blocktest) -> Result<bool> {
 fn executor(args: &Blocktest, threads: usize) -> Result<Box<dyn BlockExecutor>> {
     Ok(match Backend::from(args.suite.backend) {
         Backend::Revm => Box::new(Revm),
-        backend => Box::new(Device::new(Config { backend, threads, ..Config::default() })?),
+        backend => {
+            let policy = args.policy.into();
+            Box::new(Device::new(Config { backend, threads, policy, ..Config::default() })?)
+        }
     })
 }
 
