@@ -15,6 +15,8 @@ const NAME_COLUMNS: usize = 24;
 /// The suites of official state tests, all of whose cases must pass.
 const STATE_TESTS: [&str; 3] = ["dev", "generated-dev", "legacy-dev"];
 
+/// Policies that guess, which are tried with more threads than CI has cores.
+const POLICIES: [&str; 4] = ["optimistic", "waves", "declared", "auto"];
 /// The suites of official blockchain tests, all of whose cases must pass.
 const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
 
@@ -110,10 +112,12 @@ impl Runner<'_> {
             let step = format!("blocktest {name}");
             self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
-        // The policy that guesses most, with more threads than cores.
-        let options = ["--backend", "cpu", "--policy", "optimistic", "--threads", "3"];
-        let file = "conformance/blocks-dev.tar.zst";
-        self.suite(quick, "blocktest blocks-dev, optimistic", "blocktest", file, &options);
+        for policy in POLICIES {
+            let options = ["--backend", "cpu", "--policy", policy, "--threads", "3"];
+            let step = format!("blocktest blocks-dev, {policy}");
+            let file = "conformance/blocks-dev.tar.zst";
+            self.suite(quick, &step, "blocktest", file, &options);
+        }
     }
 
     /// Runs the release build of `warpevm`.

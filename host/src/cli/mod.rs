@@ -212,6 +212,9 @@ pub(crate) struct ConflictsArgs {
     #[arg(long, default_value_t = 1000, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub transactions: u32,
+    /// Only workloads whose name matches.
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<regex::Regex>,
     /// The policies to compare.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
     #[arg(default_values_t = PolicyArg::ALL)]

@@ -261,6 +261,9 @@ pub(crate) fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
     for (series, x, generated) in workloads {
         let what = (&generated.env, &generated.txs[..], &generated.state);
         let name = format!("{series} {x}");
+        if args.filter.as_ref().is_some_and(|filter| !filter.is_match(&name)) {
+            continue;
+        }
         let case = side_by_side(name, what, args.engine, &args.policies, args.rounds)?;
         if !args.json {
             progress.line(String::new())?;
