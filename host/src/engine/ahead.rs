@@ -16,9 +16,10 @@ use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Transaction};
 
 /// A transaction that ran ahead.
+#[derive(Default)]
 pub struct Ahead {
-    /// What it did; `changes` are found when it is committed.
-    pub executed: Executed,
+    /// What it did, until it is committed; `changes` are found then.
+    pub executed: Option<Executed>,
     /// Whether a part of it ran elsewhere.
     pub fallback: Option<Fallback>,
     /// What it read and wrote.
@@ -28,13 +29,15 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Runs `tx`. `None`: it was not valid, or no memory class holds it; its turn decides.
+    /// Runs `tx`, in the memory of an earlier one if there is one. `None`: it was not valid, or no
+    /// memory class holds it; its turn decides.
     pub fn run<'s, DB: DatabaseRef + Sync>(
         worker: &mut Worker,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
         (class, place): (usize, Place),
+        spent: Option<Box<Ahead>>,
     ) -> Result<Option<Box<Ahead>>, Error> {
         let start = Instant::now();
         let (ran, _) = worker.transact(session, hold, tx, (class, place))?;
@@ -46,9 +49,12 @@ impl Ahead {
         let ahead = match finished.ended {
             Ok(executed) => {
                 let codes = session.code_view(worker.temps());
-                let footprint = Footprint::of(&finished.overlay, session, codes)?;
-                let seconds = start.elapsed().as_secs_f64();
-                Some(Box::new(Ahead { executed, fallback, footprint, seconds }))
+                let mut ahead = spent.unwrap_or_default();
+                ahead.footprint.fill(&finished.overlay, session, codes)?;
+                ahead.executed = Some(executed);
+                ahead.fallback = fallback;
+                ahead.seconds = start.elapsed().as_secs_f64();
+                Some(ahead)
             }
             Err(_) => None,
         };
@@ -77,7 +83,7 @@ impl Ahead {
         let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
         let (spec, selector) = (session.spec(), call.selector());
         let set = cache.get(code.hash, code.as_slice(), spec, selector).ok_or(Refusal::NoPath)?;
-        let executed = &mut self.executed;
+        let executed = self.executed.as_mut().ok_or(Refusal::NoSuccess)?;
         let (status, logs, output) = (executed.status, &executed.logs[..], &executed.output[..]);
         let observed = Observed { status, slots: &uses, logs, output };
         let patch = redo.patch(&set, &call, &observed)?;
@@ -88,7 +94,7 @@ impl Ahead {
 
     /// Commits it; it holds.
     pub fn commit<'s, DB: DatabaseRef + Sync>(
-        mut self,
+        &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         temps: &TempCodes,
@@ -100,7 +106,8 @@ impl Ahead {
         let overlay = self.footprint.overlay();
         walk.record(&overlay, session);
         let codes = session.code_view(temps);
-        let mut executed = self.executed;
+        let executed = self.executed.take();
+        let mut executed = executed.ok_or_else(|| Error::Device("nothing ran".to_owned()))?;
         executed.changes = changes(&overlay, table, codes, session.spec(), scratch);
         commit(&overlay, hold, session, codes)?;
         Ok(Outcome { result: Ok(executed), fallback: self.fallback })

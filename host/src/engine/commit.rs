@@ -20,7 +20,7 @@ use crate::state::table::{Entry, Full, Table, Writer, exists, is_empty};
 use crate::types::Spec;
 
 /// What a transaction that ran ahead read and wrote; its codes have lasting ids.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Footprint {
     accounts: Vec<OverlayAccount>,
     slots: Vec<OverlaySlot>,
@@ -49,13 +49,28 @@ impl Footprint {
         session: &Session<'_, DB>,
         codes: CodeView<'_>,
     ) -> Result<Footprint, Error> {
-        let mut accounts = overlay.accounts.to_vec();
-        for account in &mut accounts {
+        let mut footprint = Footprint::default();
+        footprint.fill(overlay, session, codes)?;
+        Ok(footprint)
+    }
+
+    /// The same in memory that is there.
+    pub fn fill<DB: DatabaseRef + Sync>(
+        &mut self,
+        overlay: &Overlay<'_>,
+        session: &Session<'_, DB>,
+        codes: CodeView<'_>,
+    ) -> Result<(), Error> {
+        self.accounts.clear();
+        self.accounts.extend_from_slice(overlay.accounts);
+        for account in &mut self.accounts {
             account.code = lasting(session, codes, account.code)?;
         }
         let lasting = |slot: &&OverlaySlot| slot.flags & SLOT_TRANSIENT == 0;
-        let slots = overlay.slots.iter().filter(lasting).copied().collect();
-        Ok(Footprint { accounts, slots, recipient: overlay.recipient })
+        self.slots.clear();
+        self.slots.extend(overlay.slots.iter().filter(lasting));
+        self.recipient = overlay.recipient;
+        Ok(())
     }
 
     /// Every value that the transaction observed is what the table has now.

@@ -39,12 +39,15 @@ const DONE: u8 = 3;
 /// Share of a block's time that compiling may take, for the block to count in the cost model.
 const COMPILE_SHARE_MAX: f64 = 0.1;
 
-/// A transaction of the block.
+/// A transaction of the block, on cache lines of its own: its neighbours belong to other threads.
 #[derive(Default)]
+#[repr(align(128))]
 struct Entry {
     stage: AtomicU8,
     /// What ran ahead; none if it was not valid then.
     ahead: Mutex<Option<Box<Ahead>>>,
+    /// What ran ahead and is done with: memory for a later one.
+    spent: Mutex<Option<Box<Ahead>>>,
 }
 
 /// Which earlier transactions one should wait for, since it will read what they write. A hint.
@@ -108,8 +111,8 @@ pub(super) struct Schedule<'c> {
     pub light: &'c [bool],
     /// How many transactions beyond the committed ones may run ahead.
     pub window: usize,
-    /// What ran ahead leaves versions.
-    pub publish: bool,
+    /// Per transaction: if it runs ahead, it leaves versions. Beyond its end: it does not.
+    pub publish: &'c [bool],
 }
 
 /// What only the one who commits may touch.
@@ -332,7 +335,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let holds = ahead.as_ref().is_some_and(|ahead| ahead.footprint.holds(hold.table()));
         let redone = !holds && self.redo(head, index, ahead.as_deref_mut(), hold);
         let outcome = match ahead {
-            Some(ahead) if holds || redone => {
+            Some(mut ahead) if holds || redone => {
                 let ran = ahead.seconds;
                 let (scratch, walk) = (&mut head.scratch, &mut head.walk);
                 let outcome = ahead.commit(self.session, hold, worker.temps(), scratch, walk)?;
@@ -343,6 +346,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 head.times.ahead_gas += gas_of(&outcome);
                 head.times.ahead_seconds += ran + spent.as_secs_f64();
                 worker.counts.outcome(&outcome);
+                *lock(&self.entries[index].spent) = Some(ahead);
                 outcome
             }
             _ => {
@@ -446,10 +450,11 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let place = Place { order: index as u32, committed };
         let class = self.engine.config.execute_class;
         let tx = &self.txs[index];
-        let ahead = Ahead::run(worker, self.session, hold, tx, (class, place))?;
-        if let (Some(ahead), Some(versions), true) =
-            (&ahead, &self.session.versions, self.schedule.publish)
-        {
+        let spent = index.checked_sub(self.schedule.window);
+        let spent = spent.and_then(|earlier| lock(&self.entries[earlier].spent).take());
+        let ahead = Ahead::run(worker, self.session, hold, tx, (class, place), spent)?;
+        let publish = self.schedule.publish.get(index).is_some_and(|publish| *publish);
+        if let (Some(ahead), Some(versions), true) = (&ahead, &self.session.versions, publish) {
             versions.publish(hold.table(), ahead.footprint.versions(index as u32));
         }
         let entry = &self.entries[index];

@@ -55,6 +55,7 @@ impl Engine {
             let (overlay, fallback) = (record.overlay(session), record.fallback());
             let codes = session.code_view(temps);
             let footprint = Footprint::of(&overlay, session, codes)?;
+            let executed = Some(executed);
             Ok(Some(Box::new(Ahead { executed, fallback, footprint, seconds: 0.0 })))
         };
         let (device, class) = (self.device()?, self.config.execute_class);

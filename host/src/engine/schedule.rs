@@ -20,6 +20,8 @@ use crate::types::{Policy, Transaction};
 
 /// Share of runs ahead in vain from which calls of a function are expected to depend on each other.
 const CONTENDED: f64 = 0.5;
+/// Share from which calls of a function leave versions for each other.
+const IN_VAIN: f64 = 0.02;
 /// Weight of the newest run in this share.
 const NEWEST: f64 = 0.125;
 
@@ -56,6 +58,10 @@ impl Functions {
         self.0.get(target).is_some_and(|function| function.vain >= CONTENDED)
     }
 
+    fn runs_in_vain(&self, target: &Target) -> bool {
+        self.0.get(target).is_some_and(|function| function.vain >= IN_VAIN)
+    }
+
     fn gas(&self, tx: &Transaction) -> Option<u64> {
         Some(self.0.get(&Target::of(tx)?)?.gas as u64)
     }
@@ -75,18 +81,18 @@ pub(super) struct Prepared {
     pub waits: Waits,
     pub light: Vec<bool>,
     pub window: usize,
-    pub publish: bool,
+    pub publish: Vec<bool>,
 }
 
 impl Prepared {
     fn alone() -> Prepared {
         let (waits, light) = (Waits::none(), Vec::new());
-        Prepared { helpers: 0, waits, light, window: 0, publish: false }
+        Prepared { helpers: 0, waits, light, window: 0, publish: Vec::new() }
     }
 
     pub(super) fn schedule(&self) -> Schedule<'_> {
         let (waits, light) = (&self.waits, &self.light[..]);
-        Schedule { waits, light, window: self.window, publish: self.publish }
+        Schedule { waits, light, window: self.window, publish: &self.publish }
     }
 }
 
@@ -137,12 +143,31 @@ impl Engine {
             light = gas.iter().map(|gas| !is_worth_ahead(*gas)).collect();
         }
         session.versions = self.versions(txs.len());
-        let mut publish = true;
-        if let (Some(list), Some(versions)) = (list, &session.versions) {
-            prefill(session, versions, list, txs.len())?;
-            publish = false;
-        }
+        let publish = match (list, &session.versions) {
+            (Some(list), Some(versions)) => {
+                prefill(session, versions, list, txs.len())?;
+                Vec::new()
+            }
+            _ if policy == Policy::Auto => self.wanted(txs, &waits),
+            _ => vec![true; txs.len()],
+        };
         Ok(Prepared { helpers, waits, light, window, publish })
+    }
+
+    /// Transactions whose versions someone will likely read: others wait for them, or calls of the
+    /// same function have run in vain.
+    fn wanted(&self, txs: &[Transaction], waits: &Waits) -> Vec<bool> {
+        let functions = lock(&self.functions);
+        let in_vain = |tx| Target::of(tx).is_some_and(|target| functions.runs_in_vain(&target));
+        let mut wanted: Vec<bool> = txs.iter().map(in_vain).collect();
+        for index in 0..txs.len() {
+            for earlier in waits.of(index) {
+                if let Some(wanted) = wanted.get_mut(*earlier as usize) {
+                    *wanted = true;
+                }
+            }
+        }
+        wanted
     }
 
     /// Room for the versions of a block, used before or new.
