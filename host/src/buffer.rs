@@ -126,8 +126,8 @@ impl<T: Pod> Column<T> {
         value
     }
 
-    /// Sets entry `index`. What it names must be visible to who reads it, so that is ordered before.
-    /// One thread at a time may set an entry.
+    /// Sets entry `index`. What it names must be visible to who reads it, so that is ordered
+    /// before. One thread at a time may set an entry.
     pub fn set(&self, index: u32, value: T) {
         fence(Ordering::Release);
         let bytes = bytemuck::bytes_of(&value);

@@ -29,7 +29,7 @@ struct Capacities {
 const CLASSES: [Capacities; 5] = [
     Capacities {
         frames: 6,
-        slots: 152,
+        slots: 146,
         memory: 2560,
         ret: 832,
         accounts: 10,
@@ -49,7 +49,7 @@ const CLASSES: [Capacities; 5] = [
     },
     Capacities {
         frames: 128,
-        slots: 8 << 10,
+        slots: (8 << 10) - 64,
         memory: 320 << 10,
         ret: 64 << 10,
         accounts: 512,

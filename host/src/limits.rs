@@ -42,8 +42,8 @@ pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 pub const SPECULATION_WINDOW_COUNT: usize = 64;
 /// Functions of which an engine remembers what their calls did; then it starts anew.
 pub const FUNCTIONS_COUNT_MAX: usize = 1 << 16;
-/// Times that a transaction runs ahead on a device: one that was in vain three times depends on most
-/// of those before it.
+/// Times that a transaction runs ahead on a device: one that was in vain three times depends on
+/// most of those before it.
 pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
 /// How often a thread that has nothing to do looks again before it offers its core to others.
 pub const IDLE_SPINS_COUNT: u32 = 256;

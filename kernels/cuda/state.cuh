@@ -51,8 +51,8 @@ WE_DEV WE_INLINE u32 load_index(const u32* p) {
 }
 
 // The table's values may change while an instance runs on the CPU: the host commits transactions
-// before it. So each is loaded once, by pieces that are not torn; whether it was the right value the
-// host finds out in the end.
+// before it. So each is loaded once, by pieces that are not torn; whether it was the right value
+// the host finds out in the end.
 template <class T>
 WE_DEV WE_INLINE T load_shared(const T* p) {
 #if WE_CUDA

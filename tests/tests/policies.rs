@@ -206,7 +206,10 @@ fn a_replay_on_another_state_diverges_and_is_right() {
 #[test]
 fn mainnet_blocks_are_right_under_every_policy() {
     let archive = fixture!("mainnet_blocks_are_right_under_every_policy", MAINNET);
-    let engines = POLICIES.map(|policy| engine(policy, 2));
+    let first = engine(Policy::Sequential, 2);
+    let engines = POLICIES.map(|policy| {
+        first.beside(Config { policy, threads: 2, ..Config::default() }).expect("an engine")
+    });
     source(&archive)
         .visit(Selection::All, |block| {
             let expected =

@@ -134,8 +134,8 @@ impl Footprint {
         };
         match at {
             Some(at) => table.slot(at).value == slot.original,
-            // It took the slot for zero since it took the account for wiped, or since it had made the
-            // account in a frame that failed; then it observed that it could.
+            // It took the slot for zero since it took the account for wiped, or since it had made
+            // the account in a frame that failed; then it observed that it could.
             None => {
                 let wiped = |flags: u32| flags & ACCOUNT_WIPED != 0;
                 slot.original == [0; 4]

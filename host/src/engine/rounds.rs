@@ -39,8 +39,8 @@ struct Pending {
 }
 
 impl Engine {
-    /// Runs transactions ahead on the state as it is. What does not land on the device is left to the
-    /// walk.
+    /// Runs transactions ahead on the state as it is. What does not land on the device is left to
+    /// the walk.
     fn run_ahead_on_device<DB: DatabaseRef + Sync>(
         &self,
         session: &Session<'_, DB>,

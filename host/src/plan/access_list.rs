@@ -33,6 +33,8 @@ struct Building {
     balances: Vec<BalanceChange>,
     nonces: Vec<NonceChange>,
     codes: Vec<CodeChange>,
+    /// When the storage was voided. The protocol that has lists knows this no more (EIP-6780).
+    wipes: Vec<BlockAccessIndex>,
 }
 
 impl BlockAccessList {
@@ -106,6 +108,9 @@ impl BlockAccessList {
 impl Building {
     fn add(&mut self, at: BlockAccessIndex, change: &AccountChange, changed: &HashSet<Key>) {
         let address = change.address;
+        if change.wiped || change.info.is_none() {
+            self.wipes.push(at);
+        }
         for (slot, value) in &change.storage {
             self.slots.entry(*slot).or_default().push(StorageChange::new(at, *value));
         }
@@ -123,7 +128,25 @@ impl Building {
         }
     }
 
-    fn finish(self, address: Address) -> AccountChanges {
+    /// Every slot that the block touches is zero after a wipe, unless it was set then.
+    fn wipe(&mut self) {
+        if self.wipes.is_empty() {
+            return;
+        }
+        let touched: BTreeSet<U256> = self.reads.iter().chain(self.slots.keys()).copied().collect();
+        for slot in touched {
+            let changes = self.slots.entry(slot).or_default();
+            let set = |at: &BlockAccessIndex, changes: &[StorageChange]| {
+                changes.iter().any(|change| change.block_access_index == *at)
+            };
+            let new: Vec<_> = self.wipes.iter().filter(|at| !set(at, changes)).collect();
+            changes.extend(new.into_iter().map(|at| StorageChange::new(*at, U256::ZERO)));
+            changes.sort_by_key(|change| change.block_access_index.0);
+        }
+    }
+
+    fn finish(mut self, address: Address) -> AccountChanges {
+        self.wipe();
         let slots = &self.slots;
         let storage_reads = self.reads.iter().filter(|slot| !slots.contains_key(slot)).copied();
         AccountChanges {

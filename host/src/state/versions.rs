@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn versions_stay_sorted_whatever_order_they_come_in() {
         let table = account();
-        let versions = Versions::new(100).expect("memory");
+        let versions = Versions::new(1000).expect("memory");
         let mut model = BTreeMap::new();
         for step in 0..400u64 {
             let order = (step * 61 % 97) as u32;
