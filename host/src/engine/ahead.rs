@@ -1,6 +1,6 @@
 //! A transaction that ran before its turn: kept until what it read is known to be right.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use revm::DatabaseRef;
 
@@ -24,8 +24,6 @@ pub struct Ahead {
     pub fallback: Option<Fallback>,
     /// What it read and wrote.
     pub footprint: Footprint,
-    /// How long it ran.
-    pub seconds: f64,
 }
 
 impl Ahead {
@@ -39,7 +37,6 @@ impl Ahead {
         (class, place): (usize, Place),
         spent: Option<Box<Ahead>>,
     ) -> Result<Option<Box<Ahead>>, Error> {
-        let start = Instant::now();
         let (ran, _) = worker.transact(session, hold, tx, (class, place))?;
         let Ran::Done(class) = ran else {
             return Ok(None);
@@ -53,7 +50,6 @@ impl Ahead {
                 ahead.footprint.fill(&finished.overlay, session, codes)?;
                 ahead.executed = Some(executed);
                 ahead.fallback = fallback;
-                ahead.seconds = start.elapsed().as_secs_f64();
                 Some(ahead)
             }
             Err(_) => None,
@@ -63,13 +59,14 @@ impl Ahead {
     }
 
     /// Makes it what it would have done on the table as it is, if that follows from what it did
-    /// ([`crate::redo`]); then it holds.
+    /// ([`crate::redo`]); then it holds. Time to derive effects is added to `derive`.
     pub fn redo<DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
         tx: &Transaction,
         table: &Table,
         (redo, cache): (&mut Redo, &EffectCache),
+        derive: &mut Duration,
     ) -> Result<(), Refusal> {
         if !self.footprint.accounts_hold(table) {
             return Err(Refusal::Accounts);
@@ -82,7 +79,10 @@ impl Ahead {
         }
         let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
         let (spec, selector) = (session.spec(), call.selector());
-        let set = cache.get(code.hash, code.as_slice(), spec, selector).ok_or(Refusal::NoPath)?;
+        let start = Instant::now();
+        let set = cache.get(code.hash, code.as_slice(), spec, selector);
+        *derive += start.elapsed();
+        let set = set.ok_or(Refusal::NoPath)?;
         let executed = self.executed.as_mut().ok_or(Refusal::NoSuccess)?;
         let (status, logs, output) = (executed.status, &executed.logs[..], &executed.output[..]);
         let observed = Observed { status, slots: &uses, logs, output };

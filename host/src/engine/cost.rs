@@ -5,9 +5,11 @@
 //! for what is kept until its turn. Waking the other threads costs a time per block.
 //!
 //! # Method
-//! All four are measured while blocks are executed, as averages that forget; blocks that had
-//! something to compile do not count. What a block in order does not show slowly returns to what a
-//! current server takes, so that an outlier does not decide forever. Gas is what calls of the same
+//! Times of transactions are measured on blocks that one thread executes, waking and joining on
+//! those that several do, all as averages that forget; blocks with much to compile do not count.
+//! What several threads really take, compared with what was expected, is a factor on further
+//! expectations: cores that share caches badly, or with other work, show in it. It slowly returns
+//! to 1 while one thread is at work, so that several are tried again. Gas is what calls of the same
 //! function used before, or a guess.
 
 use std::sync::Mutex;
@@ -21,7 +23,9 @@ const GAIN_MIN: f64 = 0.9;
 /// Weight of the newest block in an average.
 const NEWEST: f64 = 0.25;
 /// Weight of what is expected without measurement, where a block has shown nothing.
-const EXPECTED: f64 = 0.1;
+const EXPECTED: f64 = 0.2;
+/// What is so many times the average counts as that.
+const OUTLIER: f64 = 3.0;
 /// Gas of a transaction beyond which it is worth to be run ahead: a plain transfer is not, since
 /// what is kept of it costs as much as executing it.
 const AHEAD_GAS_MIN: u64 = 25_000;
@@ -31,17 +35,23 @@ const AHEAD_GAS_MIN: u64 = 25_000;
 struct Averages {
     per_transaction: f64,
     per_gas: f64,
-    /// What running a transaction ahead and validating it adds.
-    ahead: f64,
     /// Until another thread has begun.
     wake: f64,
     /// Until all threads have stopped.
     join: f64,
+    /// What several threads took by what was expected.
+    factor: f64,
 }
 
 /// What a current server takes.
 const START: Averages =
-    Averages { per_transaction: 1e-6, per_gas: 4e-10, ahead: 1.5e-6, wake: 1e-4, join: 5e-5 };
+    Averages { per_transaction: 1e-6, per_gas: 4e-10, wake: 1e-4, join: 5e-5, factor: 1.0 };
+/// What running a transaction ahead and validating it adds.
+const AHEAD_SECONDS: f64 = 1e-6;
+
+/// Seconds that several threads are expected to take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected(f64);
 
 /// The cost model of an engine.
 #[derive(Debug)]
@@ -56,7 +66,8 @@ impl Default for Costs {
 
 fn blend(average: &mut f64, newest: Option<f64>, start: f64) {
     match newest.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
-        Some(newest) => *average += NEWEST * (newest - *average),
+        // One outlier shall not count for many.
+        Some(newest) => *average += NEWEST * (newest.min(*average * OUTLIER) - *average),
         None => *average += EXPECTED * (start - *average),
     }
 }
@@ -67,8 +78,8 @@ pub fn is_worth_ahead(gas: u64) -> bool {
 }
 
 impl Costs {
-    /// Expects several threads to be faster than one.
-    pub fn favour_threads(&self, gas: &[u64], waits: &Waits, threads: usize) -> bool {
+    /// What several threads are expected to take, if that is less than one takes.
+    pub fn favour_threads(&self, gas: &[u64], waits: &Waits, threads: usize) -> Option<Expected> {
         let costs = *lock(&self.0);
         let of = |gas: u64| costs.per_transaction + costs.per_gas * gas as f64;
         let one: f64 = gas.iter().map(|gas| of(*gas)).sum();
@@ -76,7 +87,7 @@ impl Costs {
         let mut ends: Vec<f64> = Vec::with_capacity(gas.len());
         let (mut longest, mut work) = (0.0f64, 0.0);
         for (index, gas) in gas.iter().enumerate() {
-            let extra = if is_worth_ahead(*gas) { costs.ahead } else { 0.0 };
+            let extra = if is_worth_ahead(*gas) { AHEAD_SECONDS } else { 0.0 };
             let earlier = waits.of(index).iter().filter_map(|at| ends.get(*at as usize));
             let end = earlier.copied().fold(0.0, f64::max) + of(*gas) + extra;
             work += of(*gas) + extra;
@@ -87,56 +98,78 @@ impl Costs {
         let light: f64 = gas.iter().filter(|gas| !is_worth_ahead(**gas)).map(|gas| of(*gas)).sum();
         // Until the others have come, one works alone.
         let shared = (work + costs.wake) / threads as f64;
-        costs.join + longest.max(light).max(shared) < one * GAIN_MIN
+        let many = costs.join + longest.max(light).max(shared);
+        (many * costs.factor < one * GAIN_MIN).then_some(Expected(many))
     }
 
     /// Takes in what a block took.
     pub fn learn(&self, times: &Times) {
         let mut costs = lock(&self.0);
-        let average = |seconds: f64, count: u64| (count > 0).then(|| seconds / count as f64);
-        let light = average(times.light_seconds, times.light);
-        blend(&mut costs.per_transaction, light, START.per_transaction);
-        let base = costs.per_transaction * times.heavy as f64;
-        let heavy = average((times.heavy_seconds - base).max(0.0), times.heavy_gas);
-        blend(&mut costs.per_gas, heavy, START.per_gas);
-        let expected =
-            costs.per_transaction * times.ahead as f64 + costs.per_gas * times.ahead_gas as f64;
-        let extra = average((times.ahead_seconds - expected).max(0.0), times.ahead);
-        blend(&mut costs.ahead, extra, START.ahead);
-        blend(&mut costs.wake, times.wake_seconds, START.wake);
-        blend(&mut costs.join, times.join_seconds, START.join);
+        let Some(together) = &times.together else {
+            let average = |seconds: f64, count: u64| (count > 0).then(|| seconds / count as f64);
+            let light = average(times.light_seconds, times.light);
+            blend(&mut costs.per_transaction, light, START.per_transaction);
+            let base = costs.per_transaction * times.heavy as f64;
+            let heavy = average((times.heavy_seconds - base).max(0.0), times.heavy_gas);
+            blend(&mut costs.per_gas, heavy, START.per_gas);
+            blend(&mut costs.wake, None, START.wake);
+            blend(&mut costs.join, None, START.join);
+            blend(&mut costs.factor, None, START.factor);
+            return;
+        };
+        blend(&mut costs.wake, together.wake_seconds, START.wake);
+        blend(&mut costs.join, Some(together.join_seconds), START.join);
+        if let Some(Expected(expected)) = together.expected {
+            blend(&mut costs.factor, Some(together.seconds / expected), START.factor);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::crew::Together;
     use super::*;
+
+    fn favours(costs: &Costs, gas: &[u64], waits: &Waits, threads: usize) -> bool {
+        costs.favour_threads(gas, waits, threads).is_some()
+    }
 
     #[test]
     fn work_that_pays_is_shared_and_other_work_is_not() {
         let costs = Costs::default();
         let none = Waits::none();
-        assert!(costs.favour_threads(&[200_000; 100], &none, 2));
-        assert!(!costs.favour_threads(&[200_000; 1], &none, 2), "one transaction");
-        assert!(!costs.favour_threads(&[21_000; 1000], &none, 2), "transfers");
+        assert!(favours(&costs, &[200_000; 100], &none, 2));
+        assert!(!favours(&costs, &[200_000; 1], &none, 2), "one transaction");
+        assert!(!favours(&costs, &[21_000; 1000], &none, 2), "transfers");
         let mut chain = Waits::none();
         (0..100u32).for_each(|index| chain.push(index.checked_sub(1)));
-        assert!(!costs.favour_threads(&[200_000; 100], &chain, 8), "a chain");
-        assert!(!costs.favour_threads(&[], &none, 8));
+        assert!(!favours(&costs, &[200_000; 100], &chain, 8), "a chain");
+        assert!(!favours(&costs, &[], &none, 8));
     }
 
     #[test]
-    fn what_is_measured_changes_what_is_expected() {
+    fn threads_that_disappoint_are_left_and_tried_again() {
         let costs = Costs::default();
-        let none = Waits::none();
-        for _ in 0..50 {
-            costs.learn(&Times { wake_seconds: Some(1.0), ..Times::default() });
+        let (none, gas) = (Waits::none(), [200_000; 100]);
+        let mut blocks = 0;
+        while let Some(expected) = costs.favour_threads(&gas, &none, 2) {
+            let together = Together {
+                expected: Some(expected),
+                seconds: expected.0 * 5.0,
+                wake_seconds: Some(1e-4),
+                join_seconds: 5e-5,
+            };
+            costs.learn(&Times { together: Some(together), ..Times::default() });
+            blocks += 1;
+            assert!(blocks < 10, "five times as slow as expected");
         }
-        assert!(!costs.favour_threads(&[200_000; 100], &none, 2), "waking takes a second");
-        // Nonsense is ignored, and an outlier is forgotten.
-        for _ in 0..200 {
-            costs.learn(&Times { wake_seconds: Some(f64::NAN), ..Times::default() });
+        for _ in 0..100 {
+            costs.learn(&Times::default());
         }
-        assert!(costs.favour_threads(&[200_000; 100], &none, 2));
+        assert!(favours(&costs, &gas, &none, 2));
+        // Nonsense changes nothing for long.
+        let together = Together { wake_seconds: Some(f64::NAN), ..Together::default() };
+        costs.learn(&Times { together: Some(together), ..Times::default() });
+        assert!(favours(&costs, &gas, &none, 2));
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
-use super::cost::is_worth_ahead;
+use super::cost::{Expected, is_worth_ahead};
 use super::execute::{Walk, gas_of};
 use super::{Engine, lock};
 use crate::backend::cpu::Worker;
@@ -92,15 +92,21 @@ pub struct Times {
     pub heavy: u64,
     pub heavy_gas: u64,
     pub heavy_seconds: f64,
-    /// Transactions that ran ahead.
-    pub ahead: u64,
-    pub ahead_gas: u64,
-    /// Running them and committing them.
-    pub ahead_seconds: f64,
-    /// Until the first of the other threads had begun.
+    /// If several threads were at work.
+    pub together: Option<Together>,
+}
+
+/// What several threads took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Together {
+    /// What they were expected to take, if that was asked.
+    pub expected: Option<Expected>,
+    /// What they took.
+    pub seconds: f64,
+    /// Until the first of the other threads had begun, if one did.
     pub wake_seconds: Option<f64>,
     /// From the end of the block until the other threads had stopped.
-    pub join_seconds: Option<f64>,
+    pub join_seconds: f64,
 }
 
 /// How a crew goes about a block.
@@ -113,6 +119,8 @@ pub(super) struct Schedule<'c> {
     pub window: usize,
     /// Per transaction: if it runs ahead, it leaves versions. Beyond its end: it does not.
     pub publish: &'c [bool],
+    /// What several threads are expected to take, if that was asked.
+    pub expected: Option<Expected>,
 }
 
 /// What only the one who commits may touch.
@@ -215,13 +223,19 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         if helpers > 0 {
             let ended = lock(&self.ended).unwrap_or(end);
-            head.times.wake_seconds = *lock(&self.woke);
-            head.times.join_seconds = Some(end.saturating_sub(ended).as_secs_f64());
-            head.walk.wake = head.times.wake_seconds.unwrap_or(0.0);
-            head.walk.join = head.times.join_seconds.unwrap_or(0.0);
+            let together = Together {
+                expected: self.schedule.expected,
+                seconds: end.as_secs_f64(),
+                wake_seconds: *lock(&self.woke),
+                join_seconds: end.saturating_sub(ended).as_secs_f64(),
+            };
+            head.walk.wake = together.wake_seconds.unwrap_or(0.0);
+            head.walk.join = together.join_seconds;
+            head.times.together = Some(together);
         }
         // Blocks with much to compile say little about others.
-        if lock(counts).compile.as_secs_f64() < COMPILE_SHARE_MAX * end.as_secs_f64() {
+        let compile = lock(counts).compile + head.walk.derive;
+        if compile.as_secs_f64() < COMPILE_SHARE_MAX * end.as_secs_f64() {
             self.engine.costs.learn(&head.times);
         }
         Ok((head.outcomes, head.walk))
@@ -336,15 +350,10 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let redone = !holds && self.redo(head, index, ahead.as_deref_mut(), hold);
         let outcome = match ahead {
             Some(mut ahead) if holds || redone => {
-                let ran = ahead.seconds;
                 let (scratch, walk) = (&mut head.scratch, &mut head.walk);
                 let outcome = ahead.commit(self.session, hold, worker.temps(), scratch, walk)?;
-                let spent = start.elapsed();
-                walk.committed += spent;
+                walk.committed += start.elapsed();
                 walk.first_final += u64::from(holds);
-                head.times.ahead += 1;
-                head.times.ahead_gas += gas_of(&outcome);
-                head.times.ahead_seconds += ran + spent.as_secs_f64();
                 worker.counts.outcome(&outcome);
                 *lock(&self.entries[index].spent) = Some(ahead);
                 outcome

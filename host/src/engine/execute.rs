@@ -66,6 +66,8 @@ pub(super) struct Walk {
     pub ahead: Duration,
     pub in_order: Duration,
     pub committed: Duration,
+    /// Deriving what functions do, for redo.
+    pub derive: Duration,
     /// Seconds until another thread had begun, and until all had stopped.
     pub wake: f64,
     pub join: f64,
@@ -132,6 +134,7 @@ impl Engine {
             ("execute-in-order", walk.in_order),
             ("validate-and-commit", walk.committed),
             ("execute", start.elapsed()),
+            ("derive-effects", walk.derive),
             ("wake-threads", Duration::from_secs_f64(walk.wake)),
             ("join-threads", Duration::from_secs_f64(walk.join)),
         ] {
@@ -168,7 +171,8 @@ impl Engine {
         if !self.config.redo {
             return false;
         }
-        match ahead.redo(session, tx, table, (&mut walk.redo, &self.effects)) {
+        let Walk { redo, derive, .. } = walk;
+        match ahead.redo(session, tx, table, (redo, &self.effects), derive) {
             Ok(()) => walk.redone += 1,
             Err(reason) => *walk.refused.entry(reason).or_default() += 1,
         }

@@ -56,7 +56,7 @@ impl Engine {
             let codes = session.code_view(temps);
             let footprint = Footprint::of(&overlay, session, codes)?;
             let executed = Some(executed);
-            Ok(Some(Box::new(Ahead { executed, fallback, footprint, seconds: 0.0 })))
+            Ok(Some(Box::new(Ahead { executed, fallback, footprint })))
         };
         let (device, class) = (self.device()?, self.config.execute_class);
         let landed =

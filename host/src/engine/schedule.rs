@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use alloy_primitives::map::{AddressMap, HashMap};
 use revm::DatabaseRef;
 
-use super::cost::is_worth_ahead;
+use super::cost::{Expected, is_worth_ahead};
 use super::crew::{Schedule, Waits};
 use super::execute::Hints;
 use super::prefill::prefill;
@@ -82,17 +82,19 @@ pub(super) struct Prepared {
     pub light: Vec<bool>,
     pub window: usize,
     pub publish: Vec<bool>,
+    pub expected: Option<Expected>,
 }
 
 impl Prepared {
     fn alone() -> Prepared {
         let (waits, light) = (Waits::none(), Vec::new());
-        Prepared { helpers: 0, waits, light, window: 0, publish: Vec::new() }
+        Prepared { helpers: 0, waits, light, window: 0, publish: Vec::new(), expected: None }
     }
 
     pub(super) fn schedule(&self) -> Schedule<'_> {
         let (waits, light) = (&self.waits, &self.light[..]);
-        Schedule { waits, light, window: self.window, publish: &self.publish }
+        let (window, expected) = (self.window, self.expected);
+        Schedule { waits, light, window, publish: &self.publish, expected }
     }
 }
 
@@ -109,7 +111,7 @@ impl Engine {
         if helpers == 0 || policy == Policy::Sequential {
             return Ok(Prepared::alone());
         }
-        let mut light = Vec::new();
+        let (mut light, mut expected) = (Vec::new(), None);
         let mut window = SPECULATION_WINDOW_COUNT.saturating_mul(self.threads());
         let list = hints.block_access_list.filter(|_| policy != Policy::Optimistic);
         let waits = match (policy, hints.waits) {
@@ -137,7 +139,8 @@ impl Engine {
             let gas = |tx| functions.gas(tx).unwrap_or_else(|| self.predictor.gas(tx));
             let gas: Vec<u64> = txs.iter().map(gas).collect();
             drop(functions);
-            if !self.costs.favour_threads(&gas, &waits, helpers + 1) {
+            expected = self.costs.favour_threads(&gas, &waits, helpers + 1);
+            if expected.is_none() {
                 return Ok(Prepared::alone());
             }
             light = gas.iter().map(|gas| !is_worth_ahead(*gas)).collect();
@@ -151,7 +154,7 @@ impl Engine {
             _ if policy == Policy::Auto => self.wanted(txs, &waits),
             _ => vec![true; txs.len()],
         };
-        Ok(Prepared { helpers, waits, light, window, publish })
+        Ok(Prepared { helpers, waits, light, window, publish, expected })
     }
 
     /// Transactions whose versions someone will likely read: others wait for them, or calls of the
