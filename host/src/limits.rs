@@ -40,6 +40,9 @@ pub const CHUNK_TRANSACTIONS_COUNT: usize = 128;
 /// Transactions per thread that run ahead of those that are committed: enough to keep a thread busy
 /// while another executes a long one, few enough that not all conflict with each other.
 pub const SPECULATION_WINDOW_COUNT: usize = 64;
+/// Blocks of which `auto` executes one by one thread, to measure what that takes: the second, and
+/// then few enough not to be felt.
+pub const BLOCKS_PER_MEASUREMENT_COUNT: u64 = 32;
 /// Functions of which an engine remembers what their calls did; then it starts anew.
 pub const FUNCTIONS_COUNT_MAX: usize = 1 << 16;
 /// Times that a transaction runs ahead on a device: one that was in vain three times depends on

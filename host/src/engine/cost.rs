@@ -9,8 +9,9 @@
 //! those that several do, all as averages that forget; blocks with much to compile do not count.
 //! What several threads really take, compared with what was expected, is a factor on further
 //! expectations: cores that share caches badly, or with other work, show in it. It slowly returns
-//! to 1 while one thread is at work, so that several are tried again. Gas is what calls of the same
-//! function used before, or a guess.
+//! to 1 while one thread is at work, so that several are tried again. The time of a transaction is
+//! what calls of the same function took in blocks that one thread executed, of which there is one
+//! from time to time; else it follows from its gas, which is known of such calls or guessed.
 
 use std::sync::Mutex;
 
@@ -79,25 +80,33 @@ pub fn is_worth_ahead(gas: u64) -> bool {
 
 impl Costs {
     /// What several threads are expected to take, if that is less than one takes.
-    pub fn favour_threads(&self, gas: &[u64], waits: &Waits, threads: usize) -> Option<Expected> {
+    /// `work` is each transaction's gas and, if that is known, time.
+    pub fn favour_threads(
+        &self,
+        work: &[(u64, Option<f64>)],
+        waits: &Waits,
+        threads: usize,
+    ) -> Option<Expected> {
         let costs = *lock(&self.0);
-        let of = |gas: u64| costs.per_transaction + costs.per_gas * gas as f64;
-        let one: f64 = gas.iter().map(|gas| of(*gas)).sum();
+        let of = |(gas, seconds): &(u64, Option<f64>)| {
+            seconds.unwrap_or(costs.per_transaction + costs.per_gas * *gas as f64)
+        };
+        let one: f64 = work.iter().map(of).sum();
         // The longest chain of what waits for each other, and the work in all.
-        let mut ends: Vec<f64> = Vec::with_capacity(gas.len());
-        let (mut longest, mut work) = (0.0f64, 0.0);
-        for (index, gas) in gas.iter().enumerate() {
-            let extra = if is_worth_ahead(*gas) { AHEAD_SECONDS } else { 0.0 };
+        let mut ends: Vec<f64> = Vec::with_capacity(work.len());
+        let (mut longest, mut all) = (0.0f64, 0.0);
+        for (index, one) in work.iter().enumerate() {
+            let extra = if is_worth_ahead(one.0) { AHEAD_SECONDS } else { 0.0 };
             let earlier = waits.of(index).iter().filter_map(|at| ends.get(*at as usize));
-            let end = earlier.copied().fold(0.0, f64::max) + of(*gas) + extra;
-            work += of(*gas) + extra;
+            let end = earlier.copied().fold(0.0, f64::max) + of(one) + extra;
+            all += of(one) + extra;
             longest = longest.max(end);
             ends.push(end);
         }
         // What is light is executed in order, by one.
-        let light: f64 = gas.iter().filter(|gas| !is_worth_ahead(**gas)).map(|gas| of(*gas)).sum();
+        let light: f64 = work.iter().filter(|one| !is_worth_ahead(one.0)).map(of).sum();
         // Until the others have come, one works alone.
-        let shared = (work + costs.wake) / threads as f64;
+        let shared = (all + costs.wake) / threads as f64;
         let many = costs.join + longest.max(light).max(shared);
         (many * costs.factor < one * GAIN_MIN).then_some(Expected(many))
     }
@@ -131,7 +140,8 @@ mod tests {
     use super::*;
 
     fn favours(costs: &Costs, gas: &[u64], waits: &Waits, threads: usize) -> bool {
-        costs.favour_threads(gas, waits, threads).is_some()
+        let work: Vec<_> = gas.iter().map(|gas| (*gas, None)).collect();
+        costs.favour_threads(&work, waits, threads).is_some()
     }
 
     #[test]
@@ -145,6 +155,8 @@ mod tests {
         (0..100u32).for_each(|index| chain.push(index.checked_sub(1)));
         assert!(!favours(&costs, &[200_000; 100], &chain, 8), "a chain");
         assert!(!favours(&costs, &[], &none, 8));
+        let known = vec![(200_000, Some(1e-6)); 100];
+        assert_eq!(costs.favour_threads(&known, &none, 2), None, "much gas, little time");
     }
 
     #[test]
@@ -152,7 +164,8 @@ mod tests {
         let costs = Costs::default();
         let (none, gas) = (Waits::none(), [200_000; 100]);
         let mut blocks = 0;
-        while let Some(expected) = costs.favour_threads(&gas, &none, 2) {
+        let work = gas.map(|gas| (gas, None));
+        while let Some(expected) = costs.favour_threads(&work, &none, 2) {
             let together = Together {
                 expected: Some(expected),
                 seconds: expected.0 * 5.0,

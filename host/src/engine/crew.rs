@@ -312,9 +312,13 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 READY => self.settle(head, index, worker, hold)?,
                 WAITING if self.claim(index) => {
                     self.check_gas_limit(head, index)?;
+                    let (compiled, start) = (worker.counts.compile, Instant::now());
                     let outcome = self.in_order(head, index, worker, hold)?;
                     head.walk.first_final += 1;
-                    self.learn(index, &outcome, None);
+                    let took = (start.elapsed() + compiled).saturating_sub(worker.counts.compile);
+                    // Beside others it would take longer.
+                    let alone = self.schedule.window == 0;
+                    self.learn(index, &outcome, None, alone.then_some(took.as_secs_f64()));
                     self.settled(head, index, outcome)?;
                 }
                 WAITING => {}
@@ -363,7 +367,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 self.in_order(head, index, worker, hold)?
             }
         };
-        self.learn(index, &outcome, Some(!holds));
+        self.learn(index, &outcome, Some(!holds), None);
         self.settled(head, index, outcome)
     }
 
@@ -411,8 +415,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         Ok(outcome)
     }
 
-    fn learn(&self, index: usize, outcome: &Outcome, in_vain: Option<bool>) {
-        lock(&self.engine.functions).learn(&self.txs[index], gas_of(outcome), in_vain);
+    fn learn(&self, index: usize, outcome: &Outcome, in_vain: Option<bool>, seconds: Option<f64>) {
+        let tx = &self.txs[index];
+        lock(&self.engine.functions).learn(tx, gas_of(outcome), in_vain, seconds);
     }
 
     fn settled(&self, head: &mut Head, index: usize, outcome: Outcome) -> Result<(), Error> {

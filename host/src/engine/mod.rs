@@ -11,6 +11,7 @@ mod schedule;
 mod simulate;
 mod two_phase;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use revm::DatabaseRef;
@@ -109,6 +110,8 @@ pub struct Engine {
     costs: Costs,
     /// Room for versions; who uses one has a reference to it.
     versions: Mutex<Vec<Arc<Versions>>>,
+    /// Blocks that `auto` decided on.
+    blocks: AtomicU64,
     /// What calls of functions did.
     functions: Mutex<Functions>,
 }
@@ -160,6 +163,7 @@ impl Engine {
             costs: Costs::default(),
             versions: Mutex::default(),
             functions: Mutex::default(),
+            blocks: AtomicU64::new(0),
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a crew goes about a block: who waits for whom, what may run ahead, and whether it pays.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use alloy_primitives::Address;
 use alloy_primitives::map::{AddressMap, HashMap};
@@ -12,7 +13,7 @@ use super::execute::Hints;
 use super::prefill::prefill;
 use super::{Engine, lock};
 use crate::error::Error;
-use crate::limits::{FUNCTIONS_COUNT_MAX, SPECULATION_WINDOW_COUNT};
+use crate::limits::{BLOCKS_PER_MEASUREMENT_COUNT, FUNCTIONS_COUNT_MAX, SPECULATION_WINDOW_COUNT};
 use crate::plan::{BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
 use crate::session::Session;
 use crate::state::versions::Versions;
@@ -31,6 +32,8 @@ struct Function {
     gas: f64,
     /// Share of its calls that ran ahead in vain.
     vain: f64,
+    /// Time of a call in a block that one thread executed.
+    seconds: Option<f64>,
 }
 
 /// What calls of functions did.
@@ -38,8 +41,15 @@ struct Function {
 pub(super) struct Functions(HashMap<Target, Function>);
 
 impl Functions {
-    /// A call used so much gas. `in_vain` says of one that ran ahead whether that was in vain.
-    pub(super) fn learn(&mut self, tx: &Transaction, gas: u64, in_vain: Option<bool>) {
+    /// A call used so much gas. `in_vain` says of one that ran ahead whether that was in vain,
+    /// `seconds` of one in a block that one thread executed what it took.
+    pub(super) fn learn(
+        &mut self,
+        tx: &Transaction,
+        gas: u64,
+        in_vain: Option<bool>,
+        seconds: Option<f64>,
+    ) {
         let Some(target) = Target::of(tx).filter(|target| target.selector.is_some()) else {
             return;
         };
@@ -47,10 +57,14 @@ impl Functions {
             self.0.clear();
         }
         let gas = gas as f64;
-        let function = self.0.entry(target).or_insert(Function { gas, vain: 0.0 });
+        let function = self.0.entry(target).or_insert(Function { gas, vain: 0.0, seconds: None });
         function.gas += NEWEST * (gas - function.gas);
         if let Some(in_vain) = in_vain {
             function.vain += NEWEST * (f64::from(u8::from(in_vain)) - function.vain);
+        }
+        if let Some(seconds) = seconds {
+            let average = function.seconds.unwrap_or(seconds);
+            function.seconds = Some(average + NEWEST * (seconds - average));
         }
     }
 
@@ -62,8 +76,10 @@ impl Functions {
         self.0.get(target).is_some_and(|function| function.vain >= IN_VAIN)
     }
 
-    fn gas(&self, tx: &Transaction) -> Option<u64> {
-        Some(self.0.get(&Target::of(tx)?)?.gas as u64)
+    /// Gas and, if that is known, time of calls of the same function.
+    fn of(&self, tx: &Transaction) -> Option<(u64, Option<f64>)> {
+        let function = self.0.get(&Target::of(tx)?)?;
+        Some((function.gas as u64, function.seconds))
     }
 }
 
@@ -136,14 +152,16 @@ impl Engine {
         };
         if policy == Policy::Auto {
             let functions = lock(&self.functions);
-            let gas = |tx| functions.gas(tx).unwrap_or_else(|| self.predictor.gas(tx));
-            let gas: Vec<u64> = txs.iter().map(gas).collect();
+            let work = |tx| functions.of(tx).unwrap_or_else(|| (self.predictor.gas(tx), None));
+            let work: Vec<(u64, Option<f64>)> = txs.iter().map(work).collect();
             drop(functions);
-            expected = self.costs.favour_threads(&gas, &waits, helpers + 1);
-            if expected.is_none() {
+            expected = self.costs.favour_threads(&work, &waits, helpers + 1);
+            let number = self.blocks.fetch_add(1, Ordering::Relaxed);
+            // From time to time one thread shows what one takes.
+            if expected.is_none() || number % BLOCKS_PER_MEASUREMENT_COUNT == 1 {
                 return Ok(Prepared::alone());
             }
-            light = gas.iter().map(|gas| !is_worth_ahead(*gas)).collect();
+            light = work.iter().map(|(gas, _)| !is_worth_ahead(*gas)).collect();
         }
         session.versions = self.versions(txs.len());
         let publish = match (list, &session.versions) {
@@ -245,10 +263,12 @@ mod tests {
             (0..txs.len()).map(|index| waits.of(index).to_vec()).collect::<Vec<_>>()
         };
         assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
-        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(true)));
+        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(true), None));
         assert_eq!(waits(&engine), [vec![], vec![0], vec![0], vec![1]]);
-        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(false)));
+        (0..20).for_each(|_| lock(&engine.functions).learn(&tx(5, 9), 50_000, Some(false), None));
         assert_eq!(waits(&engine), [vec![], vec![], vec![0], vec![]]);
-        assert_eq!(lock(&engine.functions).gas(&tx(7, 9)), Some(50_000));
+        assert_eq!(lock(&engine.functions).of(&tx(7, 9)), Some((50_000, None)));
+        lock(&engine.functions).learn(&tx(5, 9), 50_000, None, Some(0.5));
+        assert_eq!(lock(&engine.functions).of(&tx(7, 9)), Some((50_000, Some(0.5))));
     }
 }

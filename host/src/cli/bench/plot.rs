@@ -61,6 +61,7 @@ fn draw<DB: DrawingBackend>(
         .build_cartesian_2d(low..high.max(low + 1e-9), 0.0..top)?;
     chart
         .configure_mesh()
+        .light_line_style(TRANSPARENT)
         .x_desc(if logarithmic { "length, as a power of ten" } else { "share or exponent" })
         .y_desc("times as fast as revm")
         .draw()?;
@@ -77,5 +78,9 @@ fn draw<DB: DrawingBackend>(
             .label(policy)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE.mix(0.8))
+        .draw()
 }
