@@ -16,37 +16,33 @@ impl Pool {
     }
 
     /// Runs `work` on these threads and waits for it.
-    ///
-    /// A caller that is a thread of another rayon pool would, while it waits, take up other work of
-    /// that pool, such as another call of the engine: calls would lie upon each other until the
-    /// stack overflows, or wait for what one below holds. So it waits for a thread of its own.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        let elsewhere = rayon::current_thread_index().is_some();
-        if !elsewhere || self.0.current_thread_index().is_some() {
-            return self.0.install(work);
-        }
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| self.0.install(work));
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.apart(|| self.0.install(work))
     }
 
     /// Runs `work` on this thread and on so many of these threads, and waits for all. The others
     /// may come late, or when this one is done.
     pub fn together(&self, others: usize, work: &(impl Fn() + Sync)) {
-        let all = || {
+        self.apart(|| {
             self.0.in_place_scope(|scope| {
                 (0..others).for_each(|_| scope.spawn(|_| work()));
                 work();
             });
-        };
+        })
+    }
+
+    /// Waits for `work`, which waits for these threads.
+    ///
+    /// A caller that is a thread of another rayon pool would, while it waits, take up other work of
+    /// that pool, such as another call of the engine: calls would lie upon each other until the
+    /// stack overflows, or wait for what one below holds. So it waits for a thread of its own.
+    fn apart<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         let elsewhere = rayon::current_thread_index().is_some();
         if !elsewhere || self.0.current_thread_index().is_some() {
-            return all();
+            return work();
         }
-        // As in `run`.
         std::thread::scope(|scope| {
-            let thread = scope.spawn(all);
+            let thread = scope.spawn(work);
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }

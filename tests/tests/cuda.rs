@@ -3,11 +3,12 @@
 
 mod common;
 
+use common::block_env;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
+use alloy_primitives::{Address, Bytes, U256, hex, keccak256};
 use rayon::prelude::*;
-use revm::context::{BlockEnv, TxEnv};
+use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
@@ -15,8 +16,7 @@ use warpevm::backend::cuda::driver::{AnyDriver, DriverError};
 use warpevm::backend::cuda::fake::{Call, FakeDriver, Fault};
 use warpevm::validate::compare;
 use warpevm::{
-    Checks, Config, Engine, Env, Fallback, Grouping, Outcome, Report, Spec, State, Transaction,
-    reference,
+    Config, Engine, Fallback, Grouping, Outcome, Report, Spec, State, Transaction, reference,
 };
 use warpevm_kernels::sources::Kernel;
 
@@ -24,19 +24,6 @@ type Db = CacheDB<EmptyDB>;
 
 /// Room for everything.
 const PLENTY_BYTES: u64 = 8 << 30;
-
-fn env() -> Env {
-    let mut block = BlockEnv {
-        number: U256::from(20_000_000),
-        beneficiary: Address::repeat_byte(0xcb),
-        gas_limit: 100_000_000,
-        basefee: 7,
-        prevrandao: Some(B256::repeat_byte(3)),
-        ..Default::default()
-    };
-    block.set_blob_excess_gas_and_price(0, 5_007_716);
-    Env { spec: Spec::Cancun, chain_id: 1, block, checks: Checks::default() }
-}
 
 fn sender(n: u32) -> Address {
     Address::from_word(keccak256(n.to_le_bytes()))
@@ -89,7 +76,7 @@ fn simulate(count: u32, bytes: u64, faults: Vec<Fault>) -> (Arc<FakeDriver>, [Re
 
 fn simulate_on(count: u32, gpus: Vec<Arc<FakeDriver>>, grouping: Grouping) -> [Report; 2] {
     let (db, calls) = workload(count);
-    let env = env();
+    let env = block_env(Spec::Cancun);
     let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
     let config = Config { threads: 2, grouping, ..Default::default() };
     let drivers = gpus.into_iter().map(|gpu| gpu as AnyDriver).collect();
@@ -217,7 +204,7 @@ fn batches_from_the_threads_of_a_pool_do_not_wait_for_each_other() {
         let code = Bytecode::new_raw(Bytes::from_static(&hex!("5b600056")));
         let contract = AccountInfo::default().with_code(code);
         db.insert_account_info(Address::repeat_byte(0x77), contract);
-        let env = env();
+        let env = block_env(Spec::Cancun);
         let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
         let drivers: Vec<AnyDriver> = vec![fake(PLENTY_BYTES, Vec::new())];
         let engine = Engine::on_drivers(Config::default(), drivers).expect("an engine");
@@ -255,7 +242,7 @@ fn no_device_memory_at_all_leaves_everything_to_the_cpu() {
 #[test]
 fn a_block_is_right_whatever_fails() {
     let (db, _) = workload(64);
-    let env = env();
+    let env = block_env(Spec::Cancun);
     // Two transactions of each sender, and all count on one contract.
     let mut txs = Vec::new();
     for nonce in 0..2 {
@@ -296,7 +283,7 @@ fn a_block_is_right_whatever_fails() {
 fn two_states_take_turns_on_one_device() {
     let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, Vec::new()).expect("a device"));
     let engine = Engine::on_drivers(Config::default(), vec![driver]).expect("an engine");
-    let env = env();
+    let env = block_env(Spec::Cancun);
     let (db, txs) = workload(64);
     let states = [State::new(&db).expect("a state"), State::new(&db).expect("a state")];
     let mut third = State::new(&db).expect("a state");

@@ -1,9 +1,12 @@
 //! The engine against sequential revm: small programs, many calls, real blocks.
 
+mod common;
+
+use common::block_env;
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use revm::context::{BlockEnv, TxEnv};
+use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
@@ -16,20 +19,6 @@ use warpevm::{
 type Db = CacheDB<EmptyDB>;
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
-
-fn env(spec: Spec) -> Env {
-    let mut block = BlockEnv {
-        number: U256::from(20_000_000),
-        beneficiary: Address::repeat_byte(0xcb),
-        timestamp: U256::from(1_700_000_000u64),
-        gas_limit: 100_000_000,
-        basefee: 7,
-        prevrandao: Some(B256::repeat_byte(3)),
-        ..Default::default()
-    };
-    block.set_blob_excess_gas_and_price(0, 5_007_716);
-    Env { spec, chain_id: 1, block, checks: Checks::default() }
-}
 
 fn sender(n: u64) -> Address {
     Address::from_word(keccak256(n.to_le_bytes()))
@@ -157,7 +146,7 @@ fn transfers() {
         if spec == Spec::Constantinople {
             continue; // revm has none
         }
-        let env = env(spec);
+        let env = block_env(spec);
         let calls: Vec<_> = (0..300)
             .map(|n| TxEnv { value: U256::from(n), ..call(sender(n), sender((n * 7) % 310), &[]) })
             .collect();
@@ -174,7 +163,7 @@ fn a_counter_runs_on_a_snapshot_and_in_order() {
     with_code(&mut db, counter, COUNTER);
     let data = |n: u64| U256::from(n + 1).to_be_bytes::<32>();
     let txs: Vec<_> = (0..60).map(|n| call(sender(n), counter, &data(n))).collect();
-    let env = env(Spec::Osaka);
+    let env = block_env(Spec::Osaka);
     let outcomes = simulate_checked(&env, &txs, &db);
     assert_eq!(outcomes[4].result.as_ref().map(|e| e.logs.len()), Ok(1));
     let reports = execute_checked(&env, &txs, &db);
@@ -197,7 +186,7 @@ fn nonce_chains_and_credits_do_not_replay() {
             ..call(sender(n % 40), Address::repeat_byte(0x99), &[])
         })
         .collect();
-    let reports = execute_checked(&env(Spec::Osaka), &txs, &db);
+    let reports = execute_checked(&block_env(Spec::Osaka), &txs, &db);
     assert!(reports.iter().all(|report| report.replays == 0), "{reports:?}");
 }
 
@@ -222,7 +211,7 @@ fn creations() {
             txs.push(TxEnv { kind, ..call(sender(n), Address::ZERO, &deployer(COUNTER)) });
             txs.push(call(sender(n + 10), factory, &deployer(&[&[n as u8; 3], COUNTER].concat())));
         }
-        let env = env(spec);
+        let env = block_env(spec);
         let outcomes = simulate_checked(&env, &txs, &db);
         let created = |o: &Outcome| o.result.as_ref().is_ok_and(|e| e.created.is_some());
         assert_eq!(outcomes.iter().filter(|o| created(o)).count(), 10);
@@ -251,8 +240,8 @@ fn self_destruction_wipes_before_cancun() {
                 ..call(sender(n), victim, if n % 5 == 3 { &[1] } else { &[] })
             })
             .collect();
-        simulate_checked(&env(spec), &txs, &db);
-        execute_checked(&env(spec), &txs, &db);
+        simulate_checked(&block_env(spec), &txs, &db);
+        execute_checked(&block_env(spec), &txs, &db);
     }
 }
 
@@ -295,10 +284,10 @@ fn larger_classes_and_the_host_serve_what_is_rare() {
         ask(11, &[0; 256]),
         ask(0x100, &[1; 160]),
     ]);
-    let outcomes = simulate_checked(&env(Spec::Osaka), &calls, &db);
+    let outcomes = simulate_checked(&block_env(Spec::Osaka), &calls, &db);
     assert_eq!(outcomes[0].fallback, None);
     assert!(outcomes.iter().all(|o| o.fallback != Some(Fallback::MemoryClass)));
-    execute_checked(&env(Spec::Osaka), &calls[..4], &db);
+    execute_checked(&block_env(Spec::Osaka), &calls[..4], &db);
 }
 
 #[test]
@@ -339,13 +328,14 @@ fn invalid_transactions_are_rejected_as_revm_does() {
         TxEnv { blob_hashes: vec![blob(1).blob_hashes[0]; 7], ..blob(1) },
     ];
     for spec in [Spec::Istanbul, Spec::Berlin, Spec::London, Spec::Cancun, Spec::Osaka] {
-        let outcomes = simulate_checked(&env(spec), &calls, &db);
+        let outcomes = simulate_checked(&block_env(spec), &calls, &db);
         let rejected = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         assert!(rejected >= 11, "{spec}: {rejected}");
     }
     let mut state = State::new(&db).expect("a state");
     let txs = [good(), TxEnv { nonce: 5, ..good() }];
-    let error = engine(1).execute(&env(Spec::Osaka), &txs, &mut state).expect_err("not valid");
+    let error =
+        engine(1).execute(&block_env(Spec::Osaka), &txs, &mut state).expect_err("not valid");
     let expected = Rejected::NonceTooHigh { tx: 5, state: 1 };
     assert!(matches!(error, Error::Rejected { index: 1, reason } if reason == expected));
 }
@@ -354,7 +344,7 @@ fn invalid_transactions_are_rejected_as_revm_does() {
 fn checks_can_be_switched_off() {
     let mut db = database(2);
     with_code(&mut db, Address::repeat_byte(0xcc), COUNTER);
-    let mut env = env(Spec::Osaka);
+    let mut env = block_env(Spec::Osaka);
     env.checks = Checks {
         nonce: false,
         balance: false,
@@ -400,7 +390,7 @@ fn access_lists_warm_and_reverts_undo() {
     let calls = [call(sender(0), target, &[]), call(sender(0), target, &[1]), listed(&[]), {
         listed(&[1])
     }];
-    let outcomes = simulate_checked(&env(Spec::Osaka), &calls, &db);
+    let outcomes = simulate_checked(&block_env(Spec::Osaka), &calls, &db);
     let status = |i: usize| outcomes[i].result.as_ref().map(|e| e.status);
     assert_eq!((status(0), status(1)), (Ok(TxStatus::Success), Ok(TxStatus::Revert)));
     assert_ne!(
@@ -415,5 +405,5 @@ fn a_large_batch_grows_the_table_while_threads_run() {
     let calls: Vec<_> = (0..5_000)
         .map(|n| TxEnv { value: U256::from(1), ..call(sender(n), sender(n + 10_000), &[]) })
         .collect();
-    simulate_checked(&env(Spec::Osaka), &calls, &db);
+    simulate_checked(&block_env(Spec::Osaka), &calls, &db);
 }

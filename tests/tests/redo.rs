@@ -1,16 +1,19 @@
 //! Redo against revm: whenever it says what a transaction does on another state, revm does that.
 
+mod common;
+
+use common::block_env;
 use std::collections::BTreeMap;
 
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, Bytes, U256, address, hex, keccak256};
-use revm::context::{BlockEnv, TxEnv};
+use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode, EvmState};
 use warpevm::redo::{Call, EffectCache, Observed, Patch, Redo, Refusal, SlotUse};
 use warpevm::reference::Sequential;
-use warpevm::{Checks, Env, Executed, Spec, Transaction, TxStatus};
+use warpevm::{Env, Executed, Spec, Transaction, TxStatus};
 use warpevm_compiler::{EffectSet, analyse, asm};
 use warpevm_tests::fixtures::workspace;
 
@@ -50,21 +53,6 @@ impl Random {
             _ => U256::from(self.next() >> 20),
         }
     }
-}
-
-fn env(spec: Spec) -> Env {
-    let mut block = BlockEnv {
-        number: U256::from(20_000_000),
-        beneficiary: Address::repeat_byte(0xcb),
-        timestamp: U256::from(1_700_000_000u64),
-        gas_limit: 100_000_000,
-        basefee: 7,
-        prevrandao: Some(B256::repeat_byte(3)),
-        difficulty: U256::from(77),
-        ..Default::default()
-    };
-    block.set_blob_excess_gas_and_price(0, 5_007_716);
-    Env { spec, chain_id: 1, block, checks: Checks::default() }
 }
 
 fn call(data: &[u8]) -> Transaction {
@@ -168,7 +156,7 @@ fn assemble(source: &str) -> Vec<u8> {
 /// Redoes a hand-written code between two random states of the slots 0 to 3, many times.
 fn count(source: &str, spec: Spec, seed: u64) -> Counts {
     let code = assemble(source);
-    let (env, set) = (env(spec), analyse(&code, spec).effect_set(None));
+    let (env, set) = (block_env(spec), analyse(&code, spec).effect_set(None));
     let mut random = Random(seed);
     let mut counts = Counts::default();
     for _ in 0..CASES {
@@ -323,7 +311,7 @@ fn what_is_not_whole_is_refused() {
 #[test]
 fn slots_of_the_access_list() {
     let code = assemble("0 sload 1 add 0 sstore stop");
-    let (env, set) = (env(Spec::Cancun), analyse(&code, Spec::Cancun).effect_set(None));
+    let (env, set) = (block_env(Spec::Cancun), analyse(&code, Spec::Cancun).effect_set(None));
     let mut tx = call(&[]);
     let keys = (0..3).map(B256::with_last_byte).collect();
     tx.access_list = AccessList(vec![AccessListItem { address: CALLEE, storage_keys: keys }]);
@@ -414,7 +402,7 @@ fn random_programs() {
         let source = program(&mut random);
         let code = assemble(&source);
         let spec = random.pick(&SPECS);
-        let (env, set) = (env(spec), analyse(&code, spec).effect_set(None));
+        let (env, set) = (block_env(spec), analyse(&code, spec).effect_set(None));
         for _ in 0..6 {
             let [mut old, mut new] = states(&mut random);
             if random.below(2) == 0 {
@@ -518,7 +506,7 @@ struct Token {
 impl Token {
     fn new() -> Token {
         let cache = EffectCache::new(1 << 24, 1);
-        Token { code: artifact("Token"), env: env(Spec::Cancun), cache }
+        Token { code: artifact("Token"), env: block_env(Spec::Cancun), cache }
     }
 
     fn redo(&self, data: &[u8], old: &Storage, new: &Storage) -> Result<Patch, Refusal> {
@@ -625,7 +613,7 @@ fn a_token_in_random_cases() {
 #[test]
 #[ignore = "a measurement"]
 fn speed() {
-    let (code, env) = (artifact("Token"), env(Spec::Cancun));
+    let (code, env) = (artifact("Token"), block_env(Spec::Cancun));
     let tx = call(&function("transfer(address,uint256)", &[account(BOB), U256::from(100)]));
     let old = rich();
     let new = with(&old, balance(BOB), 31);

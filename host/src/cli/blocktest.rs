@@ -1,6 +1,7 @@
 //! `warpevm blocktest`: runs the official blockchain tests, or measures them beside revm.
 
 use super::PolicyArg;
+use super::compare::median;
 use super::suite::SuiteArgs;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -103,7 +104,7 @@ fn compare_file(args: &Blocktest, file: &TestFile) -> Result<Option<Row>> {
         ours.push(mine.time.as_secs_f64());
         revm.push(theirs.time.as_secs_f64());
     }
-    let (ours_seconds, revm_seconds) = (median(ours), median(revm));
+    let (ours_seconds, revm_seconds) = (median(&ours), median(&revm));
     if gas == 0 || revm_seconds == 0.0 {
         return Ok(None);
     }
@@ -122,11 +123,6 @@ fn measure(args: &Blocktest, file: &TestFile, executor: &dyn BlockExecutor) -> R
         anyhow::bail!("{} {}: {}", failure.file, failure.case, failure.reason);
     }
     Ok(spent.into_inner().unwrap_or_else(|e| e.into_inner()))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn print(args: &Blocktest, rows: &[Row]) -> Result<()> {

@@ -183,14 +183,9 @@ enum Workload {
     Conflicts(ConflictsArgs),
 }
 
+/// What the benches of blocks have in common.
 #[derive(Debug, Args)]
-pub(crate) struct BlocksArgs {
-    /// Block folders, folders or archives of them, as for `run`.
-    #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<PathBuf>,
-    /// Which blocks: a number, or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|all")]
-    pub block: Selection,
+pub(crate) struct OrderedArgs {
     /// The policies to compare.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
     #[arg(default_values_t = PolicyArg::ALL)]
@@ -207,6 +202,18 @@ pub(crate) struct BlocksArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct BlocksArgs {
+    /// Block folders, folders or archives of them, as for `run`.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Which blocks: a number, or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|all")]
+    pub block: Selection,
+    #[command(flatten)]
+    pub ordered: OrderedArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ConflictsArgs {
     /// Transactions of a block.
     #[arg(long, default_value_t = 1000, value_name = "N")]
@@ -215,22 +222,11 @@ pub(crate) struct ConflictsArgs {
     /// Only workloads whose name matches.
     #[arg(long, value_name = "REGEX")]
     pub filter: Option<regex::Regex>,
-    /// The policies to compare.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
-    #[arg(default_values_t = PolicyArg::ALL)]
-    pub policies: Vec<PolicyArg>,
-    /// How many rounds are measured, revm and the policies in turn.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    #[command(flatten)]
-    pub engine: EngineArgs,
     /// Where a plot is written.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Prints JSON.
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub ordered: OrderedArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `warpevm plan`: which transactions of a block depend on which, and what that is worth.
 
+use super::compare::median;
 use super::output::{Progress, duration, line, percent};
 use super::runner::invalid;
 use anyhow::{Context, bail, ensure};
@@ -237,11 +238,11 @@ fn predict(
     let start = Instant::now();
     predictor.predict(env, txs, state, listed, MissingSets::Make, &mut out);
     quality.cold_seconds = start.elapsed().as_secs_f64();
-    quality.predict_seconds = median(
+    quality.predict_seconds = median_seconds(
         || predictor.forget_hashes(),
         || predictor.predict(env, txs, state, listed, MissingSets::Note, &mut out),
     );
-    quality.dag_seconds = median(|| (), || drop(Dag::build(&out)));
+    quality.dag_seconds = median_seconds(|| (), || drop(Dag::build(&out)));
     quality.per_transaction();
     for access in out.all() {
         *quality.accesses.entry(access.source.name()).or_default() += 1;
@@ -260,7 +261,7 @@ fn predict(
 }
 
 /// Seconds of the median of some rounds, each after `prepare`.
-fn median(prepare: impl Fn(), mut run: impl FnMut()) -> f64 {
+fn median_seconds(prepare: impl Fn(), mut run: impl FnMut()) -> f64 {
     let mut seconds = [0.0; ROUNDS];
     for round in &mut seconds {
         prepare();
@@ -268,8 +269,7 @@ fn median(prepare: impl Fn(), mut run: impl FnMut()) -> f64 {
         run();
         *round = start.elapsed().as_secs_f64();
     }
-    seconds.sort_by(f64::total_cmp);
-    seconds[ROUNDS / 2]
+    median(&seconds)
 }
 
 impl Quality {

@@ -96,11 +96,7 @@ impl Footprint {
             if account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0 {
                 return None;
             }
-            let at = match slot.base {
-                NONE => table.find_slot(account.base, &slot.key),
-                base => Some(base),
-            };
-            let now = at.map_or([0; 4], |at| table.slot(at).value);
+            let now = place(slot, account, table).map_or([0; 4], |at| table.slot(at).value);
             Some(SlotUse {
                 address: Address::from(account.addr),
                 key: U256::from_limbs(slot.key),
@@ -128,11 +124,7 @@ impl Footprint {
         if account.flags & ACCOUNT_CREATED != 0 {
             return true;
         }
-        let at = match slot.base {
-            NONE => table.find_slot(account.base, &slot.key),
-            base => Some(base),
-        };
-        match at {
+        match place(slot, account, table) {
             Some(at) => table.slot(at).value == slot.original,
             // It took the slot for zero since it took the account for wiped, or since it had made
             // the account in a frame that failed; then it observed that it could.
@@ -227,6 +219,14 @@ impl Footprint {
     /// As an overlay.
     pub fn overlay(&self) -> Overlay<'_> {
         Overlay { accounts: &self.accounts, slots: &self.slots, recipient: self.recipient }
+    }
+}
+
+/// Where the table has a slot.
+fn place(slot: &OverlaySlot, account: &OverlayAccount, table: &Table) -> Option<u32> {
+    match slot.base {
+        NONE => table.find_slot(account.base, &slot.key),
+        base => Some(base),
     }
 }
 
@@ -358,11 +358,8 @@ pub fn commit<DB: DatabaseRef + Sync>(
     }
     for slot in overlay.slots {
         let Some(account) = keeps(overlay, slot) else { continue };
-        let base = match slot.base {
-            NONE => table.find_slot(account.base, &slot.key),
-            base => Some(base),
-        };
-        let base = base.ok_or_else(|| Error::Device("a slot without room".to_owned()))?;
+        let base = place(slot, account, table)
+            .ok_or_else(|| Error::Device("a slot without room".to_owned()))?;
         writer.set_slot_at(base, slot.value);
     }
     if let Some(recipient) = &overlay.recipient {

@@ -18,11 +18,13 @@ use revm::DatabaseRef;
 use super::ahead::Ahead;
 use super::cost::{Expected, is_worth_ahead};
 use super::execute::{Walk, gas_of};
+use super::schedule::Schedule;
 use super::{Engine, lock};
 use crate::backend::cpu::Worker;
 use crate::decode::Scratch;
 use crate::error::Error;
 use crate::limits::IDLE_SPINS_COUNT;
+use crate::plan::slice;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::types::{Outcome, Rejected, Transaction};
@@ -72,12 +74,7 @@ impl Waits {
 
     /// The transactions that `index` waits for.
     pub fn of(&self, index: usize) -> &[u32] {
-        let end = self.ends.get(index).map_or(0, |end| *end as usize);
-        let start = match index {
-            0 => 0,
-            _ => self.ends.get(index - 1).map_or(0, |end| *end as usize),
-        };
-        self.all.get(start..end).unwrap_or_default()
+        slice(&self.all, &self.ends, index)
     }
 }
 
@@ -109,20 +106,6 @@ pub struct Together {
     pub join_seconds: f64,
 }
 
-/// How a crew goes about a block.
-pub(super) struct Schedule<'c> {
-    /// Which transactions wait for which.
-    pub waits: &'c Waits,
-    /// Per transaction: it is light. Beyond its end: it is not.
-    pub light: &'c [bool],
-    /// How many transactions beyond the committed ones may run ahead.
-    pub window: usize,
-    /// Per transaction: if it runs ahead, it leaves versions. Beyond its end: it does not.
-    pub publish: &'c [bool],
-    /// What several threads are expected to take, if that was asked.
-    pub expected: Option<Expected>,
-}
-
 /// What only the one who commits may touch.
 struct Head {
     outcomes: Vec<Outcome>,
@@ -138,7 +121,7 @@ pub(super) struct Crew<'c, 's, DB> {
     session: &'c Session<'s, DB>,
     txs: &'c [Transaction],
     entries: Vec<Entry>,
-    schedule: Schedule<'c>,
+    schedule: &'c Schedule,
     committed: AtomicUsize,
     head: Mutex<Head>,
     start: Instant,
@@ -166,7 +149,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         engine: &'c Engine,
         session: &'c Session<'s, DB>,
         txs: &'c [Transaction],
-        schedule: Schedule<'c>,
+        schedule: &'c Schedule,
         walk: Walk,
     ) -> Crew<'c, 's, DB> {
         let mut entries = Vec::new();
@@ -194,12 +177,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
     }
 
-    /// Executes the block with this thread and so many others.
-    pub(super) fn run(
-        self,
-        helpers: usize,
-        counts: &Mutex<Counts>,
-    ) -> Result<(Vec<Outcome>, Walk), Error> {
+    /// Executes the block with this thread and those that the schedule says.
+    pub(super) fn run(self, counts: &Mutex<Counts>) -> Result<(Vec<Outcome>, Walk), Error> {
+        let helpers = self.schedule.helpers;
         let chief = std::thread::current().id();
         let work = || {
             if std::thread::current().id() != chief {
@@ -312,12 +292,10 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 READY => self.settle(head, index, worker, hold)?,
                 WAITING if self.claim(index) => {
                     self.check_gas_limit(head, index)?;
-                    let (compiled, start) = (worker.counts.compile, Instant::now());
-                    let outcome = self.in_order(head, index, worker, hold)?;
+                    let (outcome, took) = self.in_order(head, index, worker, hold)?;
                     head.walk.first_final += 1;
-                    let took = (start.elapsed() + compiled).saturating_sub(worker.counts.compile);
                     // Beside others it would take longer.
-                    let alone = self.schedule.window == 0;
+                    let alone = self.schedule.helpers == 0;
                     self.learn(index, &outcome, None, alone.then_some(took.as_secs_f64()));
                     self.settled(head, index, outcome)?;
                 }
@@ -364,7 +342,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             }
             _ => {
                 head.walk.replays += 1;
-                self.in_order(head, index, worker, hold)?
+                self.in_order(head, index, worker, hold)?.0
             }
         };
         self.learn(index, &outcome, Some(!holds), None);
@@ -383,36 +361,39 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         self.engine.redo(self.session, &self.txs[index], hold.table(), ahead, &mut head.walk)
     }
 
+    /// Executes the transaction whose turn it is; gives also the time that it took without
+    /// compiling.
     fn in_order(
         &self,
         head: &mut Head,
         index: usize,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
-    ) -> Result<Outcome, Error> {
-        let start = Instant::now();
+    ) -> Result<(Outcome, Duration), Error> {
+        let (compiled, start) = (worker.counts.compile, Instant::now());
         let place = Place { order: index as u32, committed: index as u32 };
         let tx = (&self.txs[index], place);
         let walk = &mut head.walk;
         let outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
         let spent = start.elapsed();
         head.walk.in_order += spent;
+        let took = (spent + compiled).saturating_sub(worker.counts.compile);
         if outcome.result.is_ok() {
             worker.counts.outcome(&outcome);
             let times = &mut head.times;
             match is_worth_ahead(gas_of(&outcome)) {
                 false => {
                     times.light += 1;
-                    times.light_seconds += spent.as_secs_f64();
+                    times.light_seconds += took.as_secs_f64();
                 }
                 true => {
                     times.heavy += 1;
                     times.heavy_gas += gas_of(&outcome);
-                    times.heavy_seconds += spent.as_secs_f64();
+                    times.heavy_seconds += took.as_secs_f64();
                 }
             }
         }
-        Ok(outcome)
+        Ok((outcome, took))
     }
 
     fn learn(&self, index: usize, outcome: &Outcome, in_vain: Option<bool>, seconds: Option<f64>) {

@@ -153,9 +153,8 @@ impl Engine {
         hints: &Hints<'_>,
         counts: &Mutex<Counts>,
     ) -> Result<(Vec<Outcome>, Walk), Error> {
-        let prepared = self.prepare(&mut session, txs, hints)?;
-        let crew = Crew::new(self, &session, txs, prepared.schedule(), Walk::new(hints));
-        crew.run(prepared.helpers, counts)
+        let schedule = self.prepare(&mut session, txs, hints)?;
+        Crew::new(self, &session, txs, &schedule, Walk::new(hints)).run(counts)
     }
 
     /// Patches a transaction that ran ahead and does not hold, if that is as good as executing it
@@ -172,11 +171,13 @@ impl Engine {
             return false;
         }
         let Walk { redo, derive, .. } = walk;
-        match ahead.redo(session, tx, table, (redo, &self.effects), derive) {
-            Ok(()) => walk.redone += 1,
-            Err(reason) => *walk.refused.entry(reason).or_default() += 1,
+        if let Err(reason) = ahead.redo(session, tx, table, (redo, &self.effects), derive) {
+            *walk.refused.entry(reason).or_default() += 1;
+            return false;
         }
-        ahead.footprint.holds(table)
+        let holds = ahead.footprint.holds(table);
+        walk.redone += u64::from(holds);
+        holds
     }
 
     /// Runs a transaction on the state as it is and commits it if it is valid.

@@ -8,7 +8,7 @@ use alloy_primitives::map::{AddressMap, HashMap};
 use revm::DatabaseRef;
 
 use super::cost::{Expected, is_worth_ahead};
-use super::crew::{Schedule, Waits};
+use super::crew::Waits;
 use super::execute::Hints;
 use super::prefill::prefill;
 use super::{Engine, lock};
@@ -91,26 +91,27 @@ impl From<&Dag> for Waits {
     }
 }
 
-/// What was found out before a block runs.
-pub(super) struct Prepared {
+/// How a crew goes about a block.
+pub(super) struct Schedule {
+    /// Threads besides the one that calls.
     pub helpers: usize,
+    /// Which transactions wait for which.
     pub waits: Waits,
+    /// Per transaction: it is light. Beyond its end: it is not.
     pub light: Vec<bool>,
+    /// How many transactions beyond the committed ones may run ahead.
     pub window: usize,
+    /// Per transaction: if it runs ahead, it leaves versions. Beyond its end: it does not.
     pub publish: Vec<bool>,
+    /// What several threads are expected to take, if that was asked.
     pub expected: Option<Expected>,
 }
 
-impl Prepared {
-    fn alone() -> Prepared {
+impl Schedule {
+    /// One thread executes all in order.
+    fn alone() -> Schedule {
         let (waits, light) = (Waits::none(), Vec::new());
-        Prepared { helpers: 0, waits, light, window: 0, publish: Vec::new(), expected: None }
-    }
-
-    pub(super) fn schedule(&self) -> Schedule<'_> {
-        let (waits, light) = (&self.waits, &self.light[..]);
-        let (window, expected) = (self.window, self.expected);
-        Schedule { waits, light, window, publish: &self.publish, expected }
+        Schedule { helpers: 0, waits, light, window: 0, publish: Vec::new(), expected: None }
     }
 }
 
@@ -121,11 +122,11 @@ impl Engine {
         session: &mut Session<'_, DB>,
         txs: &[Transaction],
         hints: &Hints<'_>,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<Schedule, Error> {
         let (policy, env) = (self.config.policy, session.env);
         let helpers = (self.threads() - 1).min(txs.len().saturating_sub(1));
         if helpers == 0 || policy == Policy::Sequential {
-            return Ok(Prepared::alone());
+            return Ok(Schedule::alone());
         }
         let (mut light, mut expected) = (Vec::new(), None);
         let mut window = SPECULATION_WINDOW_COUNT.saturating_mul(self.threads());
@@ -159,7 +160,7 @@ impl Engine {
             let number = self.blocks.fetch_add(1, Ordering::Relaxed);
             // From time to time one thread shows what one takes.
             if expected.is_none() || number % BLOCKS_PER_MEASUREMENT_COUNT == 1 {
-                return Ok(Prepared::alone());
+                return Ok(Schedule::alone());
             }
             light = work.iter().map(|(gas, _)| !is_worth_ahead(*gas)).collect();
         }
@@ -172,7 +173,7 @@ impl Engine {
             _ if policy == Policy::Auto => self.wanted(txs, &waits),
             _ => vec![true; txs.len()],
         };
-        Ok(Prepared { helpers, waits, light, window, publish, expected })
+        Ok(Schedule { helpers, waits, light, window, publish, expected })
     }
 
     /// Transactions whose versions someone will likely read: others wait for them, or calls of the

@@ -1,5 +1,6 @@
 //! The accesses of all transactions of a block, with keys as small numbers.
 
+use super::dag::slice;
 use super::{Accesses, Key, Source};
 use alloy_primitives::map::HashMap;
 
@@ -116,10 +117,7 @@ impl BlockAccesses {
 
     /// The accesses of a transaction; none if there is no such transaction.
     pub fn of(&self, transaction: u32) -> &[Access] {
-        let at = transaction as usize;
-        let Some(end) = self.ends.get(at) else { return &[] };
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.accesses[start as usize..*end as usize]
+        slice(&self.accesses, &self.ends, transaction as usize)
     }
 
     /// Whether a transaction's accesses are all that it touches.

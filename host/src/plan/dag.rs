@@ -239,12 +239,12 @@ impl Dag {
     /// The earlier transactions whose writes or credits a transaction reads, in order; none if
     /// there is no such transaction.
     pub fn waits(&self, transaction: u32) -> &[u32] {
-        slice(&self.waits, &self.wait_ends, transaction)
+        slice(&self.waits, &self.wait_ends, transaction as usize)
     }
 
     /// All edges to a transaction, in order of kind and of the earlier transaction.
     pub fn edges_to(&self, transaction: u32) -> &[Edge] {
-        slice(&self.edges, &self.ends, transaction)
+        slice(&self.edges, &self.ends, transaction as usize)
     }
 
     /// All edges, in order of the later transaction, the kind and the earlier transaction.
@@ -278,8 +278,8 @@ impl Dag {
     }
 }
 
-fn slice<'a, T>(all: &'a [T], ends: &[u32], at: u32) -> &'a [T] {
-    let at = at as usize;
+/// The list of `at` where `all` holds lists one after the other, whose ends are `ends`.
+pub(crate) fn slice<'a, T>(all: &'a [T], ends: &[u32], at: usize) -> &'a [T] {
     let Some(end) = ends.get(at) else { return &[] };
     let start = if at == 0 { 0 } else { ends[at - 1] };
     &all[start as usize..*end as usize]

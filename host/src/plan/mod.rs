@@ -27,6 +27,7 @@ mod tests;
 
 pub use access_list::BlockAccessList;
 pub use block::{Access, BlockAccesses, KeyId, Role};
+pub(crate) use dag::slice;
 pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;

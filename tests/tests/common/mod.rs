@@ -1,11 +1,14 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use alloy_primitives::{Address, B256, U256};
+use revm::context::BlockEnv;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
+use warpevm::{Checks, Env, Spec};
 pub use warpevm_tests::fixtures::workspace;
 
 /// The archive of mainnet blocks among the fixtures.
@@ -114,4 +117,20 @@ pub fn warpevm<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> 
     };
     assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     ran
+}
+
+/// A block's environment in which the fields that programs read are told apart.
+pub fn block_env(spec: Spec) -> Env {
+    let mut block = BlockEnv {
+        number: U256::from(20_000_000),
+        beneficiary: Address::repeat_byte(0xcb),
+        timestamp: U256::from(1_700_000_000u64),
+        gas_limit: 100_000_000,
+        basefee: 7,
+        prevrandao: Some(B256::repeat_byte(3)),
+        difficulty: U256::from(77),
+        ..Default::default()
+    };
+    block.set_blob_excess_gas_and_price(0, 5_007_716);
+    Env { spec, chain_id: 1, block, checks: Checks::default() }
 }

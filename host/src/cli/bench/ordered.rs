@@ -1,8 +1,9 @@
 //! Transactions in a fixed order, side by side with sequential revm.
 
 use super::super::PolicyArg;
+use super::super::compare::median;
 use super::super::output::{Progress, duration, line};
-use super::super::{BlocksArgs, ConflictsArgs, EngineArgs};
+use super::super::{BlocksArgs, ConflictsArgs, OrderedArgs};
 use super::plot;
 use super::workload::{Generated, address, chains, swaps, transfers};
 use alloy_primitives::Address;
@@ -53,28 +54,20 @@ pub(crate) struct Case {
     pub rows: Vec<Row>,
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
-}
-
 /// Runs revm and each policy in turn. The first round of each does not count but is compared with
 /// revm in every result; it is measured apart, with an engine of its own that has to compile. All
 /// others share programs. Both sides read the snapshot anew in each round.
 pub(crate) fn side_by_side(
     name: String,
     (env, txs, state): (&Env, &[Transaction], &MemoryState),
-    args: EngineArgs,
-    policies: &[PolicyArg],
-    rounds: u32,
+    args: &OrderedArgs,
 ) -> anyhow::Result<Case> {
     let expected = reference::execute_sequential(env, txs, state)?;
     let longest_chain_gas = longest_chain(env, txs, state)?;
     let mut engines: Vec<(Engine, Vec<f64>, Option<Report>)> = Vec::new();
-    let shared = Engine::new(args.config())?;
-    for policy in policies {
-        let config = Config { policy: (*policy).into(), ..args.config() };
+    let shared = Engine::new(args.engine.config())?;
+    for policy in &args.policies {
+        let config = Config { policy: (*policy).into(), ..args.engine.config() };
         let start = Instant::now();
         let result = Engine::new(config)?.execute(env, txs, &mut State::new(state)?)?;
         let seconds = vec![start.elapsed().as_secs_f64()];
@@ -82,7 +75,7 @@ pub(crate) fn side_by_side(
         engines.push((shared.beside(config)?, seconds, None));
     }
     let (mut revm, mut gas_used) = (Vec::new(), 0);
-    for round in 0..=rounds {
+    for round in 0..=args.rounds {
         let input = txs.to_vec();
         let start = Instant::now();
         gas_used = reference::execute_bare(env, input, state)?.gas_used;
@@ -102,7 +95,7 @@ pub(crate) fn side_by_side(
         }
     }
     let revm_seconds_median = median(&revm[1..]);
-    let rows = engines.iter().zip(policies).map(|((_, seconds, report), policy)| {
+    let rows = engines.iter().zip(&args.policies).map(|((_, seconds, report), policy)| {
         let report = report.clone().unwrap_or_default();
         let measured = &seconds[1..];
         let seconds_median = median(measured);
@@ -183,9 +176,10 @@ fn summary(cases: &[Case], policies: &[PolicyArg]) -> Vec<(String, f64, f64)> {
     (0..policies.len()).map(row).collect()
 }
 
-fn conclude(cases: &[Case], policies: &[PolicyArg], json: bool) -> anyhow::Result<()> {
-    let summary = summary(cases, policies);
-    if json {
+fn conclude(cases: &[Case], args: &OrderedArgs) -> anyhow::Result<()> {
+    ensure!(!cases.is_empty(), "nothing to measure");
+    let summary = summary(cases, &args.policies);
+    if args.json {
         let summary = summary.iter().map(|(policy, median, least)| {
             json!({ "policy": policy, "ratio_median": median, "ratio_min": least })
         });
@@ -208,8 +202,8 @@ pub(crate) fn blocks(args: &BlocksArgs) -> anyhow::Result<bool> {
         source.visit(args.block, |block| {
             let what = (&block.env, &block.transactions[..], &block.state);
             let name = format!("block {}", block.number);
-            let case = side_by_side(name, what, args.engine, &args.policies, args.rounds)?;
-            if !args.json {
+            let case = side_by_side(name, what, &args.ordered)?;
+            if !args.ordered.json {
                 progress.line(String::new())?;
                 print(&case)?;
             }
@@ -218,7 +212,7 @@ pub(crate) fn blocks(args: &BlocksArgs) -> anyhow::Result<bool> {
             Ok::<_, anyhow::Error>(())
         })?;
     }
-    conclude(&cases, &args.policies, args.json)?;
+    conclude(&cases, &args.ordered)?;
     Ok(true)
 }
 
@@ -264,8 +258,8 @@ pub(crate) fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
         if args.filter.as_ref().is_some_and(|filter| !filter.is_match(&name)) {
             continue;
         }
-        let case = side_by_side(name, what, args.engine, &args.policies, args.rounds)?;
-        if !args.json {
+        let case = side_by_side(name, what, &args.ordered)?;
+        if !args.ordered.json {
             progress.line(String::new())?;
             print(&case)?;
         }
@@ -276,6 +270,6 @@ pub(crate) fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
     if let Some(path) = &args.svg {
         plot::conflicts(path, &points).with_context(|| path.display().to_string())?;
     }
-    conclude(&cases, &args.policies, args.json)?;
+    conclude(&cases, &args.ordered)?;
     Ok(true)
 }
