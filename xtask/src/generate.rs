@@ -13,6 +13,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         ("kernels/cuda/generated/abi.cuh", abi_header()),
         ("kernels/cuda/generated/ops.cuh", ops_header()),
         ("shaders/wgsl/generated/numbers.wgsl", numbers_wgsl()),
+        ("shaders/wgsl/generated/layout.wgsl", layout_wgsl()),
     ] {
         let file = root.join(path);
         let old = fs::read_to_string(&file).unwrap_or_default();
@@ -111,6 +112,21 @@ fn numbers_wgsl() -> String {
     }
     constant("OPERAND_CONST_BIT", u64::from(warpevm_compiler::Operand::CONST_BIT));
     constant("OPERAND_SLOT_BIAS", warpevm_compiler::Operand::SLOT_BIAS as u64);
+    s
+}
+
+/// Sizes of the shared structs and offsets of their fields, in bytes: `SIZEOF_FRAME`, `FRAME_GAS`.
+fn layout_wgsl() -> String {
+    let mut s = String::from(NOTE);
+    s.push_str("// The structs of the device ABI: sizes and offsets of fields, in bytes.\n");
+    for t in abi::STRUCTS {
+        let name = screaming(t.name);
+        writeln!(s, "\nconst SIZEOF_{name}: u32 = {}u;", t.size).unwrap();
+        for f in t.fields {
+            let field = f.name.to_ascii_uppercase();
+            writeln!(s, "const {name}_{field}: u32 = {}u;", f.offset).unwrap();
+        }
+    }
     s
 }
 

@@ -1,0 +1,33 @@
+// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table.
+
+const LAUNCH: u32 = 0u;
+const JOB: u32 = 144u;
+
+@group(0) @binding(0) var<uniform> args: array<vec4<u32>, 14>;
+@group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> code: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read_write> input: array<u32>;
+
+// A field of `Launch` or `Job`: `arg(LAUNCH + LAUNCH_SPEC)`. Of an address, its offset.
+fn arg(off: u32) -> u32 {
+    return args[off >> 4u][(off >> 2u) & 3u];
+}
+
+// Whether an address is not null.
+fn arg_is_set(off: u32) -> bool {
+    return arg(off + 4u) != 0u;
+}
+
+// The launch's layout: `layout_of(LAYOUT_FRAMES_OFF)`.
+fn layout_of(field: u32) -> u32 {
+    return input[(arg(LAUNCH + LAUNCH_LAYOUT) + field) >> 2u];
+}
+
+// 32 bits at a byte offset (a multiple of 4) of `input`, `code`.
+fn input_at(off: u32) -> u32 {
+    return input[off >> 2u];
+}
+
+fn code_at(off: u32) -> u32 {
+    return code[off >> 4u][(off >> 2u) & 3u];
+}

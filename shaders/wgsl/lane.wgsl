@@ -1,0 +1,84 @@
+// How a kernel reaches the memory of its instance: units of 16 bytes of 32 instances, interleaved.
+// Offsets are bytes from the start of the instance, multiples of 4 where nothing else is said.
+
+const TILE: u32 = 32u;
+
+var<private> lane: u32;  // the instance's first unit
+
+// Selects an instance.
+fn lane_open(index: u32) {
+    let tile_units = layout_of(LAYOUT_BYTES) * (TILE / 16u);
+    lane = (arg(LAUNCH + LAUNCH_MEMORY) >> 4u) + (index / TILE) * tile_units + index % TILE;
+}
+
+fn get32(off: u32) -> u32 {
+    return memory[lane + (off >> 4u) * TILE][(off >> 2u) & 3u];
+}
+
+fn set32(off: u32, x: u32) {
+    memory[lane + (off >> 4u) * TILE][(off >> 2u) & 3u] = x;
+}
+
+fn get64(off: u32) -> vec2<u32> {
+    return vec2<u32>(get32(off), get32(off + 4u));
+}
+
+fn set64(off: u32, x: vec2<u32>) {
+    set32(off, x.x);
+    set32(off + 4u, x.y);
+}
+
+// A word at a multiple of 16.
+fn get_slot(off: u32) -> Word {
+    let unit = lane + (off >> 4u) * TILE;
+    return Word(memory[unit], memory[unit + TILE]);
+}
+
+fn set_slot(off: u32, x: Word) {
+    let unit = lane + (off >> 4u) * TILE;
+    memory[unit] = x.lo;
+    memory[unit + TILE] = x.hi;
+}
+
+// A word at a multiple of 8.
+fn get_word(off: u32) -> Word {
+    let a = lane + (off >> 4u) * TILE;
+    if (off & 8u) == 0u {
+        return Word(memory[a], memory[a + TILE]);
+    }
+    let x = memory[a];
+    let y = memory[a + TILE];
+    let z = memory[a + 2u * TILE];
+    return Word(vec4<u32>(x.zw, y.xy), vec4<u32>(y.zw, z.xy));
+}
+
+fn set_word(off: u32, x: Word) {
+    let a = lane + (off >> 4u) * TILE;
+    if (off & 8u) == 0u {
+        memory[a] = x.lo;
+        memory[a + TILE] = x.hi;
+        return;
+    }
+    memory[a].z = x.lo.x;
+    memory[a].w = x.lo.y;
+    memory[a + TILE] = vec4<u32>(x.lo.zw, x.hi.xy);
+    memory[a + 2u * TILE].x = x.hi.z;
+    memory[a + 2u * TILE].y = x.hi.w;
+}
+
+fn get_byte(off: u32) -> u32 {
+    return (get32(off & ~3u) >> ((off & 3u) * 8u)) & 0xffu;
+}
+
+fn set_byte(off: u32, x: u32) {
+    let shift = (off & 3u) * 8u;
+    let at = off & ~3u;
+    set32(at, (get32(at) & ~(0xffu << shift)) | ((x & 0xffu) << shift));
+}
+
+// Clears whole units' worth of 4 bytes.
+fn zero32(off: u32, len: u32) {
+    for (var i = 0u; i < len; i += 4u) {
+        set32(off + i, 0u);
+    }
+}
