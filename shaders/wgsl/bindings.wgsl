@@ -5,6 +5,7 @@ const JOB: u32 = 144u;
 
 @group(0) @binding(0) var<uniform> args: array<vec4<u32>, 14>;
 @group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> state: array<u32>;
 @group(0) @binding(3) var<storage, read_write> code: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> input: array<u32>;
 

@@ -10,41 +10,41 @@ fn bswap32(x: u32) -> u32 {
 }
 
 // 4 bytes at a multiple of 4, little-endian.
-fn load32(from: u32, off: u32) -> u32 {
-    if from == FROM_MEMORY {
+fn load32(source: u32, off: u32) -> u32 {
+    if source == FROM_MEMORY {
         return get32(off);
     }
-    if from == FROM_INPUT {
+    if source == FROM_INPUT {
         return input_at(off);
     }
     return code_at(off);
 }
 
 // 4 bytes at any offset, little-endian.
-fn load32_any(from: u32, off: u32) -> u32 {
+fn load32_any(source: u32, off: u32) -> u32 {
     let at = off & ~3u;
     let shift = (off & 3u) * 8u;
-    var x = load32(from, at);
+    var x = load32(source, at);
     if shift != 0u {
-        x = (x >> shift) | (load32(from, at + 4u) << (32u - shift));
+        x = (x >> shift) | (load32(source, at + 4u) << (32u - shift));
     }
     return x;
 }
 
 // The same of a range that ends after `left` bytes: zeros past its end.
-fn load32_until(from: u32, off: u32, left: u32) -> u32 {
+fn load32_until(source: u32, off: u32, left: u32) -> u32 {
     if left == 0u {
         return 0u;
     }
-    let x = load32_any(from, off);
+    let x = load32_any(source, off);
     return select(x & ((1u << ((left & 3u) * 8u)) - 1u), x, left >= 4u);
 }
 
 // A big-endian word at any offset of a range that ends after `left` bytes.
-fn load_be(from: u32, off: u32, left: u32) -> Word {
+fn load_be(source: u32, off: u32, left: u32) -> Word {
     var x = w_zero();
     for (var i = 0u; i < 32u; i += 4u) {
-        let limb = bswap32(load32_until(from, off + i, left - min(left, i)));
+        let limb = bswap32(load32_until(source, off + i, left - min(left, i)));
         x = Word(vec4<u32>(limb, x.lo.xyz), vec4<u32>(x.lo.w, x.hi.xyz));
     }
     return x;
@@ -70,17 +70,17 @@ fn store_be(off: u32, x: Word) {
 
 // Copies `len` bytes to the instance's memory, of which the range has `left`; zeros past its end.
 // Ranges of the instance's memory may overlap.
-fn copy_bytes(from: u32, off: u32, left: u32, to: u32, len: u32) {
+fn copy_bytes(source: u32, off: u32, left: u32, to: u32, len: u32) {
     // Single bytes up to a multiple of 4, then units of 4, then single bytes.
     let head = min((4u - (to & 3u)) & 3u, len);
     let units = (len - head) >> 2u;
     let pieces = len - 3u * units;
-    let backward = from == FROM_MEMORY && to > off && to - off < len;
+    let backward = source == FROM_MEMORY && to > off && to - off < len;
     for (var i = 0u; i < pieces; i++) {
         let piece = select(i, pieces - 1u - i, backward);
         let before = clamp(piece, head, head + units) - head;  // units before it
         let at = piece + 3u * before;
-        let x = load32_until(from, off + at, left - min(left, at));
+        let x = load32_until(source, off + at, left - min(left, at));
         if piece >= head && piece < head + units {
             set32(to + at, x);
         } else {

@@ -1,0 +1,204 @@
+// EVM memory: what it costs to grow, and the service that grows it.
+
+// The ranges that the op touches, offset and length as they stand on the stack; then, until the next
+// op, where they are, as offsets in the frame's memory and lengths (0, 0 of an empty range).
+var<private> ranges: u32;
+var<private> range_off: Word;
+var<private> range_len: Word;
+var<private> other_off: Word;
+var<private> other_len: Word;
+var<private> at: u32;
+var<private> len: u32;
+var<private> other_at: u32;
+var<private> other: u32;
+
+fn want_range(off: Word, bytes: Word) {
+    range_off = off;
+    range_len = bytes;
+    ranges = 1u;
+}
+
+fn want_other_range(off: Word, bytes: Word) {
+    other_off = off;
+    other_len = bytes;
+    ranges = 2u;
+}
+
+// What `per_word` gas for each word of a length on the stack costs; halts where no gas suffices.
+fn charge_words(bytes: Word, per_word: u32) {
+    // Beyond 2^32 words even 2^64 gas would be gone, or the range is beyond any memory.
+    if !w_fits_u64(bytes) || bytes.lo.y >= 32u {
+        halt(END_OUT_OF_GAS);
+        return;
+    }
+    let words = (bytes.lo.x >> 5u) | (bytes.lo.y << 27u);
+    let more = select(0u, 1u, (bytes.lo.x & 31u) != 0u);
+    if words + more < words {
+        halt(END_OUT_OF_GAS);
+        return;
+    }
+    charge(u64_mul32(words + more, per_word));
+}
+
+// Cost of a memory of `words` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, of at most
+// 2^26 words.
+fn memory_cost(words: u32) -> vec2<u32> {
+    let q = words >> 9u;
+    let r = words & 511u;
+    let small = 3u * words + 2u * q * r + ((r * r) >> 9u);
+    return u64_add(u64_mul32(q << 9u, q), vec2<u32>(small, 0u));
+}
+
+// Grows the frame's memory to at least `bytes`, charging the expansion. All open frames together
+// have EVM_MEMORY_BYTES_MAX.
+fn expand(bytes: u32) {
+    if bytes <= mem_len {
+        return;
+    }
+    if bytes > EVM_MEMORY_BYTES_MAX {
+        halt(END_OUT_OF_GAS);
+        return;
+    }
+    let words = (bytes + 31u) >> 5u;
+    charge(u64_sub(memory_cost(words), memory_cost(mem_len >> 5u)));
+    if !go {
+        return;
+    }
+    let in_region = mem - layout_of(LAYOUT_MEMORY_OFF) + words * 32u;
+    if in_region > EVM_MEMORY_BYTES_MAX || in_region < words * 32u {
+        halt(END_OUT_OF_GAS);
+        return;
+    }
+    if in_region > layout_of(LAYOUT_MEMORY_CAP) {
+        need_class(REGION_MEMORY, in_region);
+        return;
+    }
+    let first = lane + ((mem + mem_len) >> 4u) * TILE;
+    let count = (words * 32u - mem_len) >> 4u;
+    for (var i = 0u; i < count; i++) {
+        memory[first + i * TILE] = vec4<u32>(0u);
+    }
+    mem_len = words * 32u;
+    spend(count >> 3u);
+}
+
+// Service: grows memory for the wanted ranges, and says where they are.
+fn serve_ranges() {
+    for (var i = 0u; i < ranges; i++) {
+        var off = range_off;
+        var bytes = range_len;
+        if i == 1u {
+            off = other_off;
+            bytes = other_len;
+        }
+        if w_is_zero(bytes) {
+            continue;
+        }
+        let last = off.lo.x + bytes.lo.x;
+        if !w_fits_u32(off) || !w_fits_u32(bytes) || last < off.lo.x {
+            halt(END_OUT_OF_GAS);
+            return;
+        }
+        expand(last);
+        if !go {
+            return;
+        }
+        if i == 0u {
+            at = off.lo.x;
+            len = bytes.lo.x;
+        } else {
+            other_at = off.lo.x;
+            other = bytes.lo.x;
+        }
+    }
+}
+
+// ---- the copy of a turn -------------------------------------------------------------------------
+
+var<private> copies: bool;
+var<private> copy_from: u32;  // FROM_*
+var<private> copy_off: u32;
+var<private> copy_left: u32;
+var<private> copy_to: u32;
+var<private> copy_len: u32;
+
+// Copies `bytes` bytes at the end of the turn, of which the source has `left`; zeros past its end.
+fn want_copy(source: u32, off: u32, left: u32, to: u32, bytes: u32) {
+    copies = bytes != 0u;
+    copy_from = source;
+    copy_off = off;
+    copy_left = left;
+    copy_to = to;
+    copy_len = bytes;
+}
+
+// The same of a source of `source_len` bytes, from any 256-bit place in it, to the frame's memory.
+fn want_copy_padded(source: u32, off: u32, source_len: u32, place: Word) {
+    var start = source_len;
+    if w_fits_u32(place) {
+        start = min(place.lo.x, source_len);
+    }
+    want_copy(source, off + start, source_len - start, mem + at, len);
+}
+
+// ---- the hash of a turn -------------------------------------------------------------------------
+
+const HASH_NONE: u32 = 0u;
+const HASH_MEMORY: u32 = 1u;   // `len` bytes at `at` of the frame's memory
+const HASH_MESSAGE: u32 = 2u;  // `message_len` bytes of `message`
+
+var<private> hashes: u32;
+var<private> message: array<u32, 24>;
+var<private> message_len: u32;
+
+// Appends `bytes` bytes (4 at most), little-endian; the rest of `x` is zero.
+fn message_push(x: u32, bytes: u32) {
+    let shift = (message_len & 3u) * 8u;
+    let i = message_len >> 2u;
+    if shift == 0u {
+        message[i] = x;
+    } else {
+        message[i] |= x << shift;
+        message[i + 1u] = x >> (32u - shift);
+    }
+    message_len += bytes;
+}
+
+// Appends a word, big-endian.
+fn message_word(x: Word) {
+    var rest = x;
+    for (var i = 0u; i < 8u; i++) {
+        message_push(bswap32(rest.hi.w), 4u);
+        rest = Word(vec4<u32>(0u, rest.lo.xyz), vec4<u32>(rest.lo.w, rest.hi.xyz));
+    }
+}
+
+// Service: keccak-256.
+fn serve_hash() -> Word {
+    let bytes = select(message_len, len, hashes == HASH_MEMORY);
+    let blocks = bytes / 136u + 1u;
+    keccak_reset();
+    for (var block = 0u; block < blocks; block++) {
+        let first = block * 136u;
+        for (var i = 0u; i < 34u; i++) {
+            let off = first + 4u * i;
+            let left = bytes - min(bytes, off);
+            var x = 0u;
+            if hashes == HASH_MEMORY {
+                x = load32_until(FROM_MEMORY, mem + at + off, left);
+            } else if left > 0u {
+                x = message[off >> 2u];
+            }
+            if off <= bytes && left < 4u {
+                x |= 1u << (8u * left);
+            }
+            if i == 33u && block + 1u == blocks {
+                x |= 0x80000000u;
+            }
+            keccak_xor_u32(i, x);
+        }
+        keccak_permute();
+    }
+    spend(blocks);
+    return keccak_digest();
+}

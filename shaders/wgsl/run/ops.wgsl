@@ -1,0 +1,773 @@
+// Ops: what each wants of the services (`prepare_op`), and what it does with what they found
+// (`execute_op`). kernels/cuda/interp.cuh, env_ops.cuh and storage_ops.cuh say what each does.
+
+// The running op and its operands.
+var<private> op: u32;
+var<private> op_x: u32;
+var<private> op_imm: u32;
+var<private> width: u32;  // ops that it takes: 2 where an Ext follows
+var<private> a: Word;
+var<private> b: Word;
+var<private> c: Word;
+var<private> e0: Word;
+var<private> e1: Word;
+var<private> e2: Word;
+var<private> e3: Word;
+
+// The result of the turn, and the slot that it goes to.
+var<private> writes: bool;
+var<private> result: Word;
+var<private> result_slot: u32;
+// Where the next op stands, of an op that is over.
+var<private> next_ip: u32;
+
+// Arithmetic that the turn wants: an OP_* of `w_arith`, or 0.
+var<private> arith: u32;
+
+// A word of memory, calldata or the like that the turn wants as its result.
+var<private> reads: bool;
+var<private> read_from: u32;
+var<private> read_off: u32;
+var<private> read_left: u32;
+
+fn operand(x: u32) -> Word {
+    if (x & OPERAND_CONST_BIT) != 0u {
+        let unit = consts_unit + 2u * (x & ~OPERAND_CONST_BIT);
+        return Word(code[unit], code[unit + 1u]);
+    }
+    let unit = slots_unit + (sp + x - OPERAND_SLOT_BIAS) * (2u * TILE);
+    return Word(memory[unit], memory[unit + TILE]);
+}
+
+fn is_call(kind: u32) -> bool {
+    return kind >= OP_CALL && kind <= OP_STATIC_CALL;
+}
+
+// Reads the next op and its operands.
+fn fetch() {
+    let w = code[ops_unit + ip];
+    op = w.x & 0xffffu;
+    op_x = w.z >> 16u;
+    op_imm = w.w;
+    op_gas = gas;
+    op_mem_len = mem_len;
+    at = 0u;
+    len = 0u;
+    other_at = 0u;
+    other = 0u;
+    width = 1u;
+    result_slot = sp + (w.x >> 16u) - OPERAND_SLOT_BIAS;
+    if op < OP_JUMP {
+        return;
+    }
+    a = operand(w.y & 0xffffu);
+    b = operand(w.y >> 16u);
+    let three = op == OP_ADD_MOD || op == OP_MUL_MOD || op >= OP_CALL_DATA_COPY;
+    if three {
+        c = operand(w.z & 0xffffu);
+    }
+    if op == OP_EXT_CODE_COPY || op == OP_LOG || op >= OP_CREATE2 {
+        width = 2u;
+        let e = code[ops_unit + ip + 1u];
+        e0 = operand(e.x >> 16u);
+        e1 = operand(e.y & 0xffffu);
+        e2 = operand(e.y >> 16u);
+        e3 = operand(e.z & 0xffffu);
+    }
+}
+
+// The op is over, with a result.
+fn give(x: Word) {
+    result = x;
+    writes = true;
+}
+
+fn give32(x: u32) {
+    give(w_from_u32(x));
+}
+
+fn give_bool(x: bool) {
+    give32(select(0u, 1u, x));
+}
+
+fn is_static() -> bool {
+    return (frame_flags & FRAME_STATIC) != 0u;
+}
+
+fn refuse_static() -> bool {
+    if is_static() {
+        halt(END_STATIC_VIOLATION);
+        return true;
+    }
+    return false;
+}
+
+// ---- what an op wants -----------------------------------------------------------------------------
+
+fn want_read(source: u32, off: u32, left: u32) {
+    reads = true;
+    read_from = source;
+    read_off = off;
+    read_left = left;
+}
+
+fn want_call_data(place: Word) {
+    let off = select(input_len, min(place.lo.x, input_len), w_fits_u32(place));
+    let source = select(FROM_MEMORY, FROM_INPUT, input_in_data != 0u);
+    want_read(source, input_off + off, input_len - off);
+}
+
+fn prepare_op() {
+    if op < OP_KECCAK {
+        if op >= OP_ADD {
+            prepare_arithmetic();
+        } else if op == OP_RETURN || op == OP_REVERT {
+            want_range(a, b);
+        } else if op == OP_SELF_DESTRUCT {
+            if !refuse_static() {
+                want_account(to_addr(a));
+            }
+        }
+    } else if op < OP_MEM_EXPAND {
+        prepare_environment();
+    } else if op < OP_LOG {
+        prepare_memory();
+    } else {
+        prepare_call();
+    }
+}
+
+fn prepare_arithmetic() {
+    if op == OP_EXP {
+        let bytes = (w_bit_length(b) + 7u) >> 3u;
+        charge32(bytes * select(10u, 50u, since(SPEC_SPURIOUS_DRAGON)));
+    }
+    if op >= OP_MUL && op <= OP_EXP_K && op != OP_SUB {
+        arith = select(op, OP_EXP, op == OP_EXP_K);
+    }
+}
+
+fn prepare_environment() {
+    switch op {
+        case OP_KECCAK: {
+            charge_words(b, 6u);
+            want_range(a, b);
+            hashes = HASH_MEMORY;
+        }
+        case OP_KECCAK_K: {
+            want_range(w_from_u32(op_imm), w_from_u32(op_x));
+            hashes = HASH_MEMORY;
+        }
+        case OP_KECCAK1, OP_KECCAK2: {
+            message_len = 0u;
+            message_word(a);
+            if op == OP_KECCAK2 {
+                message_word(b);
+            }
+            hashes = HASH_MESSAGE;
+        }
+        case OP_BALANCE, OP_EXT_CODE_SIZE, OP_EXT_CODE_HASH: {
+            want_account(to_addr(a));
+        }
+        case OP_EXT_CODE_COPY: {
+            charge_words(e0, 3u);
+            want_range(b, e0);
+            want_account(to_addr(a));
+        }
+        case OP_CALL_DATA_LOAD: {
+            want_call_data(a);
+        }
+        case OP_CALL_DATA_LOAD_K: {
+            want_call_data(w_from_u32(op_imm));
+        }
+        case OP_CALL_DATA_COPY, OP_CODE_COPY: {
+            charge_words(c, 3u);
+            want_range(a, c);
+        }
+        case OP_RETURN_DATA_COPY: {
+            // EIP-211: reading past the end halts.
+            let last = b.lo.x + c.lo.x;
+            if !w_fits_u32(b) || !w_fits_u32(c) || last < b.lo.x || last > ret_len {
+                halt(END_RETURN_DATA_BOUNDS);
+                return;
+            }
+            charge_words(c, 3u);
+            want_range(a, c);
+        }
+        default: {}
+    }
+}
+
+fn prepare_memory() {
+    switch op {
+        case OP_MEM_EXPAND: {
+            want_range(w_zero(), w_from_u32(op_imm));
+        }
+        case OP_MLOAD, OP_MSTORE: {
+            want_range(a, w_from_u32(32u));
+        }
+        case OP_MSTORE8: {
+            want_range(a, w_from_u32(1u));
+        }
+        case OP_MLOAD_K: {
+            want_read(FROM_MEMORY, mem + op_imm, 32u);
+        }
+        case OP_MCOPY: {
+            charge_words(c, 3u);
+            want_range(a, c);
+            want_other_range(b, c);
+        }
+        case OP_SLOAD: {
+            want_slot(a, 0u);
+        }
+        case OP_TLOAD: {
+            want_slot(a, SLOT_TRANSIENT);
+        }
+        case OP_SSTORE: {
+            if refuse_static() {
+                return;
+            }
+            // EIP-2200: never with only a call stipend left.
+            if since(SPEC_ISTANBUL) && gas.y == 0u && gas.x <= 2300u {
+                halt(END_OUT_OF_GAS);
+                return;
+            }
+            want_slot(a, 0u);
+        }
+        case OP_TSTORE: {
+            if !refuse_static() {
+                want_slot(a, SLOT_TRANSIENT);
+            }
+        }
+        default: {}
+    }
+}
+
+fn prepare_call() {
+    if op == OP_LOG {
+        if refuse_static() {
+            return;
+        }
+        // Beyond 2^32 no gas suffices for the memory.
+        if !w_fits_u32(b) {
+            halt(END_OUT_OF_GAS);
+            return;
+        }
+        charge(u64_mul32(b.lo.x, 8u));
+        want_range(a, b);
+    } else if is_call(op) {
+        if op == OP_CALL && is_static() && !w_is_zero(c) {
+            halt(END_STATIC_VIOLATION);
+            return;
+        }
+        want_range(e0, e1);
+        want_other_range(e2, e3);
+        want_account(to_addr(b));
+    } else {
+        prepare_create();
+    }
+}
+
+// ---- what an op does ------------------------------------------------------------------------------
+
+fn execute_op() {
+    next_ip = ip + width;
+    if op < OP_MOV {
+        execute_control();
+    } else if op < OP_KECCAK {
+        if op < OP_SIGN_EXTEND {
+            execute_sum();
+        } else if op < OP_AND {
+            execute_compare();
+        } else {
+            execute_bits();
+        }
+    } else if op < OP_MEM_EXPAND {
+        if op < OP_CALL_DATA_COPY {
+            execute_frame();
+        } else if op < OP_COINBASE {
+            execute_code();
+        } else {
+            execute_block();
+        }
+    } else if op < OP_SLOAD {
+        execute_memory();
+    } else if op < OP_LOG {
+        execute_storage();
+    } else if op == OP_LOG {
+        execute_log();
+    } else if is_call(op) {
+        execute_call();
+    } else {
+        execute_create();
+    }
+}
+
+fn jump_target(pc: Word) -> u32 {
+    if !w_fits_u32(pc) || pc.lo.x >= code_len {
+        return 0u;
+    }
+    return code_at(jump_off + 4u * pc.lo.x);
+}
+
+// Moves `sp` by the signed immediate.
+fn move_sp() {
+    sp += select(op_x, op_x | 0xffff0000u, (op_x & 0x8000u) != 0u);
+}
+
+fn branch(taken: bool, target_ip: u32) {
+    move_sp();
+    next_ip = select(ip + 1u, target_ip, taken);
+}
+
+fn execute_control() {
+    if op == OP_BB {
+        let w = code[ops_unit + ip];
+        let least = w.y & 0xffffu;
+        let most = w.y >> 16u;
+        let slots = w.z & 0xffffu;
+        let height = sp - slots_base;
+        charge32(op_imm);
+        if go && (height < least || height + most > STACK_ITEMS_MAX) {
+            halt(END_STACK);
+        }
+        reserved_slots = slots;
+        if go && sp + slots > layout_of(LAYOUT_SLOTS_CAP) {
+            need_class(REGION_SLOTS, sp + slots);
+        }
+        return;
+    }
+    switch op {
+        case OP_SECTION: {
+            charge32(op_imm);
+        }
+        case OP_FALL: {
+            move_sp();
+        }
+        case OP_GO_TO: {
+            branch(true, op_imm);
+        }
+        case OP_JUMP, OP_JUMP_I: {
+            let taken = op == OP_JUMP || !w_is_zero(a);
+            var pc = a;
+            if op == OP_JUMP_I {
+                pc = b;
+            }
+            var target_ip = 0u;
+            if taken {
+                target_ip = jump_target(pc);
+            }
+            branch(taken, target_ip);
+        }
+        case OP_JUMP_IF, OP_JUMP_IF_ZERO: {
+            branch(w_is_zero(a) == (op == OP_JUMP_IF_ZERO), op_imm);
+        }
+        case OP_JUMP_EQ, OP_JUMP_NE: {
+            branch(w_eq(a, b) == (op == OP_JUMP_EQ), op_imm);
+        }
+        case OP_JUMP_LT, OP_JUMP_GE: {
+            branch(w_lt(a, b) == (op == OP_JUMP_LT), op_imm);
+        }
+        case OP_JUMP_SLT, OP_JUMP_SGE: {
+            branch(w_slt(a, b) == (op == OP_JUMP_SLT), op_imm);
+        }
+        case OP_RETURN, OP_REVERT: {
+            if len > layout_of(LAYOUT_RETURN_CAP) {
+                need_class(REGION_RETURN, len);
+                return;
+            }
+            want_copy(FROM_MEMORY, mem + at, len, layout_of(LAYOUT_RETURN_OFF), len);
+            ret_len = len;
+            leave(select(END_REVERT, END_RETURN, op == OP_RETURN));
+        }
+        case OP_SELF_DESTRUCT: {
+            execute_self_destruct();
+        }
+        case OP_STOP: {
+            ret_len = 0u;
+            halt(END_STOP);
+        }
+        case OP_BAD_JUMP: {
+            halt(END_BAD_JUMP);
+        }
+        default: {
+            halt(END_INVALID_OPCODE);
+        }
+    }
+}
+
+// Ends the frame after what the turn still does.
+fn leave(how: u32) {
+    end = how;
+    stage = STAGE_END;
+}
+
+fn execute_sum() {
+    switch op {
+        case OP_MOV: {
+            give(a);
+        }
+        case OP_LOAD_K: {
+            let unit = consts_unit + 2u * op_imm;
+            give(Word(code[unit], code[unit + 1u]));
+        }
+        case OP_ADD: {
+            give(w_add(a, b));
+        }
+        case OP_SUB: {
+            give(w_sub(a, b));
+        }
+        default: {
+            writes = true;  // `w_arith` gave the result
+        }
+    }
+}
+
+fn execute_compare() {
+    switch op {
+        case OP_SIGN_EXTEND: {
+            give(w_signextend(a, b));
+        }
+        case OP_LT, OP_GT: {
+            var x = a;
+            var y = b;
+            if op == OP_GT {
+                x = b;
+                y = a;
+            }
+            give_bool(w_lt(x, y));
+        }
+        case OP_SLT, OP_SGT: {
+            var x = a;
+            var y = b;
+            if op == OP_SGT {
+                x = b;
+                y = a;
+            }
+            give_bool(w_slt(x, y));
+        }
+        case OP_EQ: {
+            give_bool(w_eq(a, b));
+        }
+        default: {
+            give_bool(w_is_zero(a) == (op == OP_IS_ZERO));
+        }
+    }
+}
+
+fn execute_bits() {
+    if op >= OP_SHL && op <= OP_SAR_K {
+        let is_constant = op >= OP_SHL_K;
+        var amount = min(op_imm, 256u);
+        var x = a;
+        if !is_constant {
+            amount = select(256u, min(a.lo.x, 256u), w_fits_u32(a));
+            x = b;
+        }
+        switch op {
+            case OP_SHL, OP_SHL_K: {
+                give(w_shl_k(x, amount));
+            }
+            case OP_SHR, OP_SHR_K: {
+                give(w_shr_k(x, amount));
+            }
+            default: {
+                give(w_sar_k(x, amount));
+            }
+        }
+        return;
+    }
+    switch op {
+        case OP_AND: {
+            give(Word(a.lo & b.lo, a.hi & b.hi));
+        }
+        case OP_OR: {
+            give(Word(a.lo | b.lo, a.hi | b.hi));
+        }
+        case OP_XOR: {
+            give(Word(a.lo ^ b.lo, a.hi ^ b.hi));
+        }
+        case OP_NOT: {
+            give(Word(~a.lo, ~a.hi));
+        }
+        case OP_BYTE: {
+            give(w_byte(a, b));
+        }
+        default: {
+            give32(w_clz(a));
+        }
+    }
+}
+
+// EIP-2929's cold access of the account that was found; the section has the warm (or older) cost.
+fn access_account() {
+    if since(SPEC_BERLIN) && !is_warm(found) {
+        charge32(2500u);
+        change(found, ACCOUNT_WARM, CHANGE_FLAGS);
+    }
+}
+
+// From KECCAK to CALLDATASIZE.
+fn execute_frame() {
+    switch op {
+        case OP_ADDRESS: {
+            give(from_addr(get_addr(frame + FRAME_ADDR)));
+        }
+        case OP_CALLER: {
+            give(from_addr(get_addr(frame + FRAME_CALLER)));
+        }
+        case OP_ORIGIN: {
+            give(from_addr(input_addr(tx_off + TX_CALLER)));
+        }
+        case OP_CALL_VALUE: {
+            give(get_word(frame + FRAME_VALUE));
+        }
+        case OP_CALL_DATA_SIZE: {
+            give32(input_len);
+        }
+        case OP_BALANCE: {
+            access_account();
+            observe(found, ACCOUNT_READ_BALANCE);
+            give(acc_balance(found));
+        }
+        default: {
+            writes = true;  // hashes and reads: a service gave the result
+        }
+    }
+}
+
+// From CALLDATACOPY to BLOCKHASH.
+fn execute_code() {
+    switch op {
+        case OP_CALL_DATA_COPY: {
+            let source = select(FROM_MEMORY, FROM_INPUT, input_in_data != 0u);
+            want_copy_padded(source, input_off, input_len, b);
+        }
+        case OP_CODE_SIZE: {
+            give32(code_len);
+        }
+        case OP_CODE_COPY: {
+            want_copy_padded(FROM_CODE, code_bytes, code_len, b);
+        }
+        case OP_GAS_PRICE: {
+            give(input_word(tx_off + TX_GAS_PRICE));
+        }
+        case OP_RETURN_DATA_SIZE: {
+            give32(ret_len);
+        }
+        case OP_RETURN_DATA_COPY: {
+            let off = layout_of(LAYOUT_RETURN_OFF) + b.lo.x;
+            want_copy(FROM_MEMORY, off, len, mem + at, len);
+        }
+        case OP_EXT_CODE_SIZE, OP_EXT_CODE_COPY, OP_EXT_CODE_HASH: {
+            access_account();
+            observe(found, ACCOUNT_READ_INFO);
+            let id = acc(found, OVERLAY_ACCOUNT_CODE);
+            if op == OP_EXT_CODE_SIZE {
+                give32(code_field(id, CODE_LEN));
+            } else if op == OP_EXT_CODE_COPY {
+                let bytes = code_field(id, CODE_BYTES);
+                want_copy_padded(FROM_CODE, bytes, code_field(id, CODE_LEN), c);
+            } else if is_dead(found) {
+                give(w_zero());  // EIP-1052
+            } else {
+                let unit = (codes_off + id * SIZEOF_CODE + CODE_HASH) >> 4u;
+                give(Word(code[unit], code[unit + 1u]));
+            }
+        }
+        default: {
+            execute_block_hash();
+        }
+    }
+}
+
+// The hash of one of the 256 blocks before this one, else zero. The host knows them.
+fn execute_block_hash() {
+    if resume_at == STEP_BLOCK_HASH {
+        resume_at = STEP_NONE;
+        give(get_word(INSTANCE_RESUME_WORD));
+        return;
+    }
+    let current = input_word(arg(LAUNCH + LAUNCH_ENV) + BLOCK_ENV_NUMBER);
+    let back = w_sub(current, a);
+    if !w_lt(a, current) || !w_fits_u32(back) || back.lo.x > 256u {
+        give(w_zero());
+        return;
+    }
+    set_word(INSTANCE_NEED_KEY, a);
+    resume_at = STEP_BLOCK_HASH;
+    suspend_op(NEED_BLOCK_HASH);
+}
+
+// From COINBASE to BLOBBASEFEE.
+fn execute_block() {
+    let env = arg(LAUNCH + LAUNCH_ENV);
+    var off = env;
+    switch op {
+        case OP_COINBASE: {
+            give(from_addr(input_addr(env + BLOCK_ENV_COINBASE)));
+            return;
+        }
+        case OP_SELF_BALANCE: {
+            observe(account, ACCOUNT_READ_BALANCE);
+            give(acc_balance(account));
+            return;
+        }
+        case OP_BLOB_HASH: {
+            // EIP-4844.
+            if !w_fits_u32(a) || a.lo.x >= tx_at(TX_BLOB_COUNT) {
+                give(w_zero());
+                return;
+            }
+            off = arg(LAUNCH + LAUNCH_DATA) + tx_at(TX_BLOB_OFF) + 32u * a.lo.x;
+        }
+        case OP_TIMESTAMP: {
+            off += BLOCK_ENV_TIMESTAMP;
+        }
+        case OP_NUMBER: {
+            off += BLOCK_ENV_NUMBER;
+        }
+        case OP_PREV_RANDAO: {
+            off += BLOCK_ENV_PREVRANDAO;
+        }
+        case OP_GAS_LIMIT: {
+            off += BLOCK_ENV_GAS_LIMIT;
+        }
+        case OP_CHAIN_ID: {
+            off += BLOCK_ENV_CHAIN_ID;
+        }
+        case OP_BASE_FEE: {
+            off += BLOCK_ENV_BASE_FEE;
+        }
+        default: {
+            off += BLOCK_ENV_BLOB_BASE_FEE;
+        }
+    }
+    give(input_word(off));
+}
+
+fn execute_memory() {
+    switch op {
+        case OP_MLOAD: {
+            want_read(FROM_MEMORY, mem + at, 32u);
+            writes = true;
+        }
+        case OP_MLOAD_K: {
+            writes = true;
+        }
+        case OP_MSTORE, OP_MSTORE_K: {
+            var off = op_imm;
+            var x = a;
+            if op == OP_MSTORE {
+                off = at;
+                x = b;
+            }
+            store_be(mem + off, x);
+        }
+        case OP_MSTORE8: {
+            set_byte(mem + at, b.lo.x);
+        }
+        case OP_MSTORE8_K: {
+            set_byte(mem + op_imm, a.lo.x);
+        }
+        case OP_MSIZE: {
+            give32(mem_len);
+        }
+        case OP_MCOPY: {
+            want_copy(FROM_MEMORY, mem + other_at, len, mem + at, len);
+        }
+        default: {}  // MEM_EXPAND
+    }
+}
+
+fn execute_storage() {
+    if op == OP_GAS {
+        give(w_from_u64(gas));
+        return;
+    }
+    let off = slot_off(slot);
+    let current = get_slot(off + OVERLAY_SLOT_VALUE);
+    if op == OP_TLOAD {
+        give(current);
+        return;
+    }
+    if op == OP_TSTORE {
+        change_slot(0u, b);
+        return;
+    }
+    let cold = since(SPEC_BERLIN) && (get32(off + OVERLAY_SLOT_FLAGS) & SLOT_WARM) == 0u;
+    let warm = select(0u, SLOT_WARM, since(SPEC_BERLIN));
+    if op == OP_SLOAD {
+        if cold {
+            charge32(2000u);
+            change_slot(warm, current);
+        }
+        give(current);
+        return;
+    }
+    execute_sstore(get_slot(off + OVERLAY_SLOT_ORIGINAL), current, warm, cold);
+}
+
+// Net gas metering: EIP-1283 (Constantinople), EIP-2200 (Istanbul), with EIP-2929's warm costs from
+// Berlin and EIP-3529's refund from London on; before, by what changes from and to zero.
+fn execute_sstore(original: Word, current: Word, warm: u32, cold: bool) {
+    let berlin = since(SPEC_BERLIN);
+    let load = select(select(200u, 800u, since(SPEC_ISTANBUL)), 100u, berlin);
+    let reset = select(5000u, 2900u, berlin);
+    let clears = select(15000i, 4800i, since(SPEC_LONDON));
+    let unchanged = w_eq(current, b);
+    let current_zero = w_is_zero(current);
+    let new_zero = w_is_zero(b);
+    var cost = load;
+    var back = 0i;
+    if !since(SPEC_ISTANBUL) && spec != SPEC_CONSTANTINOPLE {
+        cost = select(5000u, 20000u, current_zero && !new_zero);
+        back = select(0i, 15000i, !current_zero && new_zero);
+    } else if !unchanged {
+        let original_zero = w_is_zero(original);
+        if w_eq(original, current) {
+            cost = select(reset, 20000u, original_zero);
+            back = select(0i, clears, !original_zero && new_zero);
+        } else {
+            if !original_zero {
+                back -= select(0i, clears, current_zero);
+                back += select(0i, clears, new_zero);
+            }
+            if w_eq(original, b) {
+                back += i32(select(reset, 20000u, original_zero) - load);
+            }
+        }
+    }
+    charge32(cost + select(0u, 2100u, cold));
+    if !go {
+        return;
+    }
+    refund = u64_add(refund, vec2<u32>(u32(back), select(0u, NONE, back < 0i)));
+    change_slot(warm | select(SLOT_WRITTEN, 0u, unchanged), b);
+}
+
+// The section has 375 gas and 375 per topic.
+fn execute_log() {
+    let topics = op_x;
+    let size = SIZEOF_LOG_HEAD + 32u * topics + ((len + 7u) & ~7u);
+    if log_bytes + size > layout_of(LAYOUT_LOGS_CAP) {
+        need_class(REGION_LOGS, log_bytes + size);
+        return;
+    }
+    let head = layout_of(LAYOUT_LOGS_OFF) + log_bytes;
+    set_addr(head + LOG_HEAD_ADDR, acc_addr(account));
+    set32(head + LOG_HEAD_TOPICS, topics);
+    set32(head + LOG_HEAD_DATA_LEN, len);
+    set32(head + LOG_HEAD_RESERVED, 0u);
+    for (var i = 0u; i < topics; i++) {
+        set_word(head + SIZEOF_LOG_HEAD + 32u * i, e0);
+        e0 = e1;
+        e1 = e2;
+        e2 = e3;
+    }
+    let data = head + SIZEOF_LOG_HEAD + 32u * topics;
+    // Up to the padding, with zeros.
+    want_copy(FROM_MEMORY, mem + at, len, data, (len + 7u) & ~7u);
+    log_bytes += size;
+    logs++;
+}
