@@ -1,11 +1,11 @@
-// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table.
+// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table. Kernels
+// declare `state` and `output` themselves, since some need them as atomics.
 
 const LAUNCH: u32 = 0u;
 const JOB: u32 = 144u;
 
 @group(0) @binding(0) var<uniform> args: array<vec4<u32>, 14>;
 @group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>;
 @group(0) @binding(3) var<storage, read_write> code: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> input: array<u32>;
 
@@ -31,4 +31,22 @@ fn input_at(off: u32) -> u32 {
 
 fn code_at(off: u32) -> u32 {
     return code[off >> 4u][(off >> 2u) & 3u];
+}
+
+// A 64-bit number among the arguments.
+fn arg64(off: u32) -> vec2<u32> {
+    return vec2<u32>(arg(off), arg(off + 4u));
+}
+
+// The number of a thread of a kernel: a grid has rows of 65,535 workgroups of 64.
+fn thread_of(id: vec3<u32>) -> u32 {
+    return id.y * 4194240u + id.x;
+}
+
+// The instance that a thread works on.
+fn instance_of(thread: u32) -> u32 {
+    if arg_is_set(JOB + JOB_IDS) {
+        return input_at(arg(JOB + JOB_IDS) + 4u * thread);
+    }
+    return thread;
 }

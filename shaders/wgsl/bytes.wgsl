@@ -1,90 +1,135 @@
-// Byte ranges: an instance's memory, the launch's data and codes, at any alignment.
+// Byte ranges at any alignment: loads, and copies into instance memory. The least significant byte
+// of what `*_le` loads is the first one; `swap32` makes it big-endian.
+//
+// A load that is not aligned reads two neighbours, of which the second may lie behind the range:
+// what it gives is not used. No allocation begins at offset 0, so that offsets up to 3 before a
+// range do not wrap.
 
-const FROM_MEMORY: u32 = 0u;  // of the instance
-const FROM_INPUT: u32 = 1u;
-const FROM_CODE: u32 = 2u;
+// Whose bytes a copy reads.
+const FROM_INPUT: u32 = 0u;
+const FROM_CODE: u32 = 1u;
+const FROM_MEMORY: u32 = 2u;
 
-fn bswap32(x: u32) -> u32 {
+fn swap32(x: u32) -> u32 {
     let y = ((x & 0x00ff00ffu) << 8u) | ((x >> 8u) & 0x00ff00ffu);
     return (y << 16u) | (y >> 16u);
 }
 
-// 4 bytes at a multiple of 4, little-endian.
-fn load32(source: u32, off: u32) -> u32 {
-    if source == FROM_MEMORY {
-        return get32(off);
-    }
-    if source == FROM_INPUT {
-        return input_at(off);
-    }
-    return code_at(off);
-}
-
-// 4 bytes at any offset, little-endian.
-fn load32_any(source: u32, off: u32) -> u32 {
-    let at = off & ~3u;
+// The 32 bits that begin `off & 3` bytes after the start of `a`; `b` comes after it.
+fn shifted(a: u32, b: u32, off: u32) -> u32 {
     let shift = (off & 3u) * 8u;
-    var x = load32(source, at);
-    if shift != 0u {
-        x = (x >> shift) | (load32(source, at + 4u) << (32u - shift));
-    }
-    return x;
+    return select((a >> shift) | (b << ((32u - shift) & 31u)), a, shift == 0u);
 }
 
-// The same of a range that ends after `left` bytes: zeros past its end.
-fn load32_until(source: u32, off: u32, left: u32) -> u32 {
+fn input_byte(off: u32) -> u32 {
+    return (input[off >> 2u] >> ((off & 3u) * 8u)) & 0xffu;
+}
+
+fn code_byte(off: u32) -> u32 {
+    return (code_at(off) >> ((off & 3u) * 8u)) & 0xffu;
+}
+
+fn input_le(off: u32) -> u32 {
+    return shifted(input[off >> 2u], input[(off >> 2u) + 1u], off);
+}
+
+fn code_le(off: u32) -> u32 {
+    return shifted(code_at(off), code_at(off + 4u), off);
+}
+
+fn memory_le(off: u32) -> u32 {
+    return shifted(get32(off), get32(off + 4u), off);
+}
+
+// A load from wherever: `space` is `FROM_*`.
+fn bytes_le(space: u32, off: u32) -> u32 {
+    if space == FROM_INPUT {
+        return input_le(off);
+    }
+    if space == FROM_CODE {
+        return code_le(off);
+    }
+    return memory_le(off);
+}
+
+// The first `count` bytes of 4, as a mask.
+fn first_bytes(count: u32) -> u32 {
+    return select((1u << ((count & 3u) * 8u)) - 1u, 0xffffffffu, count >= 4u);
+}
+
+// The bytes of the 4 at `at` (a multiple of 4) that lie in `start..to`, as a mask.
+fn mask_of(at: u32, start: u32, to: u32) -> u32 {
+    let before = max(start, at) - at;
+    let until = max(to, at) - at;
+    return first_bytes(until) & ~first_bytes(before);
+}
+
+// Replaces the bytes of a mask.
+fn set_masked(off: u32, x: u32, mask: u32) {
+    if mask == 0xffffffffu {
+        set32(off, x);
+    } else {
+        set32(off, (get32(off) & ~mask) | (x & mask));
+    }
+}
+
+// Copies a range into instance memory, of which the source has `left` bytes: zeros past its end.
+// From instance memory it may overlap.
+fn copy_padded(to: u32, space: u32, start: u32, left: u32, len: u32) {
+    let first = to & ~3u;
+    let count = select((to + len - first + 3u) >> 2u, 0u, len == 0u);
+    let backwards = space == FROM_MEMORY && start < to;
+    for (var i = 0u; i < count; i++) {
+        let at = first + 4u * select(i, count - 1u - i, backwards);
+        let there = mask_of(at, to, to + min(left, len));
+        var x = 0u;
+        if there != 0u {
+            x = bytes_le(space, start + (at - to)) & there;
+        }
+        set_masked(at, x, mask_of(at, to, to + len));
+    }
+}
+
+fn copy_bytes(to: u32, space: u32, start: u32, len: u32) {
+    copy_padded(to, space, start, len, len);
+}
+
+fn zero_bytes(to: u32, len: u32) {
+    copy_padded(to, FROM_MEMORY, to, 0u, len);
+}
+
+// 4 bytes of a range that ends after `left` bytes: zeros past its end.
+fn bytes_le_until(space: u32, off: u32, left: u32) -> u32 {
     if left == 0u {
         return 0u;
     }
-    let x = load32_any(source, off);
-    return select(x & ((1u << ((left & 3u) * 8u)) - 1u), x, left >= 4u);
+    return bytes_le(space, off) & first_bytes(left);
 }
 
-// A big-endian word at any offset of a range that ends after `left` bytes.
-fn load_be(source: u32, off: u32, left: u32) -> Word {
+// A big-endian number of 32 bytes of a range that ends after `left` bytes.
+fn load_be(space: u32, off: u32, left: u32) -> Word {
     var x = w_zero();
     for (var i = 0u; i < 32u; i += 4u) {
-        let limb = bswap32(load32_until(source, off + i, left - min(left, i)));
+        let limb = swap32(bytes_le_until(space, off + i, left - min(left, i)));
         x = Word(vec4<u32>(limb, x.lo.xyz), vec4<u32>(x.lo.w, x.hi.xyz));
     }
     return x;
 }
 
-// Stores a big-endian word at any offset of the instance's memory.
+// Stores a big-endian number in the instance's memory.
 fn store_be(off: u32, x: Word) {
     let shift = (off & 3u) * 8u;
     var rest = x;
     var at = off & ~3u;
-    var carry = select(get32(at) & ((1u << shift) - 1u), 0u, shift == 0u);
+    var carry = 0u;
     for (var i = 0u; i < 8u; i++) {
-        let limb = bswap32(rest.hi.w);
+        let limb = swap32(rest.hi.w);
         rest = Word(vec4<u32>(0u, rest.lo.xyz), vec4<u32>(rest.lo.w, rest.hi.xyz));
-        set32(at, carry | (limb << shift));
+        set_masked(at, carry | (limb << shift), mask_of(at, off, off + 32u));
         carry = select(limb >> ((32u - shift) & 31u), 0u, shift == 0u);
         at += 4u;
     }
     if shift != 0u {
-        set32(at, carry | (get32(at) & ~((1u << shift) - 1u)));
-    }
-}
-
-// Copies `len` bytes to the instance's memory, of which the range has `left`; zeros past its end.
-// Ranges of the instance's memory may overlap.
-fn copy_bytes(source: u32, off: u32, left: u32, to: u32, len: u32) {
-    // Single bytes up to a multiple of 4, then units of 4, then single bytes.
-    let head = min((4u - (to & 3u)) & 3u, len);
-    let units = (len - head) >> 2u;
-    let pieces = len - 3u * units;
-    let backward = source == FROM_MEMORY && to > off && to - off < len;
-    for (var i = 0u; i < pieces; i++) {
-        let piece = select(i, pieces - 1u - i, backward);
-        let before = clamp(piece, head, head + units) - head;  // units before it
-        let at = piece + 3u * before;
-        let x = load32_until(source, off + at, left - min(left, at));
-        if piece >= head && piece < head + units {
-            set32(to + at, x);
-        } else {
-            set_byte(to + at, x);
-        }
+        set_masked(at, carry, first_bytes(off & 3u));
     }
 }

@@ -116,7 +116,7 @@ fn serve_ranges() {
 // ---- the copy of a turn -------------------------------------------------------------------------
 
 var<private> copies: bool;
-var<private> copy_from: u32;  // FROM_*
+var<private> copy_source: u32;  // FROM_*
 var<private> copy_off: u32;
 var<private> copy_left: u32;
 var<private> copy_to: u32;
@@ -125,7 +125,7 @@ var<private> copy_len: u32;
 // Copies `bytes` bytes at the end of the turn, of which the source has `left`; zeros past its end.
 fn want_copy(source: u32, off: u32, left: u32, to: u32, bytes: u32) {
     copies = bytes != 0u;
-    copy_from = source;
+    copy_source = source;
     copy_off = off;
     copy_left = left;
     copy_to = to;
@@ -168,7 +168,7 @@ fn message_push(x: u32, bytes: u32) {
 fn message_word(x: Word) {
     var rest = x;
     for (var i = 0u; i < 8u; i++) {
-        message_push(bswap32(rest.hi.w), 4u);
+        message_push(swap32(rest.hi.w), 4u);
         rest = Word(vec4<u32>(0u, rest.lo.xyz), vec4<u32>(rest.lo.w, rest.hi.xyz));
     }
 }
@@ -185,7 +185,7 @@ fn serve_hash() -> Word {
             let left = bytes - min(bytes, off);
             var x = 0u;
             if hashes == HASH_MEMORY {
-                x = load32_until(FROM_MEMORY, mem + at + off, left);
+                x = bytes_le_until(FROM_MEMORY, mem + at + off, left);
             } else if left > 0u {
                 x = message[off >> 2u];
             }

@@ -26,7 +26,7 @@ var<private> arith: u32;
 
 // A word of memory, calldata or the like that the turn wants as its result.
 var<private> reads: bool;
-var<private> read_from: u32;
+var<private> read_source: u32;
 var<private> read_off: u32;
 var<private> read_left: u32;
 
@@ -106,7 +106,7 @@ fn refuse_static() -> bool {
 
 fn want_read(source: u32, off: u32, left: u32) {
     reads = true;
-    read_from = source;
+    read_source = source;
     read_off = off;
     read_left = left;
 }

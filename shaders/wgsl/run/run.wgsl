@@ -5,13 +5,6 @@ fn spend(n: u32) {
     turns -= min(turns, n);
 }
 
-fn instance_of(thread: u32) -> u32 {
-    if arg_is_set(JOB + JOB_IDS) {
-        return input_at(arg(JOB + JOB_IDS) + 4u * thread);
-    }
-    return thread;
-}
-
 fn prepare_stage() {
     switch stage {
         case STAGE_SENDER: {
@@ -175,7 +168,7 @@ fn turn() {
         serve_slot_change();
     }
     if go && copies {
-        copy_bytes(copy_source, copy_off, copy_left, copy_to, copy_len);
+        copy_padded(copy_to, copy_source, copy_off, copy_left, copy_len);
         spend(copy_len >> 5u);
     }
     if go && reads {
@@ -200,7 +193,7 @@ fn load_vm() {
     depth = get32(INSTANCE_DEPTH);
     refund = get64(INSTANCE_REFUND);
     accounts = get32(INSTANCE_ACCOUNTS);
-    storage = get32(INSTANCE_STORAGE);
+    slots = get32(INSTANCE_STORAGE);
     journal = get32(INSTANCE_JOURNAL);
     logs = get32(INSTANCE_LOGS);
     log_bytes = get32(INSTANCE_LOG_BYTES);
@@ -238,7 +231,7 @@ fn save_vm(taken: u32) {
     set32(INSTANCE_DEPTH, depth);
     set64(INSTANCE_REFUND, refund);
     set32(INSTANCE_ACCOUNTS, accounts);
-    set32(INSTANCE_STORAGE, storage);
+    set32(INSTANCE_STORAGE, slots);
     set32(INSTANCE_JOURNAL, journal);
     set32(INSTANCE_LOGS, logs);
     set32(INSTANCE_LOG_BYTES, log_bytes);
@@ -264,15 +257,17 @@ fn is_runnable() -> bool {
 
 @compute @workgroup_size(64)
 fn run(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= arg(JOB + JOB_COUNT) {
+    let thread = thread_of(id);
+    if thread >= arg(JOB + JOB_COUNT) {
         return;
     }
-    lane_open(instance_of(id.x));
+    lane_open(instance_of(thread));
     if !is_runnable() {
         return;
     }
     load_vm();
-    let budget = select(arg(LAUNCH + LAUNCH_STEP_BUDGET), NONE, arg(LAUNCH + LAUNCH_STEP_BUDGET + 4u) != 0u);
+    let allowed = arg64(LAUNCH + LAUNCH_STEP_BUDGET);
+    let budget = select(allowed.x, NONE, allowed.y != 0u);
     turns = budget;
     while ctl == CTL_RUN {
         if reload {

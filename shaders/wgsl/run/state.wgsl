@@ -4,6 +4,10 @@
 const_assert SIZEOF_OVERLAY_ACCOUNT == 128u;
 const_assert SIZEOF_OVERLAY_SLOT == 112u;
 
+fn hash_seed() -> vec2<u32> {
+    return arg64(LAUNCH + LAUNCH_HASH_SEED);
+}
+
 fn account_off(i: u32) -> u32 {
     return layout_of(LAYOUT_ACCOUNTS_OFF) + i * SIZEOF_OVERLAY_ACCOUNT;
 }
@@ -91,7 +95,7 @@ fn table_account(hash: u32) -> u32 {
 }
 
 fn serve_account() {
-    let hash = hash_account(find_addr);
+    let hash = hash_account(hash_seed(), find_addr.a, find_addr.b);
     let index = layout_of(LAYOUT_ACCOUNT_INDEX_OFF);
     let mask = layout_of(LAYOUT_ACCOUNT_INDEX_CAP) - 1u;
     var place = 0u;
@@ -177,7 +181,7 @@ fn table_slot(owner: u32) -> u32 {
     let index = arg(LAUNCH + LAUNCH_SLOT_INDEX) >> 2u;
     let entries = arg(LAUNCH + LAUNCH_SLOTS) >> 2u;
     let mask = arg(LAUNCH + LAUNCH_SLOT_MASK);
-    let hash = hash_slot(find_key, owner);
+    let hash = hash_slot(hash_seed(), find_key, owner);
     for (var i = 0u; i <= mask; i++) {
         let e = state[index + ((hash + i) & mask)];
         if e == 0u {
@@ -208,7 +212,7 @@ const_assert OVERLAY_SLOT_BASE == 104u && OVERLAY_SLOT_MARK == 108u;
 fn serve_slot(owner: u32) {
     let index = layout_of(LAYOUT_STORAGE_INDEX_OFF);
     let mask = layout_of(LAYOUT_STORAGE_INDEX_CAP) - 1u;
-    let hash = hash_slot(find_key, owner | (find_transient << 30u));
+    let hash = hash_slot(hash_seed(), find_key, owner | (find_transient << 30u));
     var place = 0u;
     slot = NONE;
     for (var i = 0u; i <= mask; i++) {
@@ -244,12 +248,12 @@ fn serve_slot(owner: u32) {
             original = state_word(t + TABLE_SLOT_VALUE / 4u);
         }
     }
-    if storage >= layout_of(LAYOUT_STORAGE_CAP) {
-        need_class(REGION_STORAGE, storage + 1u);
+    if slots >= layout_of(LAYOUT_STORAGE_CAP) {
+        need_class(REGION_STORAGE, slots + 1u);
         return;
     }
-    slot = storage;
-    storage++;
+    slot = slots;
+    slots++;
     let off = slot_off(slot);
     set_slot(off + OVERLAY_SLOT_KEY, find_key);
     set_slot(off + OVERLAY_SLOT_VALUE, original);

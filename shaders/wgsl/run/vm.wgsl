@@ -95,7 +95,7 @@ var<private> resume_at: u32;
 var<private> end: u32;
 var<private> refund: vec2<u32>;
 var<private> accounts: u32;
-var<private> storage: u32;
+var<private> slots: u32;
 var<private> journal: u32;
 var<private> logs: u32;
 var<private> log_bytes: u32;
@@ -151,13 +151,13 @@ fn same(x: Addr, y: Addr) -> bool {
 
 // The low 160 bits of a word.
 fn to_addr(x: Word) -> Addr {
-    let a = vec4<u32>(bswap32(x.hi.x), bswap32(x.lo.w), bswap32(x.lo.z), bswap32(x.lo.y));
-    return Addr(a, bswap32(x.lo.x));
+    let a = vec4<u32>(swap32(x.hi.x), swap32(x.lo.w), swap32(x.lo.z), swap32(x.lo.y));
+    return Addr(a, swap32(x.lo.x));
 }
 
 fn from_addr(x: Addr) -> Word {
-    let lo = vec4<u32>(bswap32(x.b), bswap32(x.a.w), bswap32(x.a.z), bswap32(x.a.y));
-    return Word(lo, vec4<u32>(bswap32(x.a.x), 0u, 0u, 0u));
+    let lo = vec4<u32>(swap32(x.b), swap32(x.a.w), swap32(x.a.z), swap32(x.a.y));
+    return Word(lo, vec4<u32>(swap32(x.a.x), 0u, 0u, 0u));
 }
 
 // ---- ending, suspending -------------------------------------------------------------------------
@@ -212,7 +212,7 @@ fn precompile_at(x: Addr) -> u32 {
     if any(x.a != vec4<u32>(0u)) {
         return 0u;
     }
-    let n = bswap32(x.b);
+    let n = swap32(x.b);
     var last = 4u;
     if since(SPEC_PRAGUE) {
         last = 0x11u;
