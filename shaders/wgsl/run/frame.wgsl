@@ -4,40 +4,46 @@
 const DEPLOYED_CODE_BYTES_MAX: u32 = 24576u;  // EIP-170
 const INIT_CODE_BYTES_MAX: u32 = 49152u;      // EIP-3860
 
-fn frame_off(i: u32) -> u32 {
-    return layout_of(LAYOUT_FRAMES_OFF) + i * SIZEOF_FRAME;
-}
-
-// Whether the next turn begins by reading the registers of the frame at `depth`.
+// Whether the next turn begins by reading the frame at `depth`.
 var<private> reload: bool;
 
 fn load_frame() {
-    frame = frame_off(depth);
-    ip = get32(frame + FRAME_IP);
-    sp = get32(frame + FRAME_SP);
-    reserved_slots = get32(frame + FRAME_RESERVED_SLOTS);
-    gas = get64(frame + FRAME_GAS);
-    mem = layout_of(LAYOUT_MEMORY_OFF) + get32(frame + FRAME_MEMORY_OFF);
-    mem_len = get32(frame + FRAME_MEMORY_LEN);
-    slots_base = get32(frame + FRAME_SLOTS_BASE);
-    account = get32(frame + FRAME_ACCOUNT);
-    code_id = get32(frame + FRAME_CODE);
-    frame_flags = get32(frame + FRAME_FLAGS);
-    frame_serial = get32(frame + FRAME_SERIAL);
-    input_off = get32(frame + FRAME_INPUT_OFF);
-    input_len = get32(frame + FRAME_INPUT_LEN);
-    input_in_data = get32(frame + FRAME_INPUT_IN_DATA);
-    if input_in_data != 0u {
-        input_off += arg(LAUNCH + LAUNCH_DATA);
-    }
-    ops_unit = code_field(code_id, CODE_OPS) >> 4u;
-    consts_unit = code_field(code_id, CODE_CONSTS) >> 4u;
-    jump_off = code_field(code_id, CODE_JUMP_TABLE);
-    code_len = code_field(code_id, CODE_LEN);
-    code_bytes = code_field(code_id, CODE_BYTES);
+    frame = regions.frames_off + depth * SIZEOF_FRAME;
+    read_memory(frame, SIZEOF_FRAME);
+    ip = buffer_32(FRAME_IP);
+    sp = buffer_32(FRAME_SP);
+    reserved_slots = buffer_32(FRAME_RESERVED_SLOTS);
+    gas = buffer_64(FRAME_GAS);
+    mem = regions.memory_off + buffer_32(FRAME_MEMORY_OFF);
+    mem_len = buffer_32(FRAME_MEMORY_LEN);
+    slots_base = buffer_32(FRAME_SLOTS_BASE);
+    account = buffer_32(FRAME_ACCOUNT);
+    frame_flags = buffer_32(FRAME_FLAGS);
+    frame_serial = buffer_32(FRAME_SERIAL);
+    input_len = buffer_32(FRAME_INPUT_LEN);
+    input_in_data = buffer_32(FRAME_INPUT_IN_DATA);
+    input_off = buffer_32(FRAME_INPUT_OFF) + select(0u, data_off, input_in_data != 0u);
+    frame_value = buffer_word(FRAME_VALUE);
+    frame_addr = buffer_addr(FRAME_ADDR);
+    frame_caller = buffer_addr(FRAME_CALLER);
+    frame_journal = buffer_32(FRAME_JOURNAL);
+    frame_logs = buffer_32(FRAME_LOGS);
+    frame_log_bytes = buffer_32(FRAME_LOG_BYTES);
+    frame_refund = buffer_64(FRAME_REFUND);
+    frame_out_off = buffer_32(FRAME_OUT_OFF);
+    frame_out_len = buffer_32(FRAME_OUT_LEN);
+    frame_result_slot = buffer_32(FRAME_RESULT_SLOT);
+    read_code(codes_off + buffer_32(FRAME_CODE) * SIZEOF_CODE, SIZEOF_CODE);
+    ops_unit = buffer_32(CODE_OPS) >> 4u;
+    consts_unit = buffer_32(CODE_CONSTS) >> 4u;
+    jump_off = buffer_32(CODE_JUMP_TABLE);
+    code_len = buffer_32(CODE_LEN);
+    code_bytes = buffer_32(CODE_BYTES);
 }
 
-// Writes back those that change.
+// Whether the next turn begins by writing back what changes of the frame.
+var<private> saves: bool;
+
 fn save_frame() {
     set32(frame + FRAME_IP, ip);
     set32(frame + FRAME_SP, sp);
@@ -48,8 +54,9 @@ fn save_frame() {
 
 // ---- service: open a frame ------------------------------------------------------------------------
 
-// Inside the running one, or the outermost, where `depth` is NONE. `value` is the frame's.
+// Inside the running one, which has been saved, or the outermost, where `depth` is NONE.
 var<private> opens: bool;
+var<private> new_value: Word;
 var<private> new_addr: Addr;
 var<private> new_caller: Addr;
 var<private> new_account: u32;
@@ -61,7 +68,6 @@ var<private> new_input_in_data: u32;
 var<private> new_out_off: u32;
 var<private> new_out_len: u32;
 var<private> new_gas: vec2<u32>;
-var<private> new_value: Word;
 
 fn no_input() {
     new_input_off = 0u;
@@ -76,44 +82,44 @@ fn serve_open() {
     var base = 0u;
     var next = 0u;
     if depth != NONE {
-        save_frame();
-        memory_off = mem - layout_of(LAYOUT_MEMORY_OFF) + mem_len;
+        memory_off = mem - regions.memory_off + mem_len;
         base = sp + reserved_slots;
         next = depth + 1u;
     }
-    if next >= layout_of(LAYOUT_FRAMES_CAP) {
+    if next >= regions.frames_cap {
         need_class(REGION_FRAMES, next + 1u);
         return;
     }
     depth = next;
-    frame = frame_off(next);
     serial++;
     frame_serial = serial;
     gas = new_gas;
-    set_word(frame + FRAME_VALUE, new_value);
-    set64(frame + FRAME_GAS, new_gas);
-    set_addr(frame + FRAME_ADDR, new_addr);
-    set_addr(frame + FRAME_CALLER, new_caller);
-    set32(frame + FRAME_IP, code_field(new_program, CODE_ENTRY));
-    set32(frame + FRAME_SP, base);
-    set32(frame + FRAME_RESERVED_SLOTS, 0u);
-    set32(frame + FRAME_ACCOUNT, new_account);
-    set32(frame + FRAME_CODE, new_program);
-    set32(frame + FRAME_INPUT_OFF, new_input_off);
-    set32(frame + FRAME_INPUT_LEN, new_input_len);
-    set32(frame + FRAME_INPUT_IN_DATA, new_input_in_data);
-    set32(frame + FRAME_MEMORY_OFF, memory_off);
-    set32(frame + FRAME_MEMORY_LEN, 0u);
-    set32(frame + FRAME_SLOTS_BASE, base);
-    set32(frame + FRAME_JOURNAL, journal);
-    set32(frame + FRAME_LOGS, logs);
-    set32(frame + FRAME_LOG_BYTES, log_bytes);
-    set64(frame + FRAME_REFUND, refund);
-    set32(frame + FRAME_SERIAL, serial);
-    set32(frame + FRAME_FLAGS, new_flags);
-    set32(frame + FRAME_OUT_OFF, new_out_off);
-    set32(frame + FRAME_OUT_LEN, new_out_len);
-    set32(frame + FRAME_RESULT_SLOT, result_slot);
+    put_word(FRAME_VALUE, new_value);
+    put_64(FRAME_GAS, new_gas);
+    put_addr(FRAME_ADDR, new_addr);
+    put_addr(FRAME_CALLER, new_caller);
+    put_32(FRAME_IP, code_at(codes_off + new_program * SIZEOF_CODE + CODE_ENTRY));
+    put_32(FRAME_SP, base);
+    put_32(FRAME_RESERVED_SLOTS, 0u);
+    put_32(FRAME_ACCOUNT, new_account);
+    put_32(FRAME_CODE, new_program);
+    put_32(FRAME_INPUT_OFF, new_input_off);
+    put_32(FRAME_INPUT_LEN, new_input_len);
+    put_32(FRAME_INPUT_IN_DATA, new_input_in_data);
+    put_32(FRAME_MEMORY_OFF, memory_off);
+    put_32(FRAME_MEMORY_LEN, 0u);
+    put_32(FRAME_SLOTS_BASE, base);
+    put_32(FRAME_JOURNAL, journal);
+    put_32(FRAME_LOGS, logs);
+    put_32(FRAME_LOG_BYTES, log_bytes);
+    put_64(FRAME_REFUND, refund);
+    put_32(FRAME_SERIAL, serial);
+    put_32(FRAME_FLAGS, new_flags);
+    put_32(FRAME_OUT_OFF, new_out_off);
+    put_32(FRAME_OUT_LEN, new_out_len);
+    put_32(FRAME_RESULT_SLOT, result_slot);
+    put_32(FRAME_RESERVED, 0u);
+    write_memory(regions.frames_off + next * SIZEOF_FRAME, SIZEOF_FRAME);
     ret_len = 0u;
     reload = true;
 }
@@ -127,7 +133,7 @@ fn check_deploy() {
         end = END_CODE_SIZE;
         return;
     }
-    let first = get_byte(layout_of(LAYOUT_RETURN_OFF));
+    let first = get32(regions.return_off) & 0xffu;
     if since(SPEC_LONDON) && ret_len > 0u && first == 0xefu {
         end = END_CODE_FIRST_BYTE;
         return;
@@ -150,8 +156,8 @@ fn execute_end() {
     }
     if resume_at == STEP_DEPLOY {
         resume_at = STEP_NONE;
-        new_code = get32(INSTANCE_RESUME_CODE);
-        change(account, 0u, CHANGE_CODE);
+        new_code = resume_code;
+        own.what = CHANGE_CODE;
         return;
     }
     check_deploy();
@@ -169,10 +175,10 @@ var<private> given_len: u32;
 // STAGE_LEAVE: commits or undoes the frame, and goes back to the parent.
 fn execute_leave() {
     if end >= END_REVERT {
-        undo(get32(frame + FRAME_JOURNAL));
-        logs = get32(frame + FRAME_LOGS);
-        log_bytes = get32(frame + FRAME_LOG_BYTES);
-        refund = get64(frame + FRAME_REFUND);
+        undo(frame_journal);
+        logs = frame_logs;
+        log_bytes = frame_log_bytes;
+        refund = frame_refund;
         if end != END_REVERT {
             gas = vec2<u32>(0u);
             ret_len = 0u;
@@ -183,20 +189,19 @@ fn execute_leave() {
         stage = STAGE_EPILOGUE;
         return;
     }
-    let creates = (frame_flags & FRAME_CREATE) != 0u;
     let ok = end < END_REVERT;
-    result = w_from_u32(select(0u, 1u, ok));
-    given_off = get32(frame + FRAME_OUT_OFF);
-    given_len = min(get32(frame + FRAME_OUT_LEN), ret_len);
-    if creates {
+    result = w_from_bool(ok);
+    given_off = frame_out_off;
+    given_len = min(frame_out_len, ret_len);
+    if (frame_flags & FRAME_CREATE) != 0u {
         given_len = 0u;
         if ok {
-            result = from_addr(get_addr(frame + FRAME_ADDR));
+            result = from_addr(frame_addr);
             ret_len = 0u;
         }
     }
     given_gas = gas;
-    result_slot = get32(frame + FRAME_RESULT_SLOT);
+    result_slot = frame_result_slot;
     depth--;
     reload = true;
     stage = STAGE_RETURN;
@@ -205,7 +210,7 @@ fn execute_leave() {
 // STAGE_RETURN: the parent runs again, and gets gas, output and result.
 fn execute_return() {
     gas = u64_add(gas, given_gas);
-    want_copy(FROM_MEMORY, layout_of(LAYOUT_RETURN_OFF), given_len, mem + given_off, given_len);
+    want_copy(FROM_MEMORY, regions.return_off, given_len, mem + given_off, given_len);
     writes = true;
     next_ip = ip;
     stage = STAGE_OP;
@@ -217,11 +222,11 @@ fn execute_return() {
 // own, over the instances that wait.
 fn execute_precompile() {
     if callee_precompile != 4u {
-        set32(INSTANCE_NEED_CODE, callee_precompile);
-        set32(INSTANCE_NEED_OFF, get32(frame + FRAME_INPUT_OFF));
-        set32(INSTANCE_NEED_LEN, input_len);
-        set32(INSTANCE_NEED_IN_DATA, input_in_data);
-        set64(INSTANCE_NEED_GAS, gas);
+        need_code = callee_precompile;
+        need_off = input_off - select(0u, data_off, input_in_data != 0u);
+        need_len = input_len;
+        need_in_data = input_in_data;
+        need_gas = gas;
         resume_at = STEP_PRECOMPILE;
         suspend_here(NEED_KERNEL);
         return;
@@ -233,12 +238,12 @@ fn execute_precompile() {
         return;
     }
     gas = u64_sub(gas, cost);
-    if input_len > layout_of(LAYOUT_RETURN_CAP) {
+    if input_len > regions.return_cap {
         need_class(REGION_RETURN, input_len);
         return;
     }
     let source = select(FROM_MEMORY, FROM_INPUT, input_in_data != 0u);
-    want_copy(source, input_off, input_len, layout_of(LAYOUT_RETURN_OFF), input_len);
+    want_copy(source, input_off, input_len, regions.return_off, input_len);
     ret_len = input_len;
     end = END_RETURN;
 }
@@ -247,50 +252,61 @@ fn execute_precompile() {
 fn execute_precompile_done() {
     resume_at = STEP_NONE;
     stage = STAGE_LEAVE;
-    let used = get64(INSTANCE_RESUME_GAS);
-    if get32(INSTANCE_RESUME_OK) == 0u || u64_lt(gas, used) {
+    if resume_ok == 0u || u64_lt(gas, resume_gas) {
         ret_len = 0u;
         end = END_PRECOMPILE;
         return;
     }
-    gas = u64_sub(gas, used);
+    gas = u64_sub(gas, resume_gas);
     end = END_RETURN;
 }
 
 // ---- CALL, CALLCODE, DELEGATECALL, STATICCALL -----------------------------------------------------
 
-var<private> callee: u32;            // overlay entry
+// The account that was called; its entry in the overlay.
+var<private> callee: u32;
+var<private> callee_addr: Addr;
+var<private> callee_seen: Account;
 var<private> callee_precompile: u32;
+// The code that runs.
 var<private> callee_code: u32;
-var<private> delegate: u32;          // overlay entry, or NONE
-var<private> after_delegate: u32;    // stage
+var<private> callee_code_flags: u32;
+// EIP-7702: the account that the code is from, or NONE.
+var<private> delegate: u32;
+var<private> delegate_warm: bool;
+var<private> after_delegate: u32;  // stage
 
 // The code that runs at the account that was found, a delegation followed (EIP-7702), then `next`.
 fn code_to_run(next: u32) {
-    observe(found, ACCOUNT_READ_INFO);
+    their.entry = found;
+    their.observed = ACCOUNT_READ_INFO;
     callee = found;
-    callee_precompile = precompile_at(acc_addr(found));
-    callee_code = acc(found, OVERLAY_ACCOUNT_CODE);
+    callee_addr = find_addr;
+    callee_seen = seen;
+    callee_precompile = precompile_at(find_addr);
+    callee_code = seen.code;
+    callee_code_flags = seen_code.flags;
     delegate = NONE;
     stage = next;
-    let flags = code_field(callee_code, CODE_FLAGS);
-    if since(SPEC_PRAGUE) && (flags & CODE_DELEGATION) != 0u {
+    if since(SPEC_PRAGUE) && (seen_code.flags & CODE_DELEGATION) != 0u {
         after_delegate = next;
         stage = STAGE_DELEGATE;
     }
 }
 
 fn prepare_delegate() {
-    let off = codes_off + callee_code * SIZEOF_CODE + CODE_DELEGATE;
-    let a = vec4<u32>(code_at(off), code_at(off + 4u), code_at(off + 8u), code_at(off + 12u));
-    want_account(Addr(a, code_at(off + 16u)));
+    want_account(seen_code.delegate);
+    sees_code = true;
 }
 
 // STAGE_DELEGATE. A delegation is followed once: a designator is no code, and running it halts.
 fn execute_delegate() {
     delegate = found;
-    observe(found, ACCOUNT_READ_INFO);
-    callee_code = acc(found, OVERLAY_ACCOUNT_CODE);
+    delegate_warm = is_warm(seen);
+    their.entry = found;
+    their.observed = ACCOUNT_READ_INFO;
+    callee_code = seen.code;
+    callee_code_flags = seen_code.flags;
     if precompile_at(find_addr) != 0u {
         callee_code = CODE_EMPTY;
     }
@@ -299,13 +315,11 @@ fn execute_delegate() {
 
 // Whether the callee's code can run; suspends if it is not compiled.
 fn is_compiled() -> bool {
-    if callee_precompile != 0u || callee_code == CODE_EMPTY {
+    if callee_precompile != 0u || callee_code == CODE_EMPTY
+        || (callee_code_flags & CODE_COMPILED) != 0u {
         return true;
     }
-    if (code_field(callee_code, CODE_FLAGS) & CODE_COMPILED) != 0u {
-        return true;
-    }
-    set32(INSTANCE_NEED_CODE, callee_code);
+    need_code = callee_code;
     suspend_op(NEED_CODE);
     return false;
 }
@@ -317,20 +331,14 @@ fn execute_call() {
 
 // What the call costs besides the section's static gas and memory.
 fn call_cost(has_value: bool) -> u32 {
-    var cost = 0u;
-    if since(SPEC_BERLIN) && !is_warm(callee) {
-        cost += 2500u;
-    }
+    var cost = select(0u, 2500u, since(SPEC_BERLIN) && !is_warm(callee_seen));
     if delegate != NONE {
-        cost += select(2600u, 100u, is_warm(delegate) || delegate == callee);
+        cost += select(2600u, 100u, delegate_warm || delegate == callee);
     }
-    if has_value {
-        cost += 9000u;
-    }
+    cost += select(0u, 9000u, has_value);
     if op == OP_CALL && (has_value || !since(SPEC_SPURIOUS_DRAGON)) {
-        if is_dead(callee) {
-            cost += 25000u;
-        }
+        their.observed |= ACCOUNT_READ_EMPTY;
+        cost += select(0u, 25000u, is_dead(callee_seen));
     }
     return cost;
 }
@@ -345,36 +353,30 @@ fn execute_call_gas() {
     if !is_compiled() {
         return;
     }
-    let takes_value = op == OP_CALL || op == OP_CALL_CODE;
-    value = w_zero();
-    if takes_value {
-        value = c;
-    }
+    value = w_select(w_zero(), c, op == OP_CALL || op == OP_CALL_CODE);
     let has_value = !w_is_zero(value);
+    their.entry = callee;
     charge32(call_cost(has_value));
-    if !go {
-        return;
-    }
     // EIP-150: at most all but one 64th; before, what was asked for or nothing.
-    let asked = vec2<u32>(a.lo.xy);
+    let asked = a.lo.xy;
     let fits = w_fits_u64(a) && !u64_lt(gas, asked);
-    if !since(SPEC_TANGERINE) {
-        if !fits {
-            halt(END_OUT_OF_GAS);
-            return;
-        }
-        new_gas = asked;
-    } else {
+    if since(SPEC_TANGERINE) {
         new_gas = u64_sub(gas, gas_64th());
         if fits && u64_lt(asked, new_gas) {
             new_gas = asked;
         }
+    } else {
+        new_gas = asked;
+        if !fits {
+            halt(END_OUT_OF_GAS);
+        }
     }
-    if since(SPEC_BERLIN) {
-        change(callee, ACCOUNT_WARM, CHANGE_FLAGS);
+    if !go {
+        return;
     }
+    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
     if delegate != NONE {
-        change(delegate, ACCOUNT_WARM, CHANGE_FLAGS);
+        third = Change(delegate, 0u, ACCOUNT_WARM, 0u);
     }
     gas = u64_sub(gas, new_gas);
     if has_value {
@@ -383,17 +385,22 @@ fn execute_call_gas() {
     ret_len = 0u;
     var refused = depth >= CALL_DEPTH_MAX;
     if !refused && has_value {
-        observe(account, ACCOUNT_READ_BALANCE);
-        refused = w_lt(acc_balance(account), value);
+        own.observed = ACCOUNT_READ_BALANCE;
+        refused = w_lt(self_seen.balance, value);
     }
-    let runs = callee_precompile != 0u || callee_code != CODE_EMPTY;
-    if !refused && runs {
+    if !refused && (callee_precompile != 0u || callee_code != CODE_EMPTY) {
+        ip += 2u;
+        saves = true;
         stage = STAGE_CALL_OPEN;
         return;
     }
     // No frame is needed: nothing in it can fail.
     if !refused && op != OP_DELEGATE_CALL {
-        transfer(account, call_account());
+        if op == OP_CALL_CODE {
+            own.flags = TOUCH;
+        } else {
+            transfer();
+        }
     }
     gas = u64_add(gas, new_gas);
     give_bool(!refused);
@@ -401,22 +408,24 @@ fn execute_call_gas() {
     stage = STAGE_OP;
 }
 
-// The account that the callee's code runs on.
-fn call_account() -> u32 {
-    return select(account, callee, op == OP_CALL || op == OP_STATIC_CALL);
-}
-
 // STAGE_CALL_OPEN
 fn execute_call_open() {
-    new_account = call_account();
-    new_addr = acc_addr(new_account);
-    new_caller = acc_addr(account);
+    let other_account = op == OP_CALL || op == OP_STATIC_CALL;
+    new_account = select(account, callee, other_account);
+    new_addr = frame_addr;
+    if other_account {
+        new_addr = callee_addr;
+    }
+    new_caller = frame_addr;
     new_value = value;
     if op == OP_DELEGATE_CALL {
-        new_caller = get_addr(frame + FRAME_CALLER);
-        new_value = get_word(frame + FRAME_VALUE);
+        new_caller = frame_caller;
+        new_value = frame_value;
+    } else if other_account {
+        their.entry = callee;
+        transfer();
     } else {
-        transfer(account, new_account);
+        own.flags = TOUCH;
     }
     new_flags = (frame_flags & FRAME_STATIC) | select(0u, FRAME_STATIC, op == OP_STATIC_CALL);
     new_program = select(callee_code, CODE_EMPTY, callee_precompile != 0u);
@@ -425,7 +434,6 @@ fn execute_call_open() {
     new_input_in_data = 0u;
     new_out_off = other_at;
     new_out_len = other;
-    ip += 2u;
     opens = true;
     stage = select(STAGE_OP, STAGE_PRECOMPILE, callee_precompile != 0u);
 }
@@ -449,6 +457,7 @@ fn prepare_create() {
         charge_words(c, per_word);
     }
     want_range(b, c);
+    sees_self = true;
     if salted {
         hashes = HASH_MEMORY;
     }
@@ -457,171 +466,148 @@ fn prepare_create() {
 // The op itself: the init code is in memory and, for CREATE2, hashed.
 fn execute_create() {
     ret_len = 0u;
-    observe(account, ACCOUNT_READ_INFO);
+    own.observed = ACCOUNT_READ_INFO;
     if !w_is_zero(a) {
-        observe(account, ACCOUNT_READ_BALANCE);
+        own.observed |= ACCOUNT_READ_BALANCE;
     }
-    let exhausted = all(acc_nonce(account) == vec2<u32>(NONE));
-    if depth >= CALL_DEPTH_MAX || exhausted || w_lt(acc_balance(account), a) {
+    let exhausted = all(self_seen.nonce == vec2<u32>(NONE));
+    if depth >= CALL_DEPTH_MAX || exhausted || w_lt(self_seen.balance, a) {
         resume_at = STEP_NONE;
         give(w_zero());
         return;
     }
     value = a;
     stage = STAGE_CREATE_HASH;
-    let sender = acc_addr(account);
-    if op == OP_CREATE2 {
-        message_create2(sender, e0, result);
-    } else {
-        message_create(sender, acc_nonce(account));
-    }
     stage_after_hash = STAGE_CREATE;
-}
-
-fn message_addr(x: Addr) {
-    message_push(x.a.x, 4u);
-    message_push(x.a.y, 4u);
-    message_push(x.a.z, 4u);
-    message_push(x.a.w, 4u);
-    message_push(x.b, 4u);
+    if op == OP_CREATE2 {
+        message_create2(frame_addr, e0, result);
+    } else {
+        message_create(frame_addr, self_seen.nonce);
+    }
 }
 
 // rlp([sender, nonce]) (yellow paper 7).
-fn message_create(sender: Addr, nonce: vec2<u32>) {
+fn message_create(creator: Addr, nonce: vec2<u32>) {
     let small = nonce.y == 0u && nonce.x < 0x80u;
-    let top = select(nonce.x, nonce.y, nonce.y != 0u);
-    let bits = select(0u, 32u, nonce.y != 0u) + 32u - countLeadingZeros(top);
-    let bytes = (bits + 7u) >> 3u;
-    message_len = 0u;
-    message_push(0xc0u + 21u + select(1u + bytes, 1u, small), 1u);
-    message_push(0x80u + 20u, 1u);
-    message_addr(sender);
+    let bytes = (w_bit_length(w_from_u64(nonce)) + 7u) >> 3u;
+    // From the left: a byte, a byte, 20 bytes; then the nonce.
+    let head = select(0xd6u + bytes, 0xd6u, small);
+    message = w_or(w_shl_k(from_addr(creator), 80u), w_shl_k(w_from_u32((head << 8u) | 0x94u), 240u));
     if small {
-        message_push(select(0x80u, nonce.x, nonce.x != 0u), 1u);
-        return;
-    }
-    message_push(0x80u + bytes, 1u);
-    for (var i = bytes; i > 0u; i--) {
-        let half = select(nonce.x, nonce.y, i > 4u);
-        message_push((half >> (((i - 1u) & 3u) * 8u)) & 0xffu, 1u);
+        let byte = select(nonce.x, 0x80u, nonce.x == 0u);
+        message = w_or(message, w_shl_k(w_from_u32(byte), 72u));
+        message_len = 23u;
+    } else {
+        let number = Word(vec4<u32>(nonce, 0u, 0u), vec4<u32>(0u));
+        message = w_or(message, w_shl_k(w_from_u32(0x80u + bytes), 72u));
+        message = w_or(message, w_shl_k(number, 72u - 8u * bytes));
+        message_len = 23u + bytes;
     }
 }
 
 // EIP-1014: 0xff, sender, salt, the hash of the init code.
-fn message_create2(sender: Addr, salt: Word, init_code: Word) {
-    message_len = 0u;
-    message_push(0xffu, 1u);
-    message_addr(sender);
-    var x = salt;
-    for (var i = 0u; i < 2u; i++) {
-        message_word(x);
-        x = init_code;
-    }
+fn message_create2(creator: Addr, salt: Word, init_code: Word) {
+    message = w_or(w_shl_k(w_from_u32(0xffu), 248u), w_shl_k(from_addr(creator), 88u));
+    message = w_or(message, w_shr_k(salt, 168u));
+    message_1 = w_or(w_shl_k(salt, 88u), w_shr_k(init_code, 168u));
+    message_2 = w_shl_k(init_code, 88u);
+    message_len = 85u;
 }
 
-// EIP-684 and EIP-7610: whether a contract may not be created at this account.
-fn collides(i: u32) -> bool {
-    observe(i, ACCOUNT_READ_INFO);
-    let stored = acc(i, OVERLAY_ACCOUNT_FLAGS) & (ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED);
-    return any(acc_nonce(i) != vec2<u32>(0u)) || acc(i, OVERLAY_ACCOUNT_CODE) != CODE_EMPTY
-        || stored == ACCOUNT_HAS_STORAGE;
+// EIP-684 and EIP-7610: whether no contract may be created at the account that was found.
+fn collides() -> bool {
+    their.observed |= ACCOUNT_READ_INFO;
+    let stored = seen.flags & (ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED);
+    return !u64_is_zero(seen.nonce) || seen.code != CODE_EMPTY || stored == ACCOUNT_HAS_STORAGE;
 }
 
 // STAGE_CREATE: the new account is found; the init code gets a program.
 fn execute_create_at() {
     callee = found;
+    callee_addr = find_addr;
     callee_code = CODE_EMPTY;
     if len > 0u {
         if resume_at != STEP_INIT_CODE {
-            set32(INSTANCE_NEED_OFF, mem + at);
-            set32(INSTANCE_NEED_LEN, len);
-            set32(INSTANCE_NEED_IN_DATA, 0u);
+            need_off = mem + at;
+            need_len = len;
+            need_in_data = 0u;
             resume_at = STEP_INIT_CODE;
             suspend_op(NEED_INIT_CODE);
             return;
         }
-        callee_code = get32(INSTANCE_RESUME_CODE);
+        callee_code = resume_code;
     }
     resume_at = STEP_NONE;
-    change(account, 0u, CHANGE_NONCE_NEXT);
-    if since(SPEC_BERLIN) {
-        change(callee, ACCOUNT_WARM, CHANGE_FLAGS);
-    }
+    own.what = CHANGE_NONCE_NEXT;
+    their.entry = found;
+    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
     new_gas = gas;
     if since(SPEC_TANGERINE) {
         new_gas = u64_sub(gas, gas_64th());
     }
     gas = u64_sub(gas, new_gas);
-    if collides(callee) {
+    if collides() {
         give(w_zero());
         next_ip = ip + width;
         stage = STAGE_OP;
         return;
     }
+    ip += width;
+    saves = true;
     stage = STAGE_CREATE_OPEN;
 }
 
 // STAGE_CREATE_OPEN
 fn execute_create_open() {
     new_account = callee;
-    new_addr = acc_addr(callee);
-    new_caller = acc_addr(account);
+    new_addr = callee_addr;
+    new_caller = frame_addr;
     new_value = value;
     new_flags = FRAME_CREATE;
     new_program = callee_code;
     no_input();
-    ip += width;
-    make_contract(account);
+    make_contract();
     stage = STAGE_OP;
 }
 
-// Makes the account of a create frame, inside that frame.
-fn make_contract(source: u32) {
+// Opens a create frame, and makes its account inside it.
+fn make_contract() {
     opens = true;
-    if !w_is_zero(value) {
-        change(source, TOUCH, CHANGE_DEBIT);
-    }
-    let nonce = select(0u, CHANGE_NONCE_ONE, since(SPEC_SPURIOUS_DRAGON));
-    change(new_account, ACCOUNT_CREATED | TOUCH, CHANGE_CREDIT | nonce);
+    take_value();
+    their.entry = new_account;
+    their.flags |= ACCOUNT_CREATED | TOUCH;
+    their.what = CHANGE_CREDIT | select(0u, CHANGE_NONCE_ONE, since(SPEC_SPURIOUS_DRAGON));
 }
 
 // ---- SELFDESTRUCT ---------------------------------------------------------------------------------
 
 // The section has the 5000 of EIP-150. Ends the frame.
 fn execute_self_destruct() {
-    let to = found;
-    observe(account, ACCOUNT_READ_BALANCE);
-    value = acc_balance(account);
-    var cost = 0u;
-    if since(SPEC_BERLIN) && !is_warm(to) {
-        cost += 2600u;
-    }
+    own.observed = ACCOUNT_READ_BALANCE;
+    their.entry = found;
+    value = self_seen.balance;
+    var cost = select(0u, 2600u, since(SPEC_BERLIN) && !is_warm(seen));
     if since(SPEC_TANGERINE) && (!w_is_zero(value) || !since(SPEC_SPURIOUS_DRAGON)) {
-        if is_dead(to) {
-            cost += 25000u;
-        }
+        their.observed = ACCOUNT_READ_EMPTY;
+        cost += select(0u, 25000u, is_dead(seen));
     }
     charge32(cost);
     if !go {
         return;
     }
-    if since(SPEC_BERLIN) {
-        change(to, ACCOUNT_WARM, CHANGE_FLAGS);
-    }
-    let flags = acc(account, OVERLAY_ACCOUNT_FLAGS);
+    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
     // EIP-6780: only what this transaction created goes; the balance moves in any case.
-    let destroys = !since(SPEC_CANCUN) || (flags & ACCOUNT_CREATED) != 0u;
-    if destroys && (flags & ACCOUNT_DESTROYED) == 0u && !since(SPEC_LONDON) {
+    let destroys = !since(SPEC_CANCUN) || (self_seen.flags & ACCOUNT_CREATED) != 0u;
+    if destroys && (self_seen.flags & ACCOUNT_DESTROYED) == 0u && !since(SPEC_LONDON) {
         refund = u64_add(refund, vec2<u32>(24000u, 0u));
     }
-    if to != account {
-        transfer(account, to);
+    if found != account {
+        transfer();
     } else if destroys {
-        change(account, TOUCH, CHANGE_DEBIT);
+        own.flags |= TOUCH;
+        own.what |= CHANGE_DEBIT;
     }
-    if destroys {
-        change(account, ACCOUNT_DESTROYED, CHANGE_FLAGS);
-    }
+    own.flags |= select(0u, ACCOUNT_DESTROYED, destroys);
     ret_len = 0u;
     leave(END_SELF_DESTRUCT);
 }

@@ -64,12 +64,12 @@ fn expand(bytes: u32) {
     if !go {
         return;
     }
-    let in_region = mem - layout_of(LAYOUT_MEMORY_OFF) + words * 32u;
+    let in_region = mem - regions.memory_off + words * 32u;
     if in_region > EVM_MEMORY_BYTES_MAX || in_region < words * 32u {
         halt(END_OUT_OF_GAS);
         return;
     }
-    if in_region > layout_of(LAYOUT_MEMORY_CAP) {
+    if in_region > regions.memory_cap {
         need_class(REGION_MEMORY, in_region);
         return;
     }
@@ -84,7 +84,7 @@ fn expand(bytes: u32) {
 
 // Service: grows memory for the wanted ranges, and says where they are.
 fn serve_ranges() {
-    for (var i = 0u; i < ranges; i++) {
+    for (var i = 0u; i < rolled(ranges); i++) {
         var off = range_off;
         var bytes = range_len;
         if i == 1u {
@@ -145,57 +145,47 @@ fn want_copy_padded(source: u32, off: u32, source_len: u32, place: Word) {
 
 const HASH_NONE: u32 = 0u;
 const HASH_MEMORY: u32 = 1u;   // `len` bytes at `at` of the frame's memory
-const HASH_MESSAGE: u32 = 2u;  // `message_len` bytes of `message`
+const HASH_MESSAGE: u32 = 2u;  // the first `message_len` bytes of three words, big-endian
 
 var<private> hashes: u32;
-var<private> message: array<u32, 24>;
+var<private> message: Word;
+var<private> message_1: Word;
+var<private> message_2: Word;
 var<private> message_len: u32;
 
-// Appends `bytes` bytes (4 at most), little-endian; the rest of `x` is zero.
-fn message_push(x: u32, bytes: u32) {
-    let shift = (message_len & 3u) * 8u;
-    let i = message_len >> 2u;
-    if shift == 0u {
-        message[i] = x;
-    } else {
-        message[i] |= x << shift;
-        message[i + 1u] = x >> (32u - shift);
-    }
-    message_len += bytes;
-}
-
-// Appends a word, big-endian.
-fn message_word(x: Word) {
-    var rest = x;
-    for (var i = 0u; i < 8u; i++) {
-        message_push(swap32(rest.hi.w), 4u);
-        rest = Word(vec4<u32>(0u, rest.lo.xyz), vec4<u32>(rest.lo.w, rest.hi.xyz));
-    }
+// The next 4 bytes of the message, little-endian.
+fn take_message() -> u32 {
+    let x = swap32(message.hi.w);
+    message = w_push_low(message, message_1.hi.w);
+    message_1 = w_push_low(message_1, message_2.hi.w);
+    message_2 = w_push_low(message_2, 0u);
+    return x;
 }
 
 // Service: keccak-256.
 fn serve_hash() -> Word {
-    let bytes = select(message_len, len, hashes == HASH_MEMORY);
-    let blocks = bytes / 136u + 1u;
+    let in_memory = hashes == HASH_MEMORY;
+    let bytes = select(message_len, len, in_memory);
+    let blocks = bytes / KECCAK_RATE_BYTES + 1u;
     keccak_reset();
     for (var block = 0u; block < blocks; block++) {
-        let first = block * 136u;
-        for (var i = 0u; i < 34u; i++) {
+        let first = block * KECCAK_RATE_BYTES;
+        for (var i = 0u; i < rolled(KECCAK_RATE_LIMBS); i++) {
             let off = first + 4u * i;
             let left = bytes - min(bytes, off);
             var x = 0u;
-            if hashes == HASH_MEMORY {
+            if in_memory {
                 x = bytes_le_until(FROM_MEMORY, mem + at + off, left);
             } else if left > 0u {
-                x = message[off >> 2u];
+                x = take_message() & first_bytes(left);
             }
             if off <= bytes && left < 4u {
                 x |= 1u << (8u * left);
             }
-            if i == 33u && block + 1u == blocks {
+            if i == KECCAK_RATE_LIMBS - 1u && block + 1u == blocks {
                 x |= 0x80000000u;
             }
-            keccak_xor_u32(i, x);
+            keccak_absorb(x);
         }
         keccak_permute();
     }

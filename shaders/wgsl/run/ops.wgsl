@@ -5,6 +5,7 @@
 var<private> op: u32;
 var<private> op_x: u32;
 var<private> op_imm: u32;
+var<private> op_shape: vec4<u32>;  // as it stands in the program
 var<private> width: u32;  // ops that it takes: 2 where an Ext follows
 var<private> a: Word;
 var<private> b: Word;
@@ -30,13 +31,64 @@ var<private> read_source: u32;
 var<private> read_off: u32;
 var<private> read_left: u32;
 
-fn operand(x: u32) -> Word {
-    if (x & OPERAND_CONST_BIT) != 0u {
-        let unit = consts_unit + 2u * (x & ~OPERAND_CONST_BIT);
-        return Word(code[unit], code[unit + 1u]);
+// Service: reads the operands.
+fn serve_operands(w: vec4<u32>, e: vec4<u32>, count: u32) {
+    for (var i = 0u; i < rolled(count); i++) {
+        var x = w.y;
+        switch i {
+            case 2u: {
+                x = w.z;
+            }
+            case 3u: {
+                x = e.x;
+            }
+            case 4u, 5u: {
+                x = e.y;
+            }
+            case 6u: {
+                x = e.z;
+            }
+            default: {}
+        }
+        x = select(x & 0xffffu, x >> 16u, i == 1u || i == 3u || i == 5u);
+        var is_const = (x & OPERAND_CONST_BIT) != 0u;
+        x &= ~OPERAND_CONST_BIT;
+        if op == OP_LOAD_K && i == 0u {
+            is_const = true;
+            x = op_imm;
+        }
+        var v = Word(vec4<u32>(0u), vec4<u32>(0u));
+        if is_const {
+            let unit = consts_unit + 2u * x;
+            v = Word(code[unit], code[unit + 1u]);
+        } else {
+            let unit = slots_unit + (sp + x - OPERAND_SLOT_BIAS) * (2u * TILE);
+            v = Word(memory[unit], memory[unit + TILE]);
+        }
+        switch i {
+            case 0u: {
+                a = v;
+            }
+            case 1u: {
+                b = v;
+            }
+            case 2u: {
+                c = v;
+            }
+            case 3u: {
+                e0 = v;
+            }
+            case 4u: {
+                e1 = v;
+            }
+            case 5u: {
+                e2 = v;
+            }
+            default: {
+                e3 = v;
+            }
+        }
     }
-    let unit = slots_unit + (sp + x - OPERAND_SLOT_BIAS) * (2u * TILE);
-    return Word(memory[unit], memory[unit + TILE]);
 }
 
 fn is_call(kind: u32) -> bool {
@@ -49,6 +101,7 @@ fn fetch() {
     op = w.x & 0xffffu;
     op_x = w.z >> 16u;
     op_imm = w.w;
+    op_shape = w;
     op_gas = gas;
     op_mem_len = mem_len;
     at = 0u;
@@ -57,23 +110,17 @@ fn fetch() {
     other = 0u;
     width = 1u;
     result_slot = sp + (w.x >> 16u) - OPERAND_SLOT_BIAS;
-    if op < OP_JUMP {
-        return;
+    var count = select(0u, 2u, op >= OP_JUMP);
+    if op == OP_ADD_MOD || op == OP_MUL_MOD || op >= OP_CALL_DATA_COPY {
+        count = 3u;
     }
-    a = operand(w.y & 0xffffu);
-    b = operand(w.y >> 16u);
-    let three = op == OP_ADD_MOD || op == OP_MUL_MOD || op >= OP_CALL_DATA_COPY;
-    if three {
-        c = operand(w.z & 0xffffu);
-    }
+    var e = vec4<u32>(0u);
     if op == OP_EXT_CODE_COPY || op == OP_LOG || op >= OP_CREATE2 {
+        count = 7u;
         width = 2u;
-        let e = code[ops_unit + ip + 1u];
-        e0 = operand(e.x >> 16u);
-        e1 = operand(e.y & 0xffffu);
-        e2 = operand(e.y >> 16u);
-        e3 = operand(e.z & 0xffffu);
+        e = code[ops_unit + ip + 1u];
     }
+    serve_operands(w, e, count);
 }
 
 // The op is over, with a result.
@@ -126,6 +173,7 @@ fn prepare_op() {
         } else if op == OP_SELF_DESTRUCT {
             if !refuse_static() {
                 want_account(to_addr(a));
+                sees_self = true;
             }
         }
     } else if op < OP_MEM_EXPAND {
@@ -159,20 +207,24 @@ fn prepare_environment() {
             hashes = HASH_MEMORY;
         }
         case OP_KECCAK1, OP_KECCAK2: {
-            message_len = 0u;
-            message_word(a);
-            if op == OP_KECCAK2 {
-                message_word(b);
-            }
             hashes = HASH_MESSAGE;
+            message = a;
+            message_1 = b;
+            message_len = select(32u, 64u, op == OP_KECCAK2);
         }
-        case OP_BALANCE, OP_EXT_CODE_SIZE, OP_EXT_CODE_HASH: {
+        case OP_BALANCE, OP_EXT_CODE_SIZE, OP_EXT_CODE_HASH, OP_EXT_CODE_COPY: {
+            if op == OP_EXT_CODE_COPY {
+                charge_words(e0, 3u);
+                want_range(b, e0);
+            }
             want_account(to_addr(a));
+            sees_code = op != OP_BALANCE;
         }
-        case OP_EXT_CODE_COPY: {
-            charge_words(e0, 3u);
-            want_range(b, e0);
-            want_account(to_addr(a));
+        case OP_SELF_BALANCE: {
+            sees_self = true;
+        }
+        case OP_GAS_PRICE: {
+            input_0 = tx_off + TX_GAS_PRICE;
         }
         case OP_CALL_DATA_LOAD: {
             want_call_data(a);
@@ -194,7 +246,45 @@ fn prepare_environment() {
             charge_words(c, 3u);
             want_range(a, c);
         }
-        default: {}
+        default: {
+            input_0 = block_word();
+        }
+    }
+}
+
+// The offset of the block's word that the op gives or, BLOCKHASH, looks at; 0 if there is none.
+fn block_word() -> u32 {
+    let env = arg(LAUNCH + LAUNCH_ENV);
+    switch op {
+        case OP_TIMESTAMP: {
+            return env + BLOCK_ENV_TIMESTAMP;
+        }
+        case OP_NUMBER, OP_BLOCK_HASH: {
+            return env + BLOCK_ENV_NUMBER;
+        }
+        case OP_PREV_RANDAO: {
+            return env + BLOCK_ENV_PREVRANDAO;
+        }
+        case OP_GAS_LIMIT: {
+            return env + BLOCK_ENV_GAS_LIMIT;
+        }
+        case OP_CHAIN_ID: {
+            return env + BLOCK_ENV_CHAIN_ID;
+        }
+        case OP_BASE_FEE: {
+            return env + BLOCK_ENV_BASE_FEE;
+        }
+        case OP_BLOB_BASE_FEE: {
+            return env + BLOCK_ENV_BLOB_BASE_FEE;
+        }
+        case OP_BLOB_HASH: {
+            // EIP-4844.
+            let is_there = w_fits_u32(a) && a.lo.x < tx.blob_count;
+            return select(0u, data_off + tx.blob_off + 32u * a.lo.x, is_there);
+        }
+        default: {
+            return 0u;
+        }
     }
 }
 
@@ -263,6 +353,8 @@ fn prepare_call() {
         want_range(e0, e1);
         want_other_range(e2, e3);
         want_account(to_addr(b));
+        sees_code = true;
+        sees_self = true;
     } else {
         prepare_create();
     }
@@ -322,18 +414,17 @@ fn branch(taken: bool, target_ip: u32) {
 
 fn execute_control() {
     if op == OP_BB {
-        let w = code[ops_unit + ip];
-        let least = w.y & 0xffffu;
-        let most = w.y >> 16u;
-        let slots = w.z & 0xffffu;
+        let least = op_shape.y & 0xffffu;
+        let most = op_shape.y >> 16u;
+        let reserved = op_shape.z & 0xffffu;
         let height = sp - slots_base;
         charge32(op_imm);
         if go && (height < least || height + most > STACK_ITEMS_MAX) {
             halt(END_STACK);
         }
-        reserved_slots = slots;
-        if go && sp + slots > layout_of(LAYOUT_SLOTS_CAP) {
-            need_class(REGION_SLOTS, sp + slots);
+        reserved_slots = reserved;
+        if go && sp + reserved > regions.slots_cap {
+            need_class(REGION_SLOTS, sp + reserved);
         }
         return;
     }
@@ -372,11 +463,11 @@ fn execute_control() {
             branch(w_slt(a, b) == (op == OP_JUMP_SLT), op_imm);
         }
         case OP_RETURN, OP_REVERT: {
-            if len > layout_of(LAYOUT_RETURN_CAP) {
+            if len > regions.return_cap {
                 need_class(REGION_RETURN, len);
                 return;
             }
-            want_copy(FROM_MEMORY, mem + at, len, layout_of(LAYOUT_RETURN_OFF), len);
+            want_copy(FROM_MEMORY, mem + at, len, regions.return_off, len);
             ret_len = len;
             leave(select(END_REVERT, END_RETURN, op == OP_RETURN));
         }
@@ -404,12 +495,8 @@ fn leave(how: u32) {
 
 fn execute_sum() {
     switch op {
-        case OP_MOV: {
+        case OP_MOV, OP_LOAD_K: {
             give(a);
-        }
-        case OP_LOAD_K: {
-            let unit = consts_unit + 2u * op_imm;
-            give(Word(code[unit], code[unit + 1u]));
         }
         case OP_ADD: {
             give(w_add(a, b));
@@ -500,10 +587,12 @@ fn execute_bits() {
 }
 
 // EIP-2929's cold access of the account that was found; the section has the warm (or older) cost.
-fn access_account() {
-    if since(SPEC_BERLIN) && !is_warm(found) {
+fn access_account(observed: u32) {
+    their.entry = found;
+    their.observed = observed;
+    if since(SPEC_BERLIN) && !is_warm(seen) {
         charge32(2500u);
-        change(found, ACCOUNT_WARM, CHANGE_FLAGS);
+        their.flags = ACCOUNT_WARM;
     }
 }
 
@@ -511,27 +600,26 @@ fn access_account() {
 fn execute_frame() {
     switch op {
         case OP_ADDRESS: {
-            give(from_addr(get_addr(frame + FRAME_ADDR)));
+            give(from_addr(frame_addr));
         }
         case OP_CALLER: {
-            give(from_addr(get_addr(frame + FRAME_CALLER)));
+            give(from_addr(frame_caller));
         }
         case OP_ORIGIN: {
-            give(from_addr(input_addr(tx_off + TX_CALLER)));
+            give(from_addr(origin));
         }
         case OP_CALL_VALUE: {
-            give(get_word(frame + FRAME_VALUE));
+            give(frame_value);
         }
         case OP_CALL_DATA_SIZE: {
             give32(input_len);
         }
         case OP_BALANCE: {
-            access_account();
-            observe(found, ACCOUNT_READ_BALANCE);
-            give(acc_balance(found));
+            access_account(ACCOUNT_READ_BALANCE);
+            give(seen.balance);
         }
         default: {
-            writes = true;  // hashes and reads: a service gave the result
+            writes = true;  // hashes and reads: a service gives the result
         }
     }
 }
@@ -550,30 +638,25 @@ fn execute_code() {
             want_copy_padded(FROM_CODE, code_bytes, code_len, b);
         }
         case OP_GAS_PRICE: {
-            give(input_word(tx_off + TX_GAS_PRICE));
+            give(word_0);
         }
         case OP_RETURN_DATA_SIZE: {
             give32(ret_len);
         }
         case OP_RETURN_DATA_COPY: {
-            let off = layout_of(LAYOUT_RETURN_OFF) + b.lo.x;
-            want_copy(FROM_MEMORY, off, len, mem + at, len);
+            want_copy(FROM_MEMORY, regions.return_off + b.lo.x, len, mem + at, len);
         }
-        case OP_EXT_CODE_SIZE, OP_EXT_CODE_COPY, OP_EXT_CODE_HASH: {
-            access_account();
-            observe(found, ACCOUNT_READ_INFO);
-            let id = acc(found, OVERLAY_ACCOUNT_CODE);
-            if op == OP_EXT_CODE_SIZE {
-                give32(code_field(id, CODE_LEN));
-            } else if op == OP_EXT_CODE_COPY {
-                let bytes = code_field(id, CODE_BYTES);
-                want_copy_padded(FROM_CODE, bytes, code_field(id, CODE_LEN), c);
-            } else if is_dead(found) {
-                give(w_zero());  // EIP-1052
-            } else {
-                let unit = (codes_off + id * SIZEOF_CODE + CODE_HASH) >> 4u;
-                give(Word(code[unit], code[unit + 1u]));
-            }
+        case OP_EXT_CODE_SIZE: {
+            access_account(ACCOUNT_READ_INFO);
+            give32(seen_code.len);
+        }
+        case OP_EXT_CODE_COPY: {
+            access_account(ACCOUNT_READ_INFO);
+            want_copy_padded(FROM_CODE, seen_code.bytes, seen_code.len, c);
+        }
+        case OP_EXT_CODE_HASH: {
+            access_account(ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY);
+            give(w_select(seen_code.hash, w_zero(), is_dead(seen)));  // EIP-1052
         }
         default: {
             execute_block_hash();
@@ -585,65 +668,29 @@ fn execute_code() {
 fn execute_block_hash() {
     if resume_at == STEP_BLOCK_HASH {
         resume_at = STEP_NONE;
-        give(get_word(INSTANCE_RESUME_WORD));
+        give(resume_word);
         return;
     }
-    let current = input_word(arg(LAUNCH + LAUNCH_ENV) + BLOCK_ENV_NUMBER);
-    let back = w_sub(current, a);
-    if !w_lt(a, current) || !w_fits_u32(back) || back.lo.x > 256u {
+    let back = w_sub(word_0, a);
+    if !w_lt(a, word_0) || !w_fits_u32(back) || back.lo.x > 256u {
         give(w_zero());
         return;
     }
-    set_word(INSTANCE_NEED_KEY, a);
+    need_key = a;
     resume_at = STEP_BLOCK_HASH;
     suspend_op(NEED_BLOCK_HASH);
 }
 
 // From COINBASE to BLOBBASEFEE.
 fn execute_block() {
-    let env = arg(LAUNCH + LAUNCH_ENV);
-    var off = env;
-    switch op {
-        case OP_COINBASE: {
-            give(from_addr(input_addr(env + BLOCK_ENV_COINBASE)));
-            return;
-        }
-        case OP_SELF_BALANCE: {
-            observe(account, ACCOUNT_READ_BALANCE);
-            give(acc_balance(account));
-            return;
-        }
-        case OP_BLOB_HASH: {
-            // EIP-4844.
-            if !w_fits_u32(a) || a.lo.x >= tx_at(TX_BLOB_COUNT) {
-                give(w_zero());
-                return;
-            }
-            off = arg(LAUNCH + LAUNCH_DATA) + tx_at(TX_BLOB_OFF) + 32u * a.lo.x;
-        }
-        case OP_TIMESTAMP: {
-            off += BLOCK_ENV_TIMESTAMP;
-        }
-        case OP_NUMBER: {
-            off += BLOCK_ENV_NUMBER;
-        }
-        case OP_PREV_RANDAO: {
-            off += BLOCK_ENV_PREVRANDAO;
-        }
-        case OP_GAS_LIMIT: {
-            off += BLOCK_ENV_GAS_LIMIT;
-        }
-        case OP_CHAIN_ID: {
-            off += BLOCK_ENV_CHAIN_ID;
-        }
-        case OP_BASE_FEE: {
-            off += BLOCK_ENV_BASE_FEE;
-        }
-        default: {
-            off += BLOCK_ENV_BLOB_BASE_FEE;
-        }
+    if op == OP_COINBASE {
+        give(from_addr(coinbase));
+    } else if op == OP_SELF_BALANCE {
+        own.observed = ACCOUNT_READ_BALANCE;
+        give(self_seen.balance);
+    } else {
+        give(w_select(word_0, w_zero(), input_0 == 0u));
     }
-    give(input_word(off));
 }
 
 fn execute_memory() {
@@ -664,11 +711,9 @@ fn execute_memory() {
             }
             store_be(mem + off, x);
         }
-        case OP_MSTORE8: {
-            set_byte(mem + at, b.lo.x);
-        }
-        case OP_MSTORE8_K: {
-            set_byte(mem + op_imm, a.lo.x);
+        case OP_MSTORE8, OP_MSTORE8_K: {
+            let is_const = op == OP_MSTORE8_K;
+            set_byte(mem + select(at, op_imm, is_const), select(b.lo.x, a.lo.x, is_const));
         }
         case OP_MSIZE: {
             give32(mem_len);
@@ -685,38 +730,36 @@ fn execute_storage() {
         give(w_from_u64(gas));
         return;
     }
-    let off = slot_off(slot);
-    let current = get_slot(off + OVERLAY_SLOT_VALUE);
     if op == OP_TLOAD {
-        give(current);
+        give(slot_value);
         return;
     }
     if op == OP_TSTORE {
         change_slot(0u, b);
         return;
     }
-    let cold = since(SPEC_BERLIN) && (get32(off + OVERLAY_SLOT_FLAGS) & SLOT_WARM) == 0u;
+    let cold = since(SPEC_BERLIN) && (slot_flags & SLOT_WARM) == 0u;
     let warm = select(0u, SLOT_WARM, since(SPEC_BERLIN));
     if op == OP_SLOAD {
         if cold {
             charge32(2000u);
-            change_slot(warm, current);
+            change_slot(warm, slot_value);
         }
-        give(current);
+        give(slot_value);
         return;
     }
-    execute_sstore(get_slot(off + OVERLAY_SLOT_ORIGINAL), current, warm, cold);
+    execute_sstore(warm, cold);
 }
 
 // Net gas metering: EIP-1283 (Constantinople), EIP-2200 (Istanbul), with EIP-2929's warm costs from
 // Berlin and EIP-3529's refund from London on; before, by what changes from and to zero.
-fn execute_sstore(original: Word, current: Word, warm: u32, cold: bool) {
+fn execute_sstore(warm: u32, cold: bool) {
     let berlin = since(SPEC_BERLIN);
     let load = select(select(200u, 800u, since(SPEC_ISTANBUL)), 100u, berlin);
     let reset = select(5000u, 2900u, berlin);
     let clears = select(15000i, 4800i, since(SPEC_LONDON));
-    let unchanged = w_eq(current, b);
-    let current_zero = w_is_zero(current);
+    let unchanged = w_eq(slot_value, b);
+    let current_zero = w_is_zero(slot_value);
     let new_zero = w_is_zero(b);
     var cost = load;
     var back = 0i;
@@ -724,8 +767,8 @@ fn execute_sstore(original: Word, current: Word, warm: u32, cold: bool) {
         cost = select(5000u, 20000u, current_zero && !new_zero);
         back = select(0i, 15000i, !current_zero && new_zero);
     } else if !unchanged {
-        let original_zero = w_is_zero(original);
-        if w_eq(original, current) {
+        let original_zero = w_is_zero(slot_original);
+        if w_eq(slot_original, slot_value) {
             cost = select(reset, 20000u, original_zero);
             back = select(0i, clears, !original_zero && new_zero);
         } else {
@@ -733,7 +776,7 @@ fn execute_sstore(original: Word, current: Word, warm: u32, cold: bool) {
                 back -= select(0i, clears, current_zero);
                 back += select(0i, clears, new_zero);
             }
-            if w_eq(original, b) {
+            if w_eq(slot_original, b) {
                 back += i32(select(reset, 20000u, original_zero) - load);
             }
         }
@@ -750,22 +793,22 @@ fn execute_sstore(original: Word, current: Word, warm: u32, cold: bool) {
 fn execute_log() {
     let topics = op_x;
     let size = SIZEOF_LOG_HEAD + 32u * topics + ((len + 7u) & ~7u);
-    if log_bytes + size > layout_of(LAYOUT_LOGS_CAP) {
+    if log_bytes + size > regions.logs_cap {
         need_class(REGION_LOGS, log_bytes + size);
         return;
     }
-    let head = layout_of(LAYOUT_LOGS_OFF) + log_bytes;
-    set_addr(head + LOG_HEAD_ADDR, acc_addr(account));
-    set32(head + LOG_HEAD_TOPICS, topics);
-    set32(head + LOG_HEAD_DATA_LEN, len);
-    set32(head + LOG_HEAD_RESERVED, 0u);
-    for (var i = 0u; i < topics; i++) {
-        set_word(head + SIZEOF_LOG_HEAD + 32u * i, e0);
-        e0 = e1;
-        e1 = e2;
-        e2 = e3;
-    }
-    let data = head + SIZEOF_LOG_HEAD + 32u * topics;
+    put_addr(LOG_HEAD_ADDR, frame_addr);
+    put_32(LOG_HEAD_TOPICS, topics);
+    put_32(LOG_HEAD_DATA_LEN, len);
+    put_32(LOG_HEAD_RESERVED, 0u);
+    put_word(SIZEOF_LOG_HEAD, e0);
+    put_word(SIZEOF_LOG_HEAD + 32u, e1);
+    put_word(SIZEOF_LOG_HEAD + 64u, e2);
+    put_word(SIZEOF_LOG_HEAD + 96u, e3);
+    let head_size = SIZEOF_LOG_HEAD + 32u * topics;
+    let head = regions.logs_off + log_bytes;
+    write_memory(head, head_size);
+    let data = head + head_size;
     // Up to the padding, with zeros.
     want_copy(FROM_MEMORY, mem + at, len, data, (len + 7u) & ~7u);
     log_bytes += size;

@@ -5,7 +5,6 @@
 var<private> sender: u32;
 // The entry of the access list, or behind these of the authorizations, that is next.
 var<private> list_next: u32;
-var<private> gas_used: vec2<u32>;
 
 // The registers of the prologue: no frame is open.
 fn no_frame() {
@@ -19,24 +18,27 @@ fn no_frame() {
 }
 
 fn tx_has(flag: u32) -> bool {
-    return (tx_at(TX_FLAGS) & flag) != 0u;
+    return (tx.flags & flag) != 0u;
 }
 
-fn tx_u64(field: u32) -> vec2<u32> {
-    return vec2<u32>(tx_at(field), tx_at(field + 4u));
-}
-
+// Asks for a number times the price at this field of the transaction.
 fn want_product(x: vec2<u32>, price: u32) {
     arith = OP_MUL;
+    multiplies_input = true;
     a = w_from_u64(x);
-    b = input_word(tx_off + price);
+    input_1 = tx_off + price;
 }
+
+// The second factor of `arith` is word_1.
+var<private> multiplies_input: bool;
 
 // ---- prologue -------------------------------------------------------------------------------------
 
 fn prepare_sender() {
-    want_account(input_addr(tx_off + TX_CALLER));
-    want_product(tx_u64(TX_GAS_LIMIT), TX_GAS_PRICE);
+    want_account(origin);
+    sees_code = true;
+    want_product(tx.gas_limit, TX_GAS_PRICE);
+    input_2 = tx_off + TX_MAX_COST;
 }
 
 fn reject(how: u32) {
@@ -49,74 +51,71 @@ fn reject(how: u32) {
 // EIP-7702).
 fn execute_sender() {
     sender = found;
-    observe(sender, ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO);
-    let id = acc(sender, OVERLAY_ACCOUNT_CODE);
-    let designates = (code_field(id, CODE_FLAGS) & CODE_DELEGATION) != 0u;
-    let delegated = since(SPEC_PRAGUE) && designates;
-    if !tx_has(TX_NO_EOA_CHECK) && code_field(id, CODE_LEN) != 0u && !delegated {
+    own.entry = found;
+    own.observed = ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO;
+    let delegated = since(SPEC_PRAGUE) && (seen_code.flags & CODE_DELEGATION) != 0u;
+    if !tx_has(TX_NO_EOA_CHECK) && seen_code.len != 0u && !delegated {
         reject(END_REJECT_SENDER_CODE);
         return;
     }
-    let nonce = acc_nonce(sender);
-    if !tx_has(TX_NO_NONCE_CHECK) {
-        let stated = tx_u64(TX_NONCE);
-        if u64_lt(stated, nonce) {
-            reject(END_REJECT_NONCE_LOW);
-            return;
-        }
-        if u64_lt(nonce, stated) {
-            reject(END_REJECT_NONCE_HIGH);
-            return;
-        }
+    if !tx_has(TX_NO_NONCE_CHECK) && !u64_eq(tx.nonce, seen.nonce) {
+        let low = u64_lt(tx.nonce, seen.nonce);
+        reject(select(END_REJECT_NONCE_HIGH, END_REJECT_NONCE_LOW, low));
+        return;
     }
-    if all(nonce == vec2<u32>(NONE)) {
+    if all(seen.nonce == vec2<u32>(NONE)) {
         reject(END_REJECT_NONCE_MAX);
         return;
     }
-    let short = w_lt(acc_balance(sender), input_word(tx_off + TX_MAX_COST));
-    if !tx_has(TX_NO_BALANCE_CHECK) && (tx_has(TX_COST_OVERFLOW) || short) {
+    let short = tx_has(TX_COST_OVERFLOW) || w_lt(seen.balance, word_2);
+    if !tx_has(TX_NO_BALANCE_CHECK) && short {
         reject(END_REJECT_BALANCE);
         return;
     }
-    // What the list below takes: gas times price.
+    // Taken when the lists are loaded.
     value = result;
     list_next = 0u;
     stage = STAGE_LOAD_LIST;
 }
 
 fn is_listed_account() -> bool {
-    return list_next < tx_at(TX_ACCESS_COUNT);
-}
-
-fn listed_account() -> u32 {
-    return arg(LAUNCH + LAUNCH_DATA) + tx_at(TX_ACCESS_OFF) + list_next * SIZEOF_ACCESS_ITEM;
-}
-
-fn listed_authorization() -> u32 {
-    let i = list_next - tx_at(TX_ACCESS_COUNT);
-    return arg(LAUNCH + LAUNCH_DATA) + tx_at(TX_AUTH_OFF) + i * SIZEOF_AUTHORIZATION;
+    return list_next < tx.access_count;
 }
 
 fn is_list_over() -> bool {
-    return list_next >= tx_at(TX_ACCESS_COUNT) + tx_at(TX_AUTH_COUNT);
+    return list_next >= tx.access_count + tx.auth_count;
 }
 
-// STAGE_LOAD_LIST loads what the lists name, so that the effects of STAGE_APPLY_LIST cannot suspend.
+// What the authorization says besides its authority.
+var<private> auth_nonce: vec2<u32>;
+var<private> auth_code: u32;
+
+// The lists' next entry. STAGE_LOAD_LIST loads what they name, so that STAGE_APPLY_LIST, which has
+// effects, cannot suspend.
 fn prepare_list() {
     if is_list_over() {
+        want_account(origin);
+        input_2 = tx_off + TX_BLOB_COST;
         return;
     }
     if is_listed_account() {
-        let item = listed_account();
-        want_account(input_addr(item + ACCESS_ITEM_ADDR));
-        if input_at(item + ACCESS_ITEM_IS_SLOT) != 0u {
-            want_slot(input_word(item + ACCESS_ITEM_KEY), 0u);
+        let item = data_off + tx.access_off + list_next * SIZEOF_ACCESS_ITEM;
+        read_input(item, SIZEOF_ACCESS_ITEM);
+        want_account(buffer_addr(ACCESS_ITEM_ADDR));
+        if buffer_32(ACCESS_ITEM_IS_SLOT) != 0u {
+            want_slot(buffer_word(ACCESS_ITEM_KEY), 0u);
         }
         return;
     }
-    let item = listed_authorization();
-    if (input_at(item + AUTHORIZATION_FLAGS) & AUTH_VALID) != 0u {
-        want_account(input_addr(item + AUTHORIZATION_AUTHORITY));
+    read_input(
+        data_off + tx.auth_off + (list_next - tx.access_count) * SIZEOF_AUTHORIZATION,
+        SIZEOF_AUTHORIZATION,
+    );
+    if (buffer_32(AUTHORIZATION_FLAGS) & AUTH_VALID) != 0u {
+        want_account(buffer_addr(AUTHORIZATION_AUTHORITY));
+        sees_code = true;
+        auth_nonce = buffer_64(AUTHORIZATION_NONCE);
+        auth_code = buffer_32(AUTHORIZATION_CODE);
     }
 }
 
@@ -125,13 +124,13 @@ fn execute_load_list() {
         list_next++;
         return;
     }
-    let off = account_off(sender);
+    own.entry = sender;
+    own.flags = TOUCH | ACCOUNT_WARM;
+    own.what = CHANGE_NONCE_NEXT;
+    value = w_add(value, word_2);
     if !tx_has(TX_NO_BALANCE_CHECK) {
-        let fee = w_add(value, input_word(tx_off + TX_BLOB_COST));
-        set_slot(off + OVERLAY_ACCOUNT_BALANCE, w_sub(acc_balance(sender), fee));
+        own.what |= CHANGE_DEBIT;
     }
-    set64(off + OVERLAY_ACCOUNT_NONCE, u64_add(acc_nonce(sender), vec2<u32>(1u, 0u)));
-    observe(sender, TOUCH | ACCOUNT_WARM);
     list_next = 0u;
     stage = STAGE_APPLY_LIST;
 }
@@ -142,69 +141,64 @@ fn execute_apply_list() {
         stage = STAGE_START;
         return;
     }
-    if is_listed_account() {
-        observe(found, ACCOUNT_WARM);
-        if finds_slot {
-            let off = slot_off(slot) + OVERLAY_SLOT_FLAGS;
-            set32(off, get32(off) | SLOT_WARM);
-        }
-    } else if finds != FIND_NONE {
-        apply_authorization(listed_authorization());
-    }
+    let is_account = is_listed_account();
     list_next++;
+    if finds == FIND_NONE {
+        return;
+    }
+    their.entry = found;
+    their.flags = ACCOUNT_WARM;
+    if !is_account {
+        apply_authorization();
+    } else if finds_slot {
+        change_slot(SLOT_WARM, slot_value);
+    }
 }
 
 // EIP-7702: sets a delegation; a tuple that does not hold is skipped.
-fn apply_authorization(item: u32) {
-    observe(found, ACCOUNT_WARM | ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY);
-    let id = acc(found, OVERLAY_ACCOUNT_CODE);
-    let designates = (code_field(id, CODE_FLAGS) & CODE_DELEGATION) != 0u;
-    if code_field(id, CODE_LEN) != 0u && !designates {
+fn apply_authorization() {
+    their.observed = ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY;
+    let designates = (seen_code.flags & CODE_DELEGATION) != 0u;
+    if (seen_code.len != 0u && !designates) || !u64_eq(seen.nonce, auth_nonce) {
         return;
     }
-    let nonce = vec2<u32>(
-        input_at(item + AUTHORIZATION_NONCE),
-        input_at(item + AUTHORIZATION_NONCE + 4u),
-    );
-    if any(acc_nonce(found) != nonce) {
-        return;
-    }
-    if (acc(found, OVERLAY_ACCOUNT_FLAGS) & ACCOUNT_EXISTS) != 0u {
+    if (seen.flags & ACCOUNT_EXISTS) != 0u {
         refund = u64_add(refund, vec2<u32>(25000u - 12500u, 0u));
     }
-    acc_set(found, OVERLAY_ACCOUNT_CODE, input_at(item + AUTHORIZATION_CODE));
-    let off = account_off(found) + OVERLAY_ACCOUNT_NONCE;
-    set64(off, u64_add(nonce, vec2<u32>(1u, 0u)));
-    observe(found, TOUCH);
+    their.flags |= TOUCH;
+    their.what = CHANGE_CODE | CHANGE_NONCE_NEXT;
+    new_code = auth_code;
 }
 
 // ---- the outermost frame --------------------------------------------------------------------------
 
 fn prepare_start() {
     if !tx_has(TX_SYSTEM) {
-        want_account(input_addr(tx_off + TX_CALLER));
+        want_account(origin);
     }
+    input_1 = tx_off + TX_VALUE;
 }
 
 // STAGE_START: runs again from here after a suspension.
 fn execute_start() {
     sender = found;
+    sender_seen = seen;
     no_frame();
-    new_caller = input_addr(tx_off + TX_CALLER);
-    new_value = input_word(tx_off + TX_VALUE);
-    value = new_value;
-    new_gas = u64_sub(tx_u64(TX_GAS_LIMIT), tx_u64(TX_INTRINSIC_GAS));
+    new_caller = origin;
+    new_value = word_1;
+    value = word_1;
+    new_gas = u64_sub(tx.gas_limit, tx.intrinsic_gas);
     result_slot = 0u;
     no_input();
+    stage = STAGE_START_TO;
     if tx_has(TX_CREATE) {
-        let nonce = u64_sub(acc_nonce(sender), vec2<u32>(1u, 0u));
-        message_create(new_caller, nonce);
+        message_create(origin, u64_sub(seen.nonce, vec2<u32>(1u, 0u)));
         stage = STAGE_CREATE_HASH;
         stage_after_hash = STAGE_START_CREATE;
-        return;
     }
-    stage = STAGE_START_TO;
 }
+
+var<private> sender_seen: Account;
 
 // STAGE_START_TO
 fn execute_start_to() {
@@ -214,7 +208,7 @@ fn execute_start_to() {
 // Without the balance check a sender may lack the value: then the outermost frame does not begin,
 // and its gas stays.
 fn lacks_value() -> bool {
-    return w_lt(acc_balance(sender), value);
+    return w_lt(sender_seen.balance, value);
 }
 
 fn refuse_start() {
@@ -228,109 +222,101 @@ fn execute_start_call() {
     if !is_compiled() {
         return;
     }
-    observe(callee, ACCOUNT_WARM);
+    own.entry = sender;
+    their.entry = callee;
+    their.observed = ACCOUNT_WARM;  // not undone with the frame
     if delegate != NONE {
-        observe(delegate, ACCOUNT_WARM);
+        third = Change(delegate, ACCOUNT_WARM, 0u, 0u);
     }
-    new_addr = input_addr(tx_off + TX_TO);
+    new_addr = callee_addr;
     new_account = callee;
     new_program = select(callee_code, CODE_EMPTY, callee_precompile != 0u);
     new_flags = 0u;
-    new_input_off = tx_at(TX_DATA_OFF);
-    new_input_len = tx_at(TX_DATA_LEN);
+    new_input_off = tx.data_off;
+    new_input_len = tx.data_len;
     new_input_in_data = 1u;
     opens = true;
     phase = PHASE_RUN;
     stage = select(STAGE_OP, STAGE_PRECOMPILE, callee_precompile != 0u);
     if tx_has(TX_SYSTEM) {
-        change(callee, TOUCH, CHANGE_FLAGS);
+        their.flags = TOUCH;
     } else if lacks_value() {
         refuse_start();
     } else {
-        transfer(sender, callee);
+        transfer();
     }
 }
 
 // STAGE_START_CREATE: the new account is found.
 fn execute_start_create() {
-    observe(found, ACCOUNT_WARM);
+    own.entry = sender;
+    their.entry = found;
+    their.observed = ACCOUNT_WARM;
     new_addr = find_addr;
     new_account = found;
-    new_program = tx_at(TX_CODE);
+    new_program = tx.code;
     new_flags = FRAME_CREATE;
     opens = true;
     phase = PHASE_RUN;
     if lacks_value() {
         // The nonce is part of the creation, which does not begin.
-        let nonce = u64_sub(acc_nonce(sender), vec2<u32>(1u, 0u));
-        set64(account_off(sender) + OVERLAY_ACCOUNT_NONCE, nonce);
+        own.what = CHANGE_NONCE_BACK;
         refuse_start();
-    } else if collides(found) {
+    } else if collides() {
         leave(END_CREATE_COLLISION);
     } else {
-        make_contract(sender);
+        make_contract();
         stage = STAGE_OP;
     }
 }
 
 // ---- epilogue -------------------------------------------------------------------------------------
 
-// A 64-bit number by a small one, rounded down.
-fn quotient(x: vec2<u32>, by: u32) -> vec2<u32> {
-    let high = x.y / by;
-    let middle = ((x.y % by) << 16u) | (x.x >> 16u);
-    let low = ((middle % by) << 16u) | (x.x & 0xffffu);
-    return vec2<u32>(((middle / by) << 16u) | (low / by), high);
-}
-
 fn pays_fees() -> bool {
     return !tx_has(TX_SYSTEM | TX_NO_BALANCE_CHECK);
 }
 
 fn prepare_epilogue() {
-    let limit = tx_u64(TX_GAS_LIMIT);
+    let limit = tx.gas_limit;
     gas_used = u64_sub(limit, gas);
     var back = refund;
     if (back.y & 0x80000000u) != 0u || tx_has(TX_SYSTEM) {
         back = vec2<u32>(0u);
     }
-    let most = quotient(gas_used, select(2u, 5u, since(SPEC_LONDON)));
+    let most = u64_div16(gas_used, select(2u, 5u, since(SPEC_LONDON)));
     if u64_lt(most, back) {
         back = most;
     }
-    let floor_gas = tx_u64(TX_FLOOR_GAS);
-    if u64_lt(u64_sub(gas_used, back), floor_gas) {
-        gas_used = floor_gas;
+    if u64_lt(u64_sub(gas_used, back), tx.floor_gas) {
+        gas_used = tx.floor_gas;
         back = vec2<u32>(0u);
     }
     gas_used = u64_sub(gas_used, back);
-    set64(INSTANCE_GAS_USED, gas_used);
-    set64(INSTANCE_GAS_REFUNDED, back);
+    gas_refunded = back;
     if pays_fees() {
-        want_account(input_addr(tx_off + TX_CALLER));
+        want_account(origin);
         want_product(u64_sub(limit, gas_used), TX_GAS_PRICE);
     }
 }
 
 // STAGE_EPILOGUE: the sender gets back what was not used.
 fn execute_epilogue() {
-    let created = tx_has(TX_CREATE) && end < END_REVERT;
-    if created {
-        set_addr(INSTANCE_CREATED, get_addr(frame + FRAME_ADDR));
+    if tx_has(TX_CREATE) && end < END_REVERT {
+        created = frame_addr;
+        has_created = 1u;
     }
-    set32(INSTANCE_HAS_CREATED, select(0u, 1u, created));
     stage = STAGE_DELETE;
     if pays_fees() {
         frame_serial = 0u;  // nothing is undone from here on
         value = result;
-        change(found, TOUCH, CHANGE_CREDIT);
+        their = Change(found, 0u, TOUCH, CHANGE_CREDIT);
         stage = STAGE_COINBASE;
     }
 }
 
 fn prepare_coinbase() {
     finds = FIND_PEEK;
-    find_addr = input_addr(arg(LAUNCH + LAUNCH_ENV) + BLOCK_ENV_COINBASE);
+    find_addr = coinbase;
     want_product(gas_used, TX_COINBASE_PRICE);
 }
 
@@ -339,9 +325,9 @@ fn prepare_coinbase() {
 fn execute_coinbase() {
     value = result;
     if found != NONE {
-        change(found, TOUCH, CHANGE_CREDIT);
+        their = Change(found, 0u, TOUCH, CHANGE_CREDIT);
     } else {
-        set_word(INSTANCE_COINBASE_CREDIT, value);
+        coinbase_credit = value;
     }
     stage = STAGE_DELETE;
 }
@@ -349,15 +335,15 @@ fn execute_coinbase() {
 // STAGE_DELETE: destroyed accounts go; so do touched empty ones (EIP-161).
 fn execute_delete() {
     for (var i = 0u; i < accounts; i++) {
-        let flags = acc(i, OVERLAY_ACCOUNT_FLAGS);
-        let touched = since(SPEC_SPURIOUS_DRAGON) && (flags & ACCOUNT_TOUCHED) != 0u;
-        var now = flags;
+        let x = account_at(i);
+        let touched = since(SPEC_SPURIOUS_DRAGON) && (x.flags & ACCOUNT_TOUCHED) != 0u;
+        var flags = x.flags;
         if (flags & ACCOUNT_DESTROYED) != 0u {
-            now = (flags & ~ACCOUNT_EXISTS) | ACCOUNT_WIPED;
-        } else if touched && holds_nothing(i) {
-            now = (flags & ~ACCOUNT_EXISTS) | ACCOUNT_READ_EMPTY;
+            flags = (flags & ~ACCOUNT_EXISTS) | ACCOUNT_WIPED;
+        } else if touched && holds_nothing(x) {
+            flags = (flags & ~ACCOUNT_EXISTS) | ACCOUNT_READ_EMPTY;
         }
-        acc_set(i, OVERLAY_ACCOUNT_FLAGS, now);
+        set32(account_off(i) + OVERLAY_ACCOUNT_FLAGS, flags);
     }
     ctl = CTL_DONE;
     go = false;

@@ -60,10 +60,57 @@ var<private> go: bool;
 // What is left of the turns that a dispatch has.
 var<private> turns: u32;
 
+// What the launch says.
+struct Regions {
+    frames_off: u32,
+    frames_cap: u32,
+    slots_cap: u32,
+    memory_off: u32,
+    memory_cap: u32,
+    return_off: u32,
+    return_cap: u32,
+    accounts_off: u32,
+    accounts_cap: u32,
+    account_index_off: u32,
+    account_index_cap: u32,
+    storage_off: u32,
+    storage_cap: u32,
+    storage_index_off: u32,
+    storage_index_cap: u32,
+    journal_off: u32,
+    journal_cap: u32,
+    logs_off: u32,
+    logs_cap: u32,
+}
+
 var<private> spec: u32;
-var<private> tx_off: u32;
-var<private> codes_off: u32;
+var<private> regions: Regions;
 var<private> slots_unit: u32;
+var<private> codes_off: u32;
+var<private> data_off: u32;
+var<private> coinbase: Addr;
+var<private> origin: Addr;
+
+// The transaction's fields that are no words.
+struct TxHead {
+    gas_limit: vec2<u32>,
+    intrinsic_gas: vec2<u32>,
+    floor_gas: vec2<u32>,
+    nonce: vec2<u32>,
+    flags: u32,
+    code: u32,
+    data_off: u32,
+    data_len: u32,
+    access_off: u32,
+    access_count: u32,
+    auth_off: u32,
+    auth_count: u32,
+    blob_off: u32,
+    blob_count: u32,
+}
+
+var<private> tx_off: u32;
+var<private> tx: TxHead;
 
 // The running frame.
 var<private> depth: u32;
@@ -82,6 +129,16 @@ var<private> frame_serial: u32;
 var<private> input_off: u32;
 var<private> input_len: u32;
 var<private> input_in_data: u32;
+var<private> frame_value: Word;
+var<private> frame_addr: Addr;
+var<private> frame_caller: Addr;
+var<private> frame_journal: u32;
+var<private> frame_logs: u32;
+var<private> frame_log_bytes: u32;
+var<private> frame_refund: vec2<u32>;
+var<private> frame_out_off: u32;
+var<private> frame_out_len: u32;
+var<private> frame_result_slot: u32;
 // Its code: offsets of what the entry names.
 var<private> ops_unit: u32;
 var<private> consts_unit: u32;
@@ -102,47 +159,29 @@ var<private> log_bytes: u32;
 var<private> ret_len: u32;
 var<private> serial: u32;
 
+// How it ended.
+var<private> gas_used: vec2<u32>;
+var<private> gas_refunded: vec2<u32>;
+var<private> coinbase_credit: Word;
+var<private> created: Addr;
+var<private> has_created: u32;
+
 // Gas and memory at the start of the running op, for a suspension that runs it again.
 var<private> op_gas: vec2<u32>;
 var<private> op_mem_len: u32;
+
+// A number that a driver does not know, so that it does not unroll loops that far: unrolled, each
+// access to a buffer costs its compile time again.
+fn rolled(n: u32) -> u32 {
+    return n + args[13].w;
+}
 
 fn since(s: u32) -> bool {
     return spec >= s;
 }
 
-fn tx_at(field: u32) -> u32 {
-    return input_at(tx_off + field);
-}
-
-// A word of the input buffer.
-fn input_word(off: u32) -> Word {
-    return Word(
-        vec4<u32>(input_at(off), input_at(off + 4u), input_at(off + 8u), input_at(off + 12u)),
-        vec4<u32>(input_at(off + 16u), input_at(off + 20u), input_at(off + 24u), input_at(off + 28u)),
-    );
-}
-
-fn input_addr(off: u32) -> Addr {
-    let a = vec4<u32>(input_at(off), input_at(off + 4u), input_at(off + 8u), input_at(off + 12u));
-    return Addr(a, input_at(off + 16u));
-}
-
-// A field of code `id`.
-fn code_field(id: u32, field: u32) -> u32 {
-    return code_at(codes_off + id * SIZEOF_CODE + field);
-}
-
-fn get_addr(off: u32) -> Addr {
-    let a = vec4<u32>(get32(off), get32(off + 4u), get32(off + 8u), get32(off + 12u));
-    return Addr(a, get32(off + 16u));
-}
-
-fn set_addr(off: u32, x: Addr) {
-    set32(off, x.a.x);
-    set32(off + 4u, x.a.y);
-    set32(off + 8u, x.a.z);
-    set32(off + 12u, x.a.w);
-    set32(off + 16u, x.b);
+fn first_addr(x: Word) -> Addr {
+    return Addr(x.lo, x.hi.x);
 }
 
 fn same(x: Addr, y: Addr) -> bool {
@@ -162,32 +201,50 @@ fn from_addr(x: Addr) -> Word {
 
 // ---- ending, suspending -------------------------------------------------------------------------
 
-// Ends the running frame; what the turn still had to do is left out.
+// Ends the running frame. What the turn still had to do is left out, but what it observed stays.
 fn halt(how: u32) {
     end = how;
     stage = STAGE_END;
     go = false;
+    own = Change(own.entry, own.observed, 0u, 0u);
+    their = Change(their.entry, their.observed, 0u, 0u);
+    third = Change(0u, 0u, 0u, 0u);
+    changes_slot = false;
 }
 
-// Suspends in the middle of an op whose effects so far stay (`step` says where it goes on).
-fn suspend_here(need: u32) {
-    set32(INSTANCE_NEED, need);
+// What a suspension asks for, and what the host has answered: the fields of `Instance`.
+var<private> need: u32;
+var<private> need_addr: Addr;
+var<private> need_code: u32;
+var<private> need_off: u32;
+var<private> need_len: u32;
+var<private> need_key: Word;
+var<private> need_gas: vec2<u32>;
+var<private> need_in_data: u32;
+var<private> resume_code: u32;
+var<private> resume_word: Word;
+var<private> resume_gas: vec2<u32>;
+var<private> resume_ok: u32;
+
+// Suspends in the middle of an op whose effects so far stay (`resume_at` says where it goes on).
+fn suspend_here(what: u32) {
+    need = what;
     ctl = CTL_SUSPEND;
     go = false;
 }
 
 // Suspends an op that so far only charged gas and grew memory: both are taken back, and the op runs
 // again from its start.
-fn suspend_op(need: u32) {
+fn suspend_op(what: u32) {
     gas = op_gas;
     mem_len = op_mem_len;
-    suspend_here(need);
+    suspend_here(what);
 }
 
-// The region must hold `len` entries: restart in a larger memory class.
-fn need_class(region: u32, len: u32) {
-    set32(INSTANCE_NEED_CODE, region);
-    set32(INSTANCE_NEED_LEN, len);
+// The region must hold `entries`: restart in a larger memory class.
+fn need_class(region: u32, entries: u32) {
+    need_code = region;
+    need_len = entries;
     suspend_here(NEED_CLASS);
 }
 
