@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod precompiles;
+
 use alloy_primitives::{I256, U256, U512, keccak256};
 
 pub const SEED: u64 = 0x5eed_0001;
