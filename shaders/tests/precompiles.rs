@@ -15,7 +15,7 @@ use alloy_primitives::{U256, hex};
 use revm::precompile::{Precompiles, PrecompileSpecId, u64_to_address};
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
-use warpevm_shaders::{Module, modules};
+use warpevm_shaders::{Module, precompiles};
 use wgpu::{BufferUsages, ComputePipeline};
 
 use common::{must, on_device};
@@ -349,7 +349,7 @@ fn recut(rng: &mut Rng, mut input: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hashes() {
     on_device("hashes", |gpu| {
-        let kernel = kernel(gpu, &modules::HASHES);
+        let kernel = kernel(gpu, &precompiles::HASHES);
         let blake = |rounds: u32, last: u8| {
             let h = "48c9bdf267e6096a3ba7ca8485ae67bb2bf894fe72f36e3cf1361d5f3af54fa5\
                      d182e6ad7f520e511f6c3e2b8c68059b6bbd41fbabd9831f79217e1319cde05b";
@@ -430,7 +430,7 @@ fn hashes() {
 #[test]
 fn modexp() {
     on_device("modexp", |gpu| {
-        let kernel = kernel(gpu, &modules::MODEXP_KERNEL);
+        let kernel = kernel(gpu, &precompiles::MODEXP);
         // EIP-198: 3^(p - 1) mod p = 1, and 0^(p - 1) mod p = 0.
         let fermat = |base: &[u8]| {
             let mut input = words(&[U256::from(base.len()), U256::from(32), U256::from(32)]);
@@ -513,7 +513,7 @@ fn modexp() {
 #[test]
 fn curves() {
     on_device("curves", |gpu| {
-        let kernel = kernel(gpu, &modules::CURVES_256);
+        let kernel = kernel(gpu, &precompiles::CURVES);
         let recovered = hex!(
             "18c547e4f7b0f325ad1e56f57e26c745b09a3e503d86e00e5255ff7f715d3d1c"
             "000000000000000000000000000000000000000000000000000000000000001c"

@@ -18,6 +18,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         ("shaders/wgsl/generated/numbers.wgsl", numbers_wgsl()),
         ("shaders/wgsl/generated/layout.wgsl", layout_wgsl()),
         ("shaders/wgsl/generated/curves.wgsl", field_program::curves_wgsl()),
+        ("shaders/wgsl/generated/bn254_pairing.wgsl", field_program::pairing_wgsl()),
     ] {
         let file = root.join(path);
         let old = fs::read_to_string(&file).unwrap_or_default();

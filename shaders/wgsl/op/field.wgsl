@@ -3,7 +3,8 @@
 // is data (generated/*.wgsl, from xtask/src/field_program.rs).
 //
 // An instruction is op << 24 | d << 16 | a << 8 | b; d, a, b are registers where nothing else is
-// said. Registers begin as 0.
+// said: their numbers below 0xc0; 0xc0, 0xd0, 0xe0 and up to 15 more are those from the d, a, b of
+// the running CALL on. Registers begin as 0.
 //
 //   MUL, ADD, SUB     d := a op b in the field; MUL is Montgomery's: a b / 2^260
 //   MOVE              d := a
@@ -15,7 +16,8 @@
 //   REPEAT            the next instruction runs a + 1 times; its operands go up by one each time
 //   OUTPUT            word d (a number) of the call's output := a
 //   SKIP              skips an instruction if condition d holds for a, b
-//   JUMP, CALL        to d << 16 | a << 8 | b; calls go four deep
+//   JUMP              to d << 16 | a << 8 | b
+//   CALL              to the number in the next word; four deep
 //   RETURN, END       END gives the number a
 //
 // Operands of MUL, one of which must be below the prime, and the other below 2^256, have a product
@@ -119,6 +121,12 @@ fn field_mul(x: Word, y: Word) -> Sum {
     return Sum(field_join(FieldLimbs(v0, v1, v2, v3, v4)), v4.w >> 9u);
 }
 
+// The register that an operand names, within the call that has `window` as d << 16 | a << 8 | b.
+fn field_operand(i: u32, window: u32) -> u32 {
+    let base = (window >> (16u - 8u * ((i >> 4u) & 3u))) & 0xffu;
+    return select(i, base + (i & 15u), i >= 0xc0u);
+}
+
 fn field_get(i: u32) -> Word {
     return Word(field_registers[2u * i], field_registers[2u * i + 1u]);
 }
@@ -167,39 +175,39 @@ fn field_digit(source: u32, i: u32) -> u32 {
 fn field_run(start: u32) -> u32 {
     var pc = start;
     var calls = vec4<u32>(0u);
+    var windows = vec4<u32>(0u);
+    var window = 0u;
     var read = 0u;
     var digit = 0u;
     var repeats = 0u;
     var again = 0u;
     var next = 0u;
     for (var step = 0u; step < FIELD_STEPS_MAX; step++) {
-        var word = next;
-        if again == 0u {
-            word = field_program[pc >> 2u][pc & 3u];
-            pc++;
-        }
+        let fetched = field_program[pc >> 2u][pc & 3u];
+        let word = select(fetched, next, again != 0u);
+        pc += u32(again == 0u);
         let op = word >> 24u;
-        let d = (word >> 16u) & 0xffu;
+        let nd = (word >> 16u) & 0xffu;
         let na = (word >> 8u) & 0xffu;
         let nb = word & 0xffu;
-        var ra = na;
+        let d = field_operand(nd, window);
+        var ra = field_operand(na, window);
+        let rb = field_operand(nb, window);
         if op == FIELD_LOAD {
             ra += nb * digit;
         }
         let a = field_get(ra);
-        let b = field_get(nb);
+        let b = field_get(rb);
         var z = a;
-        var jumps = false;
-        var writes = op <= FIELD_INPUT;
         if op <= FIELD_SUB || op == FIELD_SKIP {
             let difference = w_sub_borrow(w_select(field_prime, a, op == FIELD_SKIP), b);
             if op == FIELD_SKIP {
                 let equal = w_eq(a, b);
                 var holds = ((a.lo.x ^ b.lo.x) & 1u) == 0u;
-                if d < 2u {
-                    holds = equal == (d == 0u);
-                } else if d < 4u {
-                    holds = (difference.carry != 0u) == (d == 2u);
+                if nd < 2u {
+                    holds = equal == (nd == 0u);
+                } else if nd < 4u {
+                    holds = (difference.carry != 0u) == (nd == 2u);
                 }
                 pc += u32(holds);
             } else {
@@ -231,29 +239,30 @@ fn field_run(start: u32) -> u32 {
                 field_select(a);
             } else if op == FIELD_DIGIT {
                 let i = field_registers[2u * d].x;
-                digit = field_digit(na, i) | (field_digit(nb, i) << 2u);
+                digit = field_digit(ra, i) | (field_digit(rb, i) << 2u);
             } else if op == FIELD_REPEAT {
                 repeats = na + 1u;
             } else {
-                field_output(32u * d, a);
+                field_output(32u * nd, a);
             }
         } else if op == FIELD_JUMP {
-            jumps = true;
+            pc = word & 0xffffffu;
         } else if op == FIELD_CALL {
-            calls = vec4(pc, calls.xyz);
-            jumps = true;
+            calls = vec4(pc + 1u, calls.xyz);
+            windows = vec4(window, windows.xyz);
+            window = (d << 16u) | (ra << 8u) | rb;
+            pc = field_program[pc >> 2u][pc & 3u];
         } else if op == FIELD_RETURN {
             pc = calls.x;
             calls = vec4(calls.yzw, 0u);
+            window = windows.x;
+            windows = vec4(windows.yzw, 0u);
         } else {
             return na;
         }
-        if writes {
+        if op <= FIELD_INPUT {
             field_registers[2u * d] = z.lo;
             field_registers[2u * d + 1u] = z.hi;
-        }
-        if jumps {
-            pc = word & 0xffffffu;
         }
         again = 0u;
         if repeats != 0u && op != FIELD_REPEAT {
