@@ -18,10 +18,10 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use crate::backend::cpu::Worker;
-use crate::backend::cuda::Device;
-use crate::backend::cuda::driver::AnyDriver;
-use crate::backend::cuda::fake::FakeDriver;
 use crate::backend::cuda::real::CudaDriver;
+use crate::backend::device::Device;
+use crate::backend::device::driver::AnyDriver;
+use crate::backend::device::fake::FakeDriver;
 use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};

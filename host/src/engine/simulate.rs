@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 
 use super::{Batch, Engine};
-use crate::backend::cuda::{Landed, Record};
+use crate::backend::device::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;

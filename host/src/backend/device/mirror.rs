@@ -14,7 +14,7 @@ use warpevm_compiler::Program;
 use warpevm_kernels::abi::{CODE_COMPILED, CODE_EMPTY, Code, Job, Launch, TableAccount, TableSlot};
 use warpevm_kernels::sources::Kernel;
 
-use super::driver::{AnyDriver, DriverError, Stream};
+use super::driver::{AnyDriver, DriverError, Space, Stream};
 use super::memory::{DeviceBuffer, Staging, upload};
 use crate::limits::CODES_PER_TX_COUNT_MAX;
 use crate::session::Session;
@@ -72,7 +72,7 @@ impl Pieces {
     }
 }
 
-/// Device memory that is given out piece by piece and taken back at once.
+/// Device memory for codes that is given out piece by piece and taken back at once.
 pub struct Arena {
     driver: AnyDriver,
     blocks: Vec<DeviceBuffer>,
@@ -102,7 +102,7 @@ impl Arena {
                 (self.block, self.used) = (self.block + 1, 0);
                 continue;
             }
-            let mut block = DeviceBuffer::new(&self.driver);
+            let mut block = DeviceBuffer::new(&self.driver, Space::Code);
             // SAFETY: it is new.
             unsafe { block.reserve(bytes.max(ARENA_BYTES))? };
             self.blocks.push(block);
@@ -155,7 +155,7 @@ struct Array {
 
 impl Array {
     fn new(driver: &AnyDriver) -> Array {
-        let buffer = || DeviceBuffer::new(driver);
+        let buffer = || DeviceBuffer::new(driver, Space::State);
         Array { entries: buffer(), index: buffer(), capacity: 0, len: 0 }
     }
 
@@ -219,12 +219,12 @@ impl Inner {
         Inner {
             accounts: Array::new(driver),
             slots: Array::new(driver),
-            codes: DeviceBuffer::new(driver),
+            codes: DeviceBuffer::new(driver, Space::Code),
             entries: Vec::new(),
             compiled: HashSet::new(),
             programs: HashMap::new(),
             arena: Arena::new(driver),
-            scratch: DeviceBuffer::new(driver),
+            scratch: DeviceBuffer::new(driver, Space::State),
             whole: false,
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
         }
