@@ -21,6 +21,8 @@ macro_rules! file {
     };
 }
 
+pub mod modules;
+
 /// Op numbers, specs, limits and enumerations as WGSL constants.
 pub const NUMBERS: File<'static> = file!("generated/numbers.wgsl");
 
@@ -58,8 +60,9 @@ mod tests {
     use super::*;
 
     /// Default WebGPU capabilities: what every adapter has.
-    fn validate(source: &str) -> naga::Module {
-        let module = naga::front::wgsl::parse_str(source).expect("the shader parses");
+    pub fn validate(source: &str) -> naga::Module {
+        let module = naga::front::wgsl::parse_str(source)
+            .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
         let mut validator =
             naga::valid::Validator::new(naga::valid::ValidationFlags::all(), Default::default());
         validator.validate(&module).expect("the shader is valid");

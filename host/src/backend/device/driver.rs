@@ -103,6 +103,12 @@ pub trait Driver: Send + Sync {
         DEVICE_LANES_COUNT
     }
 
+    /// Whether the code array has temporary codes before the lasting ones, from the last on, instead
+    /// of each at the place of its id, which takes 100 MB.
+    fn compact_codes(&self) -> bool {
+        false
+    }
+
     /// Bytes that are free for instances.
     fn free_bytes(&self) -> Result<u64, DriverError>;
 
@@ -142,7 +148,7 @@ pub trait Driver: Send + Sync {
     /// Once, with the same length, and nothing uses it any more.
     unsafe fn free_pinned(&self, at: *mut u8, bytes: usize);
 
-    /// Copies to the device.
+    /// Copies to the device, to a multiple of 4. Up to the next multiple of 4 zeros may follow.
     ///
     /// # Safety
     /// Both ranges are valid; see the module for how long.
