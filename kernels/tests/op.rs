@@ -83,11 +83,7 @@ const LIBRARIES: [Library; 2] = [
 
 fn check_word_op(library: &Library, op: usize) {
     let (name, reference) = WORD_OPS[op];
-    let mut rng = Rng(SEED + op as u64);
-    let mut cases = corner_operands();
-    while cases.len() < CASES {
-        cases.push(rng.operands());
-    }
+    let cases = word_cases(op, CASES);
     let columns: Vec<Vec<Word>> =
         (0..3).map(|i| cases.iter().map(|case| case[i].into()).collect()).collect();
     let mut out = vec![ZERO; cases.len()];

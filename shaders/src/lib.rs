@@ -21,8 +21,31 @@ macro_rules! file {
     };
 }
 
+pub mod modules;
+
 /// Op numbers, specs, limits and enumerations as WGSL constants.
 pub const NUMBERS: File<'static> = file!("generated/numbers.wgsl");
+
+/// The structs of the device ABI: sizes and offsets of fields.
+pub const LAYOUT: File<'static> = file!("generated/layout.wgsl");
+
+/// The buffers of every kernel, its arguments and threads; needs [`NUMBERS`] and [`LAYOUT`].
+pub const BINDINGS: File<'static> = file!("bindings.wgsl");
+
+/// The memory of an instance; needs [`BINDINGS`] and [`WORD`].
+pub const LANE: File<'static> = file!("lane.wgsl");
+
+/// Byte ranges; needs [`BINDINGS`] and [`LANE`].
+pub const BYTES: File<'static> = file!("bytes.wgsl");
+
+/// 64-bit numbers.
+pub const NUM64: File<'static> = file!("op/num64.wgsl");
+
+/// 256-bit words; needs [`NUMBERS`] and [`NUM64`].
+pub const WORD: File<'static> = file!("op/word.wgsl");
+
+/// Keccak-256; needs [`WORD`].
+pub const KECCAK: File<'static> = file!("op/keccak.wgsl");
 
 /// Files that make one shader together. WGSL has no includes; their order does not matter.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +81,27 @@ mod tests {
     use super::*;
 
     /// Default WebGPU capabilities: what every adapter has.
-    fn validate(source: &str) -> naga::Module {
-        let module = naga::front::wgsl::parse_str(source).expect("the shader parses");
+    pub fn validate(files: &[File<'_>]) -> naga::Module {
+        let module = Module { name: "a test's module", files };
+        let source = module.source();
+        let parsed = naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| {
+            let line = error.location(&source).map_or(0, |at| at.line_number as usize);
+            panic!("{}: {}", module.place(line), error.emit_to_string(&source));
+        });
         let mut validator =
             naga::valid::Validator::new(naga::valid::ValidationFlags::all(), Default::default());
-        validator.validate(&module).expect("the shader is valid");
-        module
+        if let Err(error) = validator.validate(&parsed) {
+            let line = error.location(&source).map_or(0, |at| at.line_number as usize);
+            panic!("{}: {}", module.place(line), error.emit_to_string(&source));
+        }
+        parsed
+    }
+
+    #[test]
+    fn every_file_is_valid_with_those_that_it_needs() {
+        validate(&[NUM64]);
+        validate(&[NUMBERS, NUM64, WORD]);
+        validate(&[NUMBERS, NUM64, WORD, KECCAK]);
     }
 
     #[test]
@@ -77,7 +115,7 @@ mod tests {
 
     #[test]
     fn numbers_are_valid_and_those_of_the_abi() {
-        let module = validate(NUMBERS.text);
+        let module = validate(&[NUMBERS]);
         let value = |name: &str| {
             let (_, constant) = module
                 .constants

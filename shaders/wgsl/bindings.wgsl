@@ -1,4 +1,5 @@
-// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table.
+// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table. Kernels
+// declare `state` and `output` themselves, since some need them as atomics.
 
 const LAUNCH: u32 = 0u;
 const JOB: u32 = 144u;
@@ -30,4 +31,29 @@ fn input_at(off: u32) -> u32 {
 
 fn code_at(off: u32) -> u32 {
     return code[off >> 4u][(off >> 2u) & 3u];
+}
+
+// The offset of a code's entry in `code`: temporary codes stand before the lasting ones, from the
+// last on.
+fn code_entry(id: u32) -> u32 {
+    let place = select(id, CODE_TEMP_BASE - 1u - id, id >= CODE_TEMP_BASE);
+    return arg(LAUNCH + LAUNCH_CODES) + place * SIZEOF_CODE;
+}
+
+// A 64-bit number among the arguments.
+fn arg64(off: u32) -> vec2<u32> {
+    return vec2<u32>(arg(off), arg(off + 4u));
+}
+
+// The number of a thread of a kernel: a grid has rows of 65,535 workgroups of 64.
+fn thread_of(id: vec3<u32>) -> u32 {
+    return id.y * 4194240u + id.x;
+}
+
+// The instance that a thread works on.
+fn instance_of(thread: u32) -> u32 {
+    if arg_is_set(JOB + JOB_IDS) {
+        return input_at(arg(JOB + JOB_IDS) + 4u * thread);
+    }
+    return thread;
 }

@@ -242,3 +242,13 @@ pub fn corner_operands() -> Vec<[U256; 3]> {
     }
     out
 }
+
+/// The cases of op `op` (its number seeds the generator): corners first, then random ones.
+pub fn word_cases(op: usize, count: usize) -> Vec<[U256; 3]> {
+    let mut rng = Rng(SEED + op as u64);
+    let mut cases = corner_operands();
+    while cases.len() < count {
+        cases.push(rng.operands());
+    }
+    cases
+}
