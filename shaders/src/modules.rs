@@ -49,6 +49,36 @@ pub const ANSWER: Module<'static> = module!("answer", "manage/answer.wgsl");
 /// Leaves precompiles to the host that no kernel took.
 pub const HOST_PRECOMPILES: Module<'static> =
     module!("host precompiles", "manage/host_precompiles.wgsl");
+/// Precompiles 0x02, 0x03 and 0x09: SHA-256, RIPEMD-160, BLAKE2b's F.
+pub const HASHES: Module<'static> = module!(
+    "hashes",
+    "precompile/call.wgsl",
+    "op/md_padding.wgsl",
+    "op/sha256.wgsl",
+    "op/ripemd160.wgsl",
+    "op/blake2f.wgsl",
+    "precompile/hashes.wgsl"
+);
+/// Precompiles 0x01, 0x06, 0x07 and 0x100: ECRECOVER, sums and products on alt_bn128, P256VERIFY.
+pub const POINTS: Module<'static> = module!(
+    "points",
+    "precompile/call.wgsl",
+    "op/keccak.wgsl",
+    "generated/points.wgsl",
+    "op/field.wgsl",
+    "precompile/points.wgsl"
+);
+/// Precompile 0x05.
+pub const MODULAR_POWER: Module<'static> =
+    module!("modexp", "precompile/call.wgsl", "op/modexp.wgsl", "precompile/modexp.wgsl");
+/// Precompile 0x08: the pairing check on alt_bn128.
+pub const PAIRING: Module<'static> = module!(
+    "pairing",
+    "precompile/call.wgsl",
+    "generated/pairing.wgsl",
+    "op/field.wgsl",
+    "precompile/pairing.wgsl"
+);
 /// Indexes new accounts of the state table.
 pub const INDEX_ACCOUNTS: Module<'static> =
     table_module!("index accounts", "manage/index_accounts.wgsl");
@@ -63,11 +93,11 @@ pub const SCATTER: Module<'static> = Module {
 /// The interpreter.
 pub const RUN: &[Module<'static>] = &[];
 /// Precompiles but those below, one module after the other.
-pub const PRECOMPILES: &[Module<'static>] = &[HOST_PRECOMPILES];
+pub const PRECOMPILES: &[Module<'static>] = &[HASHES, POINTS, HOST_PRECOMPILES];
 /// Modexp.
-pub const MODEXP: &[Module<'static>] = &[HOST_PRECOMPILES];
+pub const MODEXP: &[Module<'static>] = &[MODULAR_POWER, HOST_PRECOMPILES];
 /// Pairings, KZG, BLS12-381.
-pub const CURVES: &[Module<'static>] = &[HOST_PRECOMPILES];
+pub const CURVES: &[Module<'static>] = &[PAIRING, HOST_PRECOMPILES];
 
 #[cfg(test)]
 mod tests {

@@ -8,14 +8,16 @@
 mod common;
 #[path = "../../kernels/tests/common/mod.rs"]
 mod inputs;
+#[path = "../../kernels/tests/common/pairing_model.rs"]
+mod model;
 
 use std::time::Instant;
 
 use alloy_primitives::{U256, hex};
-use revm::precompile::{Precompiles, PrecompileSpecId, u64_to_address};
+use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
-use warpevm_shaders::{Module, precompiles};
+use warpevm_shaders::{Module, modules};
 use wgpu::{BufferUsages, ComputePipeline};
 
 use common::{must, on_device};
@@ -49,7 +51,10 @@ impl Call {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Answer {
-    Ok { gas: u64, output: Vec<u8> },
+    Ok {
+        gas: u64,
+        output: Vec<u8>,
+    },
     Fail,
     /// The kernel leaves the call to the host.
     Left,
@@ -176,8 +181,7 @@ fn run(
 }
 
 fn answer(lanes: &Lanes, i: usize, return_off: usize) -> Answer {
-    let instance: Instance =
-        bytemuck::pod_read_unaligned(&lanes.read(i, 0, size_of::<Instance>()));
+    let instance: Instance = bytemuck::pod_read_unaligned(&lanes.read(i, 0, size_of::<Instance>()));
     let is = |status: Status, need: Need| {
         (instance.status, instance.need) == (status as u32, need as u32)
     };
@@ -349,7 +353,7 @@ fn recut(rng: &mut Rng, mut input: Vec<u8>) -> Vec<u8> {
 #[test]
 fn hashes() {
     on_device("hashes", |gpu| {
-        let kernel = kernel(gpu, &precompiles::HASHES);
+        let kernel = kernel(gpu, &modules::HASHES);
         let blake = |rounds: u32, last: u8| {
             let h = "48c9bdf267e6096a3ba7ca8485ae67bb2bf894fe72f36e3cf1361d5f3af54fa5\
                      d182e6ad7f520e511f6c3e2b8c68059b6bbd41fbabd9831f79217e1319cde05b";
@@ -430,7 +434,7 @@ fn hashes() {
 #[test]
 fn modexp() {
     on_device("modexp", |gpu| {
-        let kernel = kernel(gpu, &precompiles::MODEXP);
+        let kernel = kernel(gpu, &modules::MODULAR_POWER);
         // EIP-198: 3^(p - 1) mod p = 1, and 0^(p - 1) mod p = 0.
         let fermat = |base: &[u8]| {
             let mut input = words(&[U256::from(base.len()), U256::from(32), U256::from(32)]);
@@ -511,9 +515,9 @@ fn modexp() {
 }
 
 #[test]
-fn curves() {
-    on_device("curves", |gpu| {
-        let kernel = kernel(gpu, &precompiles::CURVES);
+fn points() {
+    on_device("points", |gpu| {
+        let kernel = kernel(gpu, &modules::POINTS);
         let recovered = hex!(
             "18c547e4f7b0f325ad1e56f57e26c745b09a3e503d86e00e5255ff7f715d3d1c"
             "000000000000000000000000000000000000000000000000000000000000001c"
@@ -528,11 +532,7 @@ fn curves() {
             gpu,
             &kernel,
             &[
-                (
-                    1,
-                    &recovered,
-                    "000000000000000000000000a94f5374fce5edbc8e2a8697c15331677e6ebf0b",
-                ),
+                (1, &recovered, "000000000000000000000000a94f5374fce5edbc8e2a8697c15331677e6ebf0b"),
                 (6, &words(&[g, g].concat()), twice_g),
                 (7, &words(&[g[0], g[1], two]), twice_g),
             ],
@@ -575,5 +575,72 @@ fn curves() {
             }
             check_gas(gpu, &kernel, spec, samples);
         }
+    });
+}
+
+/// Pairs as the precompile reads them.
+fn pairing_input(g1: &model::Curve, g2: &model::Curve, pairs: &[[model::Point; 2]]) -> Vec<u8> {
+    let pair = |[p, q]: &[model::Point; 2]| [model::bn_bytes(g1, *p), model::bn_bytes(g2, *q)];
+    pairs.iter().flat_map(|both| pair(both).concat()).collect()
+}
+
+#[test]
+fn pairing() {
+    on_device("pairing", |gpu| {
+        let kernel = kernel(gpu, &modules::PAIRING);
+        let (g1, g2) = (model::Curve::bn_g1(), model::Curve::bn_g2());
+        let (p, q) = model::bn_generators();
+        let encode = |pairs: &[[model::Point; 2]]| pairing_input(&g1, &g2, pairs);
+        let [zero, one] = [0, 1].map(|x| format!("{x:064x}"));
+        check_known(
+            gpu,
+            &kernel,
+            &[
+                (8, &[], &one),
+                (8, &encode(&[[p, q]]), &zero),
+                (8, &encode(&[[None, q], [p, None]]), &one),
+                (8, &encode(&[[p, q], [g1.neg(p), q]]), &one),
+                (8, &encode(&[[p, q], [p, g2.neg(q)]]), &one),
+                (8, &encode(&[[p, q], [p, q]]), &zero),
+            ],
+        );
+        let curves = &mut model::Rng(SEED);
+        let rng = &mut Rng(SEED + 9300);
+        let mut inputs = Vec::new();
+        for case in 0..24 {
+            let [a, b] = [curves.u256() % g1.r, curves.u256() % g1.r];
+            let [pa, qb] = [g1.mul(a, p), g2.mul(b, q)];
+            let product = g1.neg(g1.mul(a.mul_mod(b, g1.r), p));
+            let mut pairs = vec![[pa, qb], [product, q]];
+            match case % 4 {
+                0 => pairs.insert(1, [None, qb]),
+                1 => pairs.extend([[pa, q], [g1.neg(p), g2.mul(a, q)]]),
+                2 => pairs[1][0] = g1.neg(pa),
+                _ => {}
+            }
+            inputs.push(encode(&pairs));
+        }
+        // Points of the twist outside of G2, some of small order, also beside infinity.
+        for point in model::subgroup_candidates(&g2, q, curves) {
+            inputs.push(encode(&[[None, point]]));
+            inputs.push(encode(&[[p, q], [p, point]]));
+        }
+        for _ in 0..100 {
+            let pair = [[p, None][curves.below(2)], [q, None][curves.below(2)]];
+            let mut input = encode(&[[p, q], pair]);
+            model::spoil(curves, &mut input[192..], 32, g1.p);
+            inputs.push(recut(rng, input));
+        }
+        let calls: Vec<Call> = inputs.into_iter().map(|input| Call::new(rng, 8, input)).collect();
+        let counts = check(gpu, &kernel, OSAKA, &calls);
+        assert!(counts.done > 40 && counts.failed > 80 && counts.left == 0, "{counts:?}");
+        for spec in [BYZANTIUM, ISTANBUL] {
+            let samples = [encode(&[]), encode(&[[p, q]])];
+            let samples = samples.map(|input| Call::new(rng, 8, input));
+            check_gas(gpu, &kernel, spec, samples.into());
+        }
+        let most = [4, 5].map(|count| Call::new(rng, 8, encode(&vec![[p, q]; count])));
+        let counts = check(gpu, &kernel, OSAKA, &most);
+        assert_eq!((counts.done, counts.left), (1, 1));
     });
 }

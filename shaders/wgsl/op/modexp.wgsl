@@ -123,7 +123,7 @@ fn modexp_reduce(xn: u32, n: u32) {
     }
 }
 
-// The lowest bits that are not 0 from bit `k` of limb `i` on, 16 of them.
+// Limb i of POWER >> k, n limbs.
 fn modexp_result_limb(i: u32, n: u32, k: u32) -> u32 {
     if i >= n {
         return 0u;
@@ -136,8 +136,8 @@ fn modexp_result_limb(i: u32, n: u32, k: u32) -> u32 {
 }
 
 // Writes base^exponent mod modulus, `lens.z` bytes; zeros for a modulus of 0 or 1; 0^0 = 1. `lens`
-// are those of base, exponent and modulus; `n` limbs of the modulus, without zeros on top, have been
-// loaded to M; bit `first` of the exponent, from its top, is not below its first one, if it has any.
+// are those of base, exponent and modulus. The modulus has been loaded to M; it has `n` limbs
+// without zeros on top. `first` is a bit of the exponent, from its top, above which all are zero.
 fn modexp(lens: vec3<u32>, n: u32, first: u32) {
     var k = 0u;
     if n != 0u {

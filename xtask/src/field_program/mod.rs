@@ -2,13 +2,13 @@
 //! elliptic curves as short straight pieces of code over registers, since a GPU's compiler copies
 //! a multiplication to wherever WGSL has one.
 
-mod curves;
 mod pairing;
+mod points;
 
 use std::fmt::Write;
 
-pub use curves::curves_wgsl;
 pub use pairing::pairing_wgsl;
+pub use points::points_wgsl;
 
 use crate::generate::NOTE;
 

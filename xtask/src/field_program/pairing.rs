@@ -45,8 +45,8 @@ const FROBENIUS2: [&str; 5] = [
     "000000000000000059e26bcea0d48bacd4f263f1acdb5c4f5763473177ffffff",
 ];
 
-/// Digits of two bits, 1 for +1 and 2 for -1: the loop count 6 x + 2 below its top bit 2^64, and the
-/// curve's parameter x = 4965661367192848881 below 2^62.
+/// Digits of two bits, 1 for +1 and 2 for -1: the loop count 6 x + 2 below its top bit 2^64, and
+/// the curve's parameter x = 4965661367192848881 below 2^62.
 const LOOP_DIGITS: &str = "44088084820010842008408810208440";
 const X_DIGITS: &str = "110844811222101044484100440201";
 
@@ -122,7 +122,7 @@ struct Pairing {
     w: [Reg; 6],
 }
 
-/// The file `generated/bn254_pairing.wgsl`.
+/// The file `generated/pairing.wgsl`.
 pub fn pairing_wgsl() -> String {
     let mut m = Program::new();
     let mut two = || m.regs(2);

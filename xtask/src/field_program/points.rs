@@ -34,7 +34,7 @@ impl Point {
 }
 
 /// ECRECOVER, P256VERIFY, addition and multiplication on alt_bn128.
-struct Curves {
+struct Points {
     m: Program,
     /// The curve's a is -3 if this is not zero, else 0; b in Montgomery form.
     minus_three: Reg,
@@ -49,13 +49,13 @@ struct Curves {
     y: Reg,
 }
 
-/// The file `generated/curves.wgsl`.
-pub fn curves_wgsl() -> String {
+/// The file `generated/points.wgsl`.
+pub fn points_wgsl() -> String {
     let mut m = Program::new();
     let table = m.regs(48);
     let mut point = || Point::new(m.regs(3));
     let (p, q, g) = (point(), point(), point());
-    let mut c = Curves {
+    let mut c = Points {
         minus_three: m.reg(),
         b: m.reg(),
         p,
@@ -83,7 +83,7 @@ pub fn curves_wgsl() -> String {
     c.m.wgsl("ECRECOVER, P256VERIFY, sums and products on alt_bn128", &[("X", x), ("Y", y)])
 }
 
-impl Curves {
+impl Points {
     fn infinity(&mut self, p: Point) {
         self.m.copy(p.z, self.m.zero);
     }
