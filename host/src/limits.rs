@@ -1,5 +1,7 @@
 //! Every limit of the host engine, with the reason for its value.
 
+use warpevm_kernels::abi::CODE_TEMP_BASE;
+
 /// Accounts that a fresh state table holds before it grows. A state test touches a handful; the
 /// table doubles, so that large batches pay a few rehashes only.
 pub const ACCOUNTS_START_COUNT: u32 = 1 << 10;
@@ -16,7 +18,7 @@ pub const TOUCHED_COUNT_MAX: usize = 1 << 16;
 /// Codes that stay with a `State`: mainnet has about 1.5 million distinct ones, of which a replay
 /// sees a fraction. The array never moves, so its address space is reserved once (96 MiB, untouched
 /// pages cost nothing).
-pub const CODES_COUNT_MAX: u32 = 1 << 20;
+pub const CODES_COUNT_MAX: u32 = CODE_TEMP_BASE;
 /// Codes that one transaction makes or brings (init codes, deployed codes, EIP-7702 designators).
 /// CREATE costs 32,000 gas and takes two, so this covers 65 million gas of nothing else.
 pub const CODES_PER_TX_COUNT_MAX: u32 = 4096;
@@ -99,6 +101,19 @@ pub const DEVICE_RESULT_BYTES: u64 = 1536;
 pub const DEVICE_MIRRORS_COUNT: usize = 2;
 /// How often a chunk of transactions is tried on a device after errors, in smaller parts.
 pub const DEVICE_TRIES_COUNT: u32 = 3;
+/// Lasting codes that a compact code array has room for at first; it doubles.
+pub const COMPACT_CODES_START_COUNT: u32 = 1 << 10;
+/// Bytes that the buffer of a space has at first, so that small ones never grow.
+pub const WGPU_SPACE_START_BYTES: u64 = 1 << 20;
+/// Steps of the WGSL interpreter in one dispatch: a watchdog of the system ends dispatches after a
+/// second or more, and a step of a workgroup whose threads diverge may take ten microseconds.
+pub const WGPU_STEPS_COUNT: u64 = 1 << 13;
+/// Dispatches of the interpreter before the host looks what came of it; those after the last
+/// instance is done take no time.
+pub const WGPU_DISPATCHES_COUNT: u64 = 8;
+/// How long a device may take for what was submitted. Drivers on the CPU compile a shader when it is
+/// first dispatched, some in minutes where others use the CPU, too.
+pub const WGPU_WAIT_SECONDS: u64 = 600;
 /// Memory of the fake device; only what is touched is there.
 pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;
 

@@ -197,6 +197,8 @@ pub enum Backend {
     Cuda,
     /// The `cuda` backend on a device that the CPU plays, to test it where there is no GPU.
     CudaFake,
+    /// The kernels in WGSL on any GPU that wgpu knows, or a driver that runs on the CPU.
+    Wgpu,
     /// Sequential revm, the reference.
     Revm,
 }
@@ -204,7 +206,7 @@ pub enum Backend {
 impl Backend {
     /// Transactions run on a device with memory of its own.
     pub fn is_device(self) -> bool {
-        matches!(self, Backend::Cuda | Backend::CudaFake)
+        matches!(self, Backend::Cuda | Backend::CudaFake | Backend::Wgpu)
     }
 }
 

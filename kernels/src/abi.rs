@@ -115,6 +115,8 @@ device_consts! {
     NONE = 0xffff_ffff;
     /// Index of the empty code in the code table.
     CODE_EMPTY = 0;
+    /// The first index of a temporary code; those below are lasting.
+    CODE_TEMP_BASE = 1 << 20;
 
     /// Account flag: the account exists in the state (pre-Spurious-Dragon, also empty ones).
     ACCOUNT_EXISTS = 1;

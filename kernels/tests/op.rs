@@ -14,6 +14,7 @@ use alloy_primitives::U256;
 use revm::precompile;
 use warpevm_kernels as _;
 
+use common::precompiles::*;
 use common::*;
 
 /// Cases per op and limb size.
@@ -82,11 +83,7 @@ const LIBRARIES: [Library; 2] = [
 
 fn check_word_op(library: &Library, op: usize) {
     let (name, reference) = WORD_OPS[op];
-    let mut rng = Rng(SEED + op as u64);
-    let mut cases = corner_operands();
-    while cases.len() < CASES {
-        cases.push(rng.operands());
-    }
+    let cases = word_cases(op, CASES);
     let columns: Vec<Vec<Word>> =
         (0..3).map(|i| cases.iter().map(|case| case[i].into()).collect()).collect();
     let mut out = vec![ZERO; cases.len()];
@@ -216,121 +213,6 @@ fn blake2f() {
 
 // ---- curves ----
 
-/// A short Weierstrass curve y^2 = x^3 + ax + b over p with `order` points, in affine arithmetic:
-/// slow and plain, to make inputs with.
-struct Curve {
-    p: U256,
-    a: U256,
-    b: U256,
-    order: U256,
-    generator: (U256, U256),
-}
-
-/// `None` is infinity.
-type Point = Option<(U256, U256)>;
-
-fn sub_mod(a: U256, b: U256, m: U256) -> U256 {
-    a.add_mod(m - b % m, m)
-}
-
-impl Curve {
-    fn double_or_add(&self, p: Point, q: Point) -> Point {
-        let (Some((x1, y1)), Some((x2, y2))) = (p, q) else { return p.or(q) };
-        let m = self.p;
-        let slope = if x1 == x2 {
-            if y1.add_mod(y2, m).is_zero() {
-                return None;
-            }
-            let top = x1.mul_mod(x1, m).mul_mod(U256::from(3), m).add_mod(self.a, m);
-            top.mul_mod(y1.add_mod(y1, m).inv_mod(m)?, m)
-        } else {
-            sub_mod(y2, y1, m).mul_mod(sub_mod(x2, x1, m).inv_mod(m)?, m)
-        };
-        let x = sub_mod(sub_mod(slope.mul_mod(slope, m), x1, m), x2, m);
-        Some((x, sub_mod(slope.mul_mod(sub_mod(x1, x, m), m), y1, m)))
-    }
-
-    fn mul(&self, k: U256, point: Point) -> Point {
-        let mut r = None;
-        for i in (0..k.bit_len()).rev() {
-            r = self.double_or_add(r, r);
-            if k.bit(i) {
-                r = self.double_or_add(r, point);
-            }
-        }
-        r
-    }
-
-    /// A random point by its x coordinate; p = 3 mod 4.
-    fn random_point(&self, rng: &mut Rng) -> (U256, U256) {
-        let m = self.p;
-        loop {
-            let x = rng.uniform() % m;
-            let y2 = x.mul_mod(x, m).add_mod(self.a, m).mul_mod(x, m).add_mod(self.b, m);
-            let y = y2.pow_mod((m + U256::from(1)) >> 2usize, m);
-            if y.mul_mod(y, m) == y2 {
-                return (x, if rng.below(2) == 0 { y } else { sub_mod(U256::ZERO, y, m) });
-            }
-        }
-    }
-
-    /// A scalar that is often small, close to the order, or above it.
-    fn scalar(&self, rng: &mut Rng) -> U256 {
-        match rng.below(6) {
-            0 => U256::from(rng.below(20)),
-            1 => self.order.wrapping_sub(U256::from(rng.below(20))),
-            2 => self.order.wrapping_add(U256::from(rng.below(20))),
-            3 => rng.word(),
-            _ => rng.uniform(),
-        }
-    }
-}
-
-fn hex(s: &str) -> U256 {
-    U256::from_str_radix(s, 16).expect("a hexadecimal constant")
-}
-
-fn secp256k1() -> Curve {
-    Curve {
-        p: hex("fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f"),
-        a: U256::ZERO,
-        b: U256::from(7),
-        order: hex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"),
-        generator: (
-            hex("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"),
-            hex("483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"),
-        ),
-    }
-}
-
-fn p256() -> Curve {
-    let p = hex("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
-    Curve {
-        p,
-        a: p - U256::from(3),
-        b: hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b"),
-        order: hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"),
-        generator: (
-            hex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
-            hex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"),
-        ),
-    }
-}
-
-fn bn254() -> Curve {
-    Curve {
-        p: hex("30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47"),
-        a: U256::ZERO,
-        b: U256::from(3),
-        order: hex("30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001"),
-        generator: (U256::from(1), U256::from(2)),
-    }
-}
-
-fn be_bytes(words: &[U256]) -> Vec<u8> {
-    words.iter().flat_map(|w| w.to_be_bytes::<32>()).collect()
-}
-
 /// Runs curve operation `op` on `input` in both builds and compares with `expected`: `None` for an
 /// invalid input, else the output words.
 fn check_curve(op: u32, input: &[U256], expected: Option<Vec<U256>>, case: usize) {
@@ -355,34 +237,10 @@ fn check_curve(op: u32, input: &[U256], expected: Option<Vec<U256>>, case: usize
 #[test]
 fn curve_ecrecover() {
     let curve = secp256k1();
-    let n = curve.order;
     let mut rng = Rng(SEED + 3000);
     let (mut valid, mut invalid) = (0, 0);
     for case in 0..4000 {
-        let mut hash = rng.word();
-        let mut v = U256::from(27 + rng.below(2));
-        let mut r = rng.uniform();
-        let mut s = rng.uniform();
-        match rng.below(12) {
-            // Around the bounds of each.
-            0 => r = curve.scalar(&mut rng),
-            1 => s = curve.scalar(&mut rng),
-            2 => v = [26, 29, 0, 1, 27 + 256].map(U256::from)[rng.below(5) as usize],
-            3 => v |= U256::from(1) << (8 + rng.below(248)),
-            4 => hash = curve.scalar(&mut rng),
-            // R is a small multiple of the generator G, and s a multiple of the hash: the sum
-            // s R - hash G passes through doublings, or is infinity.
-            5..=7 => {
-                let k = U256::from(1 + rng.below(9));
-                r = curve.mul(k, Some(curve.generator)).expect("below the order").0;
-                let factor = U256::from(1 + rng.below(9)).mul_mod(k.inv_mod(n).unwrap(), n);
-                s = (hash % n).mul_mod(factor, n);
-                if rng.below(2) == 0 {
-                    s = sub_mod(U256::ZERO, s, n) % n;
-                }
-            }
-            _ => {}
-        }
+        let [hash, v, r, s] = ecrecover_words(&curve, &mut rng);
         let input = be_bytes(&[hash, v, r, s]);
         let output = precompile::secp256k1::ec_recover_run(&input, u64::MAX).expect("enough gas");
         let expected = (!output.bytes.is_empty()).then(|| vec![U256::from_be_slice(&output.bytes)]);
@@ -402,39 +260,10 @@ fn curve_ecrecover() {
 #[test]
 fn curve_p256_verify() {
     let curve = p256();
-    let n = curve.order;
     let mut rng = Rng(SEED + 4000);
     let (mut valid, mut invalid) = (0, 0);
     for case in 0..1200 {
-        // Sign with a key and a nonce that are sometimes tiny, so that additions meet equal and
-        // opposite points.
-        let hash = rng.word();
-        let d = curve.scalar(&mut rng) % n;
-        let k = curve.scalar(&mut rng) % n;
-        let (Some(key), Some(nonce), Some(k_inverse)) = (
-            curve.mul(d, Some(curve.generator)),
-            curve.mul(k, Some(curve.generator)),
-            k.inv_mod(n),
-        ) else {
-            continue;
-        };
-        let r = nonce.0 % n;
-        let s = r.mul_mod(d, n).add_mod(hash % n, n).mul_mod(k_inverse, n);
-        let mut words = [hash, r, s, key.0, key.1];
-        match rng.below(8) {
-            0 => {
-                let at = rng.below(5) as usize;
-                words[at] ^= U256::from(1) << rng.below(256);
-            }
-            1 => words[1 + rng.below(2) as usize] = curve.scalar(&mut rng),
-            2 => words[1 + rng.below(2) as usize] = U256::ZERO,
-            3 => words[3 + rng.below(2) as usize] = curve.p + U256::from(rng.below(3)),
-            4 if rng.below(2) == 0 => words[3..].fill(U256::ZERO),
-            // The other valid signature of the pair.
-            5 => words[2] = sub_mod(U256::ZERO, s, n) % n,
-            6 => words[4] = sub_mod(U256::ZERO, key.1, curve.p),
-            _ => {}
-        }
+        let Some(words) = p256_words(&curve, &mut rng) else { continue };
         let output =
             precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX).expect("enough gas");
         let expected = (!output.bytes.is_empty()).then(Vec::new);
@@ -446,21 +275,6 @@ fn curve_p256_verify() {
         check_curve(1, &words, expected, case);
     }
     assert!(valid > 300 && invalid > 300, "{valid} valid and {invalid} invalid inputs");
-}
-
-fn bn254_operand(curve: &Curve, rng: &mut Rng, other: (U256, U256)) -> (U256, U256) {
-    match rng.below(10) {
-        0 => (U256::ZERO, U256::ZERO),
-        1 => other,
-        2 => (other.0, sub_mod(U256::ZERO, other.1, curve.p) % curve.p),
-        3 => curve.mul(U256::from(1 + rng.below(20)), Some(curve.generator)).unwrap_or_default(),
-        4 => (rng.word(), rng.word()),
-        5 => {
-            let (x, y) = curve.random_point(rng);
-            if rng.below(2) == 0 { (x + curve.p, y) } else { (x, y ^ U256::from(1)) }
-        }
-        _ => curve.random_point(rng),
-    }
 }
 
 fn point_words(bytes: &[u8]) -> Vec<U256> {
@@ -512,50 +326,8 @@ fn curve_bn254_mul() {
 
 // ---- modexp ----
 
-/// Bytes of an integer that may be short, sparse or all ones.
-fn integer_bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
-    let mut bytes = rng.bytes(len);
-    match rng.below(8) {
-        0 => bytes.fill(0),
-        1 => bytes.fill(0xff),
-        2 => {
-            // Leading zeros: the number is shorter than its field.
-            let zeros = rng.below(len as u64 + 1) as usize;
-            bytes[..zeros].fill(0);
-        }
-        3 => {
-            // Trailing zeros: a multiple of a large power of two.
-            let zeros = rng.below(len as u64 + 1) as usize;
-            bytes[len - zeros..].fill(0);
-        }
-        4 => {
-            bytes.fill(0);
-            if let Some(last) = bytes.last_mut() {
-                *last = rng.below(4) as u8;
-            }
-        }
-        5 => {
-            for chunk in bytes.chunks_mut(4) {
-                let limb = (rng.edge_u32() as u32).to_be_bytes();
-                chunk.copy_from_slice(&limb[..chunk.len()]);
-            }
-        }
-        _ => {}
-    }
-    bytes
-}
-
 fn check_modexp(rng: &mut Rng, lens: [usize; 3], case: usize) {
-    let mut input = be_bytes(&lens.map(U256::from));
-    for len in lens {
-        let bytes = integer_bytes(rng, len);
-        input.extend(bytes);
-    }
-    if rng.below(8) == 0 {
-        // A cut input counts as followed by zeros.
-        let keep = 96 + rng.below((input.len() - 95) as u64) as usize;
-        input.truncate(keep);
-    }
+    let input = modexp_input(rng, lens);
     let expected = precompile::modexp::byzantium_run(&input, u64::MAX).expect("enough gas").bytes;
     for library in &LIBRARIES {
         let mut out = vec![0xa5; lens[2]];
@@ -798,7 +570,6 @@ fn time_precompiles(rng: &mut Rng) {
 #[test]
 fn curve_p256_bounds() {
     let curve = p256();
-    let n = curve.order;
     let mut rng = Rng(SEED + 4500);
     let check = |words: [U256; 5], valid: bool| {
         let output = precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX);

@@ -33,6 +33,13 @@ fn code_at(off: u32) -> u32 {
     return code[off >> 4u][(off >> 2u) & 3u];
 }
 
+// The offset of a code's entry in `code`: temporary codes stand before the lasting ones, from the
+// last on.
+fn code_entry(id: u32) -> u32 {
+    let place = select(id, CODE_TEMP_BASE - 1u - id, id >= CODE_TEMP_BASE);
+    return arg(LAUNCH + LAUNCH_CODES) + place * SIZEOF_CODE;
+}
+
 // A 64-bit number among the arguments.
 fn arg64(off: u32) -> vec2<u32> {
     return vec2<u32>(arg(off), arg(off + 4u));

@@ -1,4 +1,5 @@
 //! Tests that hold every backend against revm and the official test data.
 
+pub mod child;
 pub mod fixtures;
 pub mod machine_code;

@@ -12,8 +12,8 @@ use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
-use warpevm::backend::cuda::driver::{AnyDriver, DriverError};
-use warpevm::backend::cuda::fake::{Call, FakeDriver, Fault};
+use warpevm::backend::device::driver::{AnyDriver, DriverError};
+use warpevm::backend::device::fake::{Call, FakeDriver, Fault};
 use warpevm::validate::compare;
 use warpevm::{
     Config, Engine, Fallback, Grouping, Outcome, Report, Spec, State, Transaction, reference,

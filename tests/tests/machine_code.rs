@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use warpevm::backend::cuda::fake::FakeDriver;
+use warpevm::backend::device::fake::FakeDriver;
 use warpevm::input::{self, Input};
 use warpevm::validate::compare;
 use warpevm::{Config, Engine, State, reference};

@@ -1,6 +1,7 @@
 //! Development commands of warpevm.
 
 mod cuda;
+mod field_program;
 mod generate;
 mod sanitize;
 mod setup;

@@ -54,6 +54,30 @@ pub fn component(name: &str) -> Result<(), String> {
     Err(format!("{name} is not installed, and rustup could not add it"))
 }
 
+/// Tells the Vulkan loader which drivers there are.
+pub const VULKAN_VAR: &str = "VK_DRIVER_FILES";
+/// Where Mesa keeps compiled shaders.
+pub const MESA_CACHE_VAR: &str = "MESA_SHADER_CACHE_DIR";
+/// Where distributions put the descriptions of Vulkan drivers.
+const VULKAN_FOLDER: &str = "/usr/share/vulkan/icd.d";
+
+/// The Vulkan driver for the tests: what `VK_DRIVER_FILES` says, else Mesa's for the CPU. Its age is
+/// checked by the tests.
+pub fn vulkan_driver() -> Result<PathBuf, String> {
+    if let Some(files) = std::env::var_os(VULKAN_VAR) {
+        return Ok(PathBuf::from(files));
+    }
+    let arch = std::env::consts::ARCH;
+    let names = ["lvp_icd.json".to_owned(), format!("lvp_icd.{arch}.json")];
+    let files = names.map(|name| Path::new(VULKAN_FOLDER).join(name));
+    files.into_iter().find(|file| file.exists()).ok_or_else(|| {
+        format!(
+            "Mesa's Vulkan driver for the CPU is not in {VULKAN_FOLDER}: mesa-vulkan-drivers and \
+             libvulkan1, Mesa 25 or newer (docs/TESTING.md); or set {VULKAN_VAR}"
+        )
+    })
+}
+
 /// The folder of the test data, which may not exist: `WARPEVM_FIXTURES`, else `../shared/fixtures`
 /// beside the clone.
 pub fn fixtures_dir(root: &Path) -> PathBuf {

@@ -34,6 +34,8 @@ struct Runner<'a> {
     results: Vec<(String, Outcome, Duration)>,
     /// Where the machine code of the kernels is, for the tests that run it.
     cubins: Option<PathBuf>,
+    /// The driver on which shaders run.
+    vulkan: Option<PathBuf>,
 }
 
 /// Runs every step. Returns whether all passed; the totals are the last line printed.
@@ -44,7 +46,8 @@ pub fn run(root: &Path, strict: bool, quick: bool) -> Result<bool> {
         std::fs::remove_file(&skips).with_context(|| format!("{}", skips.display()))?;
     }
     let cache = setup::cache_dir()?;
-    let mut runner = Runner { root, cache, skips, strict, results: Vec::new(), cubins: None };
+    let mut runner =
+        Runner { root, cache, skips, strict, results: Vec::new(), cubins: None, vulkan: None };
     runner.steps(quick);
     runner.finish()
 }
@@ -82,6 +85,16 @@ impl Runner<'_> {
             Err(reason) => Outcome::Skipped(reason),
         });
         self.cubins = cubins;
+        let mut vulkan = None;
+        self.step("vulkan driver", |_| match setup::vulkan_driver() {
+            Ok(driver) => {
+                println!("{}", driver.display());
+                vulkan = Some(driver);
+                Outcome::Passed
+            }
+            Err(reason) => Outcome::Skipped(reason),
+        });
+        self.vulkan = vulkan;
         if setup::runs("cargo", &["nextest", "--version"]) {
             self.step("tests", |r| {
                 r.command(cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]))
@@ -170,6 +183,10 @@ impl Runner<'_> {
         command.env(setup::CACHE_VAR, &self.cache).env("WARPEVM_SKIPS", &self.skips);
         if let Some(cubins) = &self.cubins {
             command.env(cuda::CUBINS_VAR, cubins);
+        }
+        if let Some(vulkan) = &self.vulkan {
+            command.env(setup::VULKAN_VAR, vulkan);
+            command.env(setup::MESA_CACHE_VAR, self.cache.join("mesa"));
         }
         if self.strict {
             command.env("WARPEVM_STRICT", "1");

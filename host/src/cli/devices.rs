@@ -1,13 +1,12 @@
 //! `warpevm devices`: what this build can run on.
 
 use super::output::line;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::thread::available_parallelism;
 use warpevm::backend::cuda::real;
+use warpevm::backend::wgpu::adapters;
 use warpevm_kernels::nvrtc::Nvrtc;
-
-/// Backends that the design has and this build does not.
-const NOT_YET: [&str; 1] = ["wgpu"];
+use warpevm_shaders::gpu::Adapter;
 
 /// SIMD instruction sets of this CPU that matter to the kernels' compiler.
 fn simd() -> Vec<&'static str> {
@@ -27,10 +26,24 @@ fn simd() -> Vec<&'static str> {
     found
 }
 
+/// An adapter of wgpu and the limits that matter.
+fn adapter(number: usize, adapter: &Adapter) -> Value {
+    let (info, limits) = (&adapter.info, &adapter.limits);
+    json!({"backend": "wgpu", "gpu": number, "name": info.name,
+        "api": info.backend.to_string(), "type": format!("{:?}", info.device_type),
+        "driver": info.driver, "driver_info": info.driver_info,
+        "buffer_bytes": limits.max_buffer_size,
+        "binding_bytes": limits.max_storage_buffer_binding_size,
+        "storage_buffers": limits.max_storage_buffers_per_shader_stage,
+        "workgroups_per_dimension": limits.max_compute_workgroups_per_dimension,
+        "workgroup_threads": limits.max_compute_invocations_per_workgroup})
+}
+
 /// Lists the devices.
 pub(crate) fn devices(json: bool) -> anyhow::Result<bool> {
     let threads = available_parallelism().map_or(1, usize::from);
     let gpus = real::gpus();
+    let adapters = adapters();
     let nvrtc = Nvrtc::load().map(|nvrtc| nvrtc.version()).map_err(|error| error.to_string());
     let (arch, simd) = (std::env::consts::ARCH, simd());
     if json {
@@ -41,10 +54,12 @@ pub(crate) fn devices(json: bool) -> anyhow::Result<bool> {
         };
         let mut devices = vec![cpu];
         devices.extend(gpus.iter().flatten().map(gpu));
+        let found = adapters.iter().flatten().enumerate();
+        devices.extend(found.map(|(number, found)| adapter(number, found)));
         let missing: Vec<&String> =
             gpus.as_ref().err().into_iter().chain(nvrtc.as_ref().err()).collect();
-        let object =
-            json!({"devices": devices, "cuda_lacks": missing, "not_in_this_build": NOT_YET});
+        let object = json!({"devices": devices, "cuda_lacks": missing,
+            "wgpu_lacks": adapters.err()});
         line(object.to_string())?;
         return Ok(true);
     }
@@ -65,8 +80,12 @@ pub(crate) fn devices(json: bool) -> anyhow::Result<bool> {
         Ok(version) => line(format!("cuda: kernels are compiled by NVRTC {version}"))?,
         Err(reason) => line(format!("cuda: {reason}"))?,
     }
-    for backend in NOT_YET {
-        line(format!("{backend}: not in this build yet"))?;
+    for (number, adapter) in adapters.iter().flatten().enumerate() {
+        let mib = adapter.limits.max_storage_buffer_binding_size >> 20;
+        line(format!("wgpu {number}: {adapter}, bindings of up to {mib} MiB"))?;
+    }
+    if let Err(reason) = &adapters {
+        line(format!("wgpu: {reason}"))?;
     }
     Ok(true)
 }

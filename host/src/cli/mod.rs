@@ -96,7 +96,8 @@ pub(crate) struct EngineArgs {
     /// Threads; 0 takes one for each core.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
-    /// The GPU of the cuda backend, by its number; else all of them share a batch.
+    /// The GPU of the cuda or wgpu backend, by its number in `warpevm devices`; else all of CUDA's
+    /// share a batch, or the first adapter of wgpu that WARPEVM_WGPU_ADAPTER matches.
     #[arg(long, value_name = "N")]
     pub gpu: Option<i32>,
     /// Which transactions become neighbours on a GPU.
@@ -258,6 +259,8 @@ pub(crate) enum BackendArg {
     /// The same on a device that the CPU plays: for tests.
     #[value(hide = true)]
     CudaFake,
+    /// The kernels in WGSL, on any GPU with Vulkan, Metal or DirectX 12.
+    Wgpu,
     /// Sequential revm, the reference.
     Revm,
 }
@@ -268,6 +271,7 @@ impl From<BackendArg> for Backend {
             BackendArg::Cpu => Backend::Cpu,
             BackendArg::Cuda => Backend::Cuda,
             BackendArg::CudaFake => Backend::CudaFake,
+            BackendArg::Wgpu => Backend::Wgpu,
             BackendArg::Revm => Backend::Revm,
         }
     }

@@ -1,6 +1,7 @@
 //! What the commands that run official tests share: files in parallel, the sum, its print.
 
 use super::output::Progress;
+use alloy_primitives::keccak256;
 use anyhow::{Context, Result};
 use clap::Args;
 use rayon::prelude::*;
@@ -28,6 +29,10 @@ pub(crate) struct SuiteArgs {
     /// Only cases whose file or name matches this regular expression.
     #[arg(long)]
     pub filter: Option<regex::Regex>,
+    /// Only one case of N, of all folders and always the same ones.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: u64,
     /// Threads (0: all cores).
     #[arg(long, default_value_t = 0)]
     pub jobs: usize,
@@ -98,7 +103,15 @@ impl SuiteArgs {
             let filter = self.filter.as_ref();
             self.fork.as_deref().is_none_or(|wanted| wanted == fork)
                 && filter.is_none_or(|f| f.is_match(case) || f.is_match(&file.name))
+                && self.samples(&file.name, case, fork)
         })
+    }
+
+    /// Whether a case is in the sample: its names decide, so that the order of files does not.
+    fn samples(&self, file: &str, case: &str, fork: &str) -> bool {
+        let hash = keccak256([file, case, fork].join("\0"));
+        self.sample == 1
+            || u64::from_be_bytes(*hash.first_chunk().unwrap_or(&[0; 8])) % self.sample == 0
     }
 
     /// Prints a sum; whether every case passed and enough were resident.
@@ -121,9 +134,13 @@ impl SuiteArgs {
             print!(", {:.4} of {} blocks", total.block_residency(), total.blocks);
         }
         println!();
+        if self.sample > 1 {
+            println!("a sample: one case of {}", self.sample);
+        }
         println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped());
         if self.json {
             let object = serde_json::json!({
+                "sample": self.sample,
                 "passed": total.passed,
                 "failed": total.failed,
                 "skipped": total.skipped(),

@@ -18,10 +18,11 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use crate::backend::cpu::Worker;
-use crate::backend::cuda::Device;
-use crate::backend::cuda::driver::AnyDriver;
-use crate::backend::cuda::fake::FakeDriver;
 use crate::backend::cuda::real::CudaDriver;
+use crate::backend::device::Device;
+use crate::backend::device::driver::AnyDriver;
+use crate::backend::device::fake::FakeDriver;
+use crate::backend::wgpu::WgpuDriver;
 use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
@@ -55,9 +56,10 @@ pub struct Config {
     pub execute_class: usize,
     /// Basic blocks that an instance enters before it suspends.
     pub step_budget: u64,
-    /// Which GPU the `cuda` backend takes; `None`: all of them, which share a batch.
+    /// Which GPU the `cuda` backend takes; `None`: all of them, which share a batch. Which adapter
+    /// the `wgpu` backend takes; `None`: the one that `WARPEVM_WGPU_ADAPTER` names, else the first.
     pub gpu: Option<i32>,
-    /// How the `cuda` backend groups transactions.
+    /// How devices group transactions.
     pub grouping: Grouping,
     /// How `execute` finds transactions of a block that can run at the same time.
     pub policy: Policy,
@@ -100,7 +102,7 @@ pub struct Engine {
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
     pool: OnceLock<Pool>,
-    /// With the `cuda` backend.
+    /// With the `cuda` and `wgpu` backends.
     device: Option<Device>,
     /// What functions do, for redo.
     effects: EffectCache,
@@ -133,12 +135,16 @@ impl Engine {
                 let driver = FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?;
                 Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
             }
+            Backend::Wgpu => {
+                let driver = WgpuDriver::open(config.gpu).map_err(Error::NoDevice)?;
+                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
+            }
             Backend::Cpu | Backend::Revm => None,
         };
         Ok(Self::with(config, device))
     }
 
-    /// An engine of the `cuda` backend on given devices, such as fake ones.
+    /// An engine on given devices, such as fake ones.
     pub fn on_drivers(config: Config, drivers: Vec<AnyDriver>) -> Result<Engine, Error> {
         let config = Config { backend: Backend::Cuda, ..config };
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
@@ -167,7 +173,7 @@ impl Engine {
         }
     }
 
-    /// The device of the `cuda` backend.
+    /// The device.
     fn device(&self) -> Result<&Device, Error> {
         self.device.as_ref().ok_or_else(|| Error::NoDevice("none was opened".to_owned()))
     }

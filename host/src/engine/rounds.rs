@@ -17,7 +17,7 @@ use super::ahead::Ahead;
 use super::commit::{Footprint, Written};
 use super::execute::{Hints, Walk, gas_of};
 use crate::backend::cpu::Worker;
-use crate::backend::cuda::{Landed, Record};
+use crate::backend::device::{Landed, Record};
 use crate::decode::Scratch;
 use crate::error::Error;
 use crate::limits::RUNS_AHEAD_COUNT_MAX;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 
 use super::{Batch, Engine};
-use crate::backend::cuda::{Landed, Record};
+use crate::backend::device::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
@@ -35,7 +35,7 @@ impl Engine {
         let outcomes = match self.config.backend {
             Backend::Revm => self.simulate_with_revm(env, calls, state, &counts)?,
             Backend::Cpu => self.simulate_on_cpu(env, calls, state, &counts)?,
-            Backend::Cuda | Backend::CudaFake => {
+            Backend::Cuda | Backend::CudaFake | Backend::Wgpu => {
                 self.simulate_on_device(env, calls, state, &counts)?
             }
         };

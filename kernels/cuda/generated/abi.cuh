@@ -14,6 +14,7 @@ static constexpr u32 STACK_ITEMS_MAX = 0x400u;
 static constexpr u32 EVM_MEMORY_BYTES_MAX = 0x80000000u;
 static constexpr u32 NONE = 0xffffffffu;
 static constexpr u32 CODE_EMPTY = 0x0u;
+static constexpr u32 CODE_TEMP_BASE = 0x100000u;
 static constexpr u32 ACCOUNT_EXISTS = 0x1u;
 static constexpr u32 ACCOUNT_HAS_STORAGE = 0x2u;
 static constexpr u32 ACCOUNT_WIPED = 0x4u;

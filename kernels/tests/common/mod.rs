@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod precompiles;
+
 use alloy_primitives::{I256, U256, U512, keccak256};
 
 pub const SEED: u64 = 0x5eed_0001;
@@ -239,4 +241,14 @@ pub fn corner_operands() -> Vec<[U256; 3]> {
         }
     }
     out
+}
+
+/// The cases of op `op` (its number seeds the generator): corners first, then random ones.
+pub fn word_cases(op: usize, count: usize) -> Vec<[U256; 3]> {
+    let mut rng = Rng(SEED + op as u64);
+    let mut cases = corner_operands();
+    while cases.len() < count {
+        cases.push(rng.operands());
+    }
+    cases
 }

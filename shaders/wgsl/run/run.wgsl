@@ -348,7 +348,7 @@ fn is_runnable() -> bool {
 }
 
 @compute @workgroup_size(64)
-fn run(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let thread = thread_of(id);
     if thread >= arg(JOB + JOB_COUNT) {
         return;

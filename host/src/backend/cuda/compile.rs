@@ -21,7 +21,8 @@ const MAGIC: &[u8] = b"\x7fELF";
 /// A module's machine code.
 pub type Compiled = Vec<u8>;
 
-fn cache_dir() -> Option<PathBuf> {
+/// The folder of compiled kernels.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os(CACHE_VAR) {
         return Some(PathBuf::from(dir).join("kernels"));
     }

@@ -8,7 +8,7 @@ use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::{BLOCK_THREADS, Kernel, MODULES};
 
 use super::compile::{Compiled, compile};
-use super::driver::{Driver, DriverError, Event, Stream};
+use crate::backend::device::driver::{Driver, DriverError, Event, Space, Stream};
 
 /// The oldest driver with everything that is called: CUDA 12.8.
 const DRIVER_VERSION_MIN: i32 = 12080;
@@ -279,7 +279,7 @@ impl Driver for CudaDriver {
         self.check(unsafe { result::event::elapsed(event_of(from), event_of(to)) }, 0)
     }
 
-    fn alloc(&self, bytes: u64) -> Result<u64, DriverError> {
+    fn alloc(&self, _space: Space, bytes: u64) -> Result<u64, DriverError> {
         self.enter()?;
         // SAFETY: the content is not read before it is written.
         self.check(unsafe { result::malloc_sync(bytes as usize) }, bytes)

@@ -4,7 +4,7 @@
 //! Work waits until its stream is synchronised, so that a test sees who reads too early or changes
 //! what is still to be copied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::Kernel;
 
-use super::driver::{Driver, DriverError, Event, Stream};
+use super::driver::{Driver, DriverError, Event, Space, Stream};
 use crate::buffer::Buffer;
 use crate::error::Error;
 
@@ -50,7 +50,7 @@ enum Work {
 #[derive(Default)]
 struct Inner {
     next: u64,
-    memory: HashMap<u64, Buffer>,
+    memory: BTreeMap<u64, (Space, Buffer)>,
     pinned: HashMap<u64, Buffer>,
     allocated: u64,
     streams: HashMap<u64, Vec<Work>>,
@@ -124,6 +124,19 @@ impl Inner {
         Err(fault.error.clone())
     }
 
+    /// A kernel reads each address in memory of its space.
+    fn check(&self, addresses: &[(Space, u64)]) -> Result<(), DriverError> {
+        for (space, address) in addresses.iter().filter(|(_, address)| *address != 0) {
+            let found = self.memory.range(..=address).next_back();
+            let found = found.map(|(start, (space, buffer))| (start, space, buffer.bytes().len()));
+            match found {
+                Some((start, at, len)) if *address <= start + len as u64 && at == space => {}
+                _ => return Err(DriverError::Launch(format!("no memory of {space:?} there"))),
+            }
+        }
+        Ok(())
+    }
+
     fn push(&mut self, stream: Stream, work: Work) -> Result<(), DriverError> {
         let queue = self.streams.get_mut(&stream.0);
         queue.ok_or_else(|| DriverError::Failed("no such stream".to_owned()))?.push(work);
@@ -190,7 +203,7 @@ impl Driver for FakeDriver {
         }
     }
 
-    fn alloc(&self, bytes: u64) -> Result<u64, DriverError> {
+    fn alloc(&self, space: Space, bytes: u64) -> Result<u64, DriverError> {
         let mut inner = self.inner();
         inner.call(Call::Alloc)?;
         if inner.allocated + bytes > self.bytes {
@@ -199,13 +212,13 @@ impl Driver for FakeDriver {
         let buffer = Buffer::zeroed(bytes as usize).ok_or(DriverError::OutOfMemory(bytes))?;
         let address = buffer.as_ptr() as u64;
         inner.allocated += bytes;
-        inner.memory.insert(address, buffer);
+        inner.memory.insert(address, (space, buffer));
         Ok(address)
     }
 
     unsafe fn free(&self, address: u64) {
         let mut inner = self.inner();
-        if let Some(buffer) = inner.memory.remove(&address) {
+        if let Some((_, buffer)) = inner.memory.remove(&address) {
             inner.allocated -= buffer.bytes().len() as u64;
         }
     }
@@ -258,6 +271,8 @@ impl Driver for FakeDriver {
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
         inner.call(Call::Launch(kernel))?;
+        inner.check(&Space::of_launch(launch))?;
+        inner.check(&Space::of_job(kernel, job))?;
         let (launch, job) = (Box::new(*launch), *job);
         inner.push(stream, Work::Launch { kernel, launch, job })
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::Kernel;
 
+use crate::limits::DEVICE_LANES_COUNT;
+
 /// Why a device did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
@@ -26,6 +28,63 @@ pub enum DriverError {
     Failed(String),
 }
 
+/// Which of a device's memories an allocation lies in. A WGSL kernel sees each as one buffer; on
+/// other devices all are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Space {
+    /// Instance memory.
+    Instances,
+    /// Accounts, slots, their indexes, records to scatter.
+    State,
+    /// Codes, their programs and bytes.
+    Code,
+    /// What a launch gets besides: environment, layout, transactions, data, ids, answers.
+    Input,
+    /// What `collect` packs.
+    Output,
+}
+
+impl Space {
+    /// All of them.
+    pub const ALL: [Space; 5] =
+        [Space::Instances, Space::State, Space::Code, Space::Input, Space::Output];
+
+    /// Which memory each address of a launch is of.
+    pub fn of_launch(launch: &Launch) -> [(Space, u64); 10] {
+        [
+            (Space::Input, launch.env),
+            (Space::Input, launch.txs),
+            (Space::Input, launch.data),
+            (Space::Instances, launch.memory),
+            (Space::Input, launch.layout),
+            (Space::State, launch.accounts),
+            (Space::State, launch.account_index),
+            (Space::State, launch.slots),
+            (Space::State, launch.slot_index),
+            (Space::Code, launch.codes),
+        ]
+    }
+
+    /// The same of a kernel's job.
+    pub fn of_job(kernel: Kernel, job: &Job) -> [(Space, u64); 7] {
+        let about = match kernel {
+            Kernel::Collect => Space::Output,
+            Kernel::Scatter => Space::State,
+            _ => Space::Input,
+        };
+        [
+            (Space::Input, job.ids),
+            (Space::Input, job.txs),
+            (about, job.records),
+            (about, job.bytes),
+            (about, job.bytes_used),
+            (about, job.places),
+            (about, job.to),
+        ]
+    }
+}
+
 /// A queue of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream(pub u64);
@@ -39,7 +98,18 @@ pub trait Driver: Send + Sync {
     /// Its name.
     fn name(&self) -> String;
 
-    /// Bytes that are free.
+    /// Lanes that feed it.
+    fn lanes(&self) -> usize {
+        DEVICE_LANES_COUNT
+    }
+
+    /// Whether the code array has temporary codes before the lasting ones, from the last on, instead
+    /// of each at the place of its id, which takes 100 MB.
+    fn compact_codes(&self) -> bool {
+        false
+    }
+
+    /// Bytes that are free for instances.
     fn free_bytes(&self) -> Result<u64, DriverError>;
 
     /// A new stream.
@@ -61,7 +131,7 @@ pub trait Driver: Send + Sync {
     fn elapsed(&self, from: Event, to: Event) -> Result<f32, DriverError>;
 
     /// Device memory, 256-byte aligned, with any content.
-    fn alloc(&self, bytes: u64) -> Result<u64, DriverError>;
+    fn alloc(&self, space: Space, bytes: u64) -> Result<u64, DriverError>;
 
     /// Frees what `alloc` gave.
     ///
@@ -78,7 +148,7 @@ pub trait Driver: Send + Sync {
     /// Once, with the same length, and nothing uses it any more.
     unsafe fn free_pinned(&self, at: *mut u8, bytes: usize);
 
-    /// Copies to the device.
+    /// Copies to the device, to a multiple of 4. Up to the next multiple of 4 zeros may follow.
     ///
     /// # Safety
     /// Both ranges are valid; see the module for how long.

@@ -14,9 +14,9 @@ use warpevm_compiler::Program;
 use warpevm_kernels::abi::{CODE_COMPILED, CODE_EMPTY, Code, Job, Launch, TableAccount, TableSlot};
 use warpevm_kernels::sources::Kernel;
 
-use super::driver::{AnyDriver, DriverError, Stream};
+use super::driver::{AnyDriver, DriverError, Space, Stream};
 use super::memory::{DeviceBuffer, Staging, upload};
-use crate::limits::CODES_PER_TX_COUNT_MAX;
+use crate::limits::{CODES_PER_TX_COUNT_MAX, COMPACT_CODES_START_COUNT};
 use crate::session::Session;
 use crate::state::codes::{CodeBytes, TEMP_BASE, empty_program};
 use crate::state::table::{Table, Touched};
@@ -72,7 +72,7 @@ impl Pieces {
     }
 }
 
-/// Device memory that is given out piece by piece and taken back at once.
+/// Device memory for codes that is given out piece by piece and taken back at once.
 pub struct Arena {
     driver: AnyDriver,
     blocks: Vec<DeviceBuffer>,
@@ -102,7 +102,7 @@ impl Arena {
                 (self.block, self.used) = (self.block + 1, 0);
                 continue;
             }
-            let mut block = DeviceBuffer::new(&self.driver);
+            let mut block = DeviceBuffer::new(&self.driver, Space::Code);
             // SAFETY: it is new.
             unsafe { block.reserve(bytes.max(ARENA_BYTES))? };
             self.blocks.push(block);
@@ -155,7 +155,7 @@ struct Array {
 
 impl Array {
     fn new(driver: &AnyDriver) -> Array {
-        let buffer = || DeviceBuffer::new(driver);
+        let buffer = || DeviceBuffer::new(driver, Space::State);
         Array { entries: buffer(), index: buffer(), capacity: 0, len: 0 }
     }
 
@@ -219,14 +219,42 @@ impl Inner {
         Inner {
             accounts: Array::new(driver),
             slots: Array::new(driver),
-            codes: DeviceBuffer::new(driver),
+            codes: DeviceBuffer::new(driver, Space::Code),
             entries: Vec::new(),
             compiled: HashSet::new(),
             programs: HashMap::new(),
             arena: Arena::new(driver),
-            scratch: DeviceBuffer::new(driver),
+            scratch: DeviceBuffer::new(driver, Space::State),
             whole: false,
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Where the entry of a code stands, by its id.
+#[derive(Clone, Copy)]
+enum Order {
+    /// At the place of its id.
+    ById,
+    /// This many temporary ones first, from the last on, then the lasting ones.
+    Compact(u32),
+}
+
+impl Order {
+    /// Its place in the code array.
+    fn place(self, id: u32) -> u32 {
+        match self {
+            Order::Compact(temps) if id >= TEMP_BASE => temps - 1 - (id - TEMP_BASE),
+            Order::Compact(temps) => temps + id,
+            Order::ById => id,
+        }
+    }
+
+    /// Entries of an array for so many lasting codes and as many temporary ones as there may be.
+    fn entries(self, lasting: u32, temps: u32) -> u32 {
+        match self {
+            Order::Compact(_) => temps + lasting.next_power_of_two().max(COMPACT_CODES_START_COUNT),
+            Order::ById => TEMP_BASE + temps,
         }
     }
 }
@@ -236,13 +264,14 @@ pub struct Mirror {
     /// The table and the spec.
     pub key: (u64, Spec),
     follower: u64,
-    /// Entries of the code array.
-    code_capacity: u32,
+    /// Temporary codes of all lanes, from `TEMP_BASE` on.
+    temps: u32,
+    order: Order,
     inner: RwLock<Inner>,
 }
 
 /// Held while kernels read the copy.
-pub struct Reading<'m>(RwLockReadGuard<'m, Inner>);
+pub struct Reading<'m>(RwLockReadGuard<'m, Inner>, Order);
 
 impl Reading<'_> {
     /// Changes when everything that lanes put into the code array is gone.
@@ -258,22 +287,30 @@ impl Reading<'_> {
         launch.slots = self.0.slots.entries.address();
         launch.slot_index = self.0.slots.index.address();
         launch.slot_mask = self.0.slots.mask();
-        launch.codes = self.0.codes.address();
+        // The first lasting one.
+        launch.codes = self.code_address(CODE_EMPTY);
     }
 
     /// Where a code's entry stands.
     pub fn code_address(&self, id: u32) -> u64 {
-        self.0.codes.address() + u64::from(id) * size_of::<Code>() as u64
+        entry_address(&self.0.codes, self.1, id)
     }
+}
+
+fn entry_address(codes: &DeviceBuffer, order: Order, id: u32) -> u64 {
+    codes.address() + u64::from(order.place(id)) * size_of::<Code>() as u64
 }
 
 impl Mirror {
     /// Of nothing yet. `lanes` is above the number of every lane.
     pub fn new(driver: &AnyDriver, key: (u64, Spec), lanes: u32) -> Mirror {
+        let temps = lanes * CODES_PER_TX_COUNT_MAX;
+        let order = if driver.compact_codes() { Order::Compact(temps) } else { Order::ById };
         Mirror {
             key,
             follower: NEXT_FOLLOWER.fetch_add(1, Ordering::Relaxed),
-            code_capacity: TEMP_BASE + lanes * CODES_PER_TX_COUNT_MAX,
+            temps,
+            order,
             inner: RwLock::new(Inner::new(driver)),
         }
     }
@@ -290,7 +327,7 @@ impl Mirror {
             let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
             // Another lane may have failed to change it meanwhile, or have begun it anew.
             if inner.whole && wanted.iter().all(|(id, _)| inner.compiled.contains(id)) {
-                return Ok(Reading(inner));
+                return Ok(Reading(inner, self.order));
             }
         }
     }
@@ -362,13 +399,19 @@ impl Mirror {
         pieces: &mut Pieces,
     ) -> Result<(), DriverError> {
         let spec = session.spec();
-        let bytes = u64::from(self.code_capacity) * size_of::<Code>() as u64;
+        let count = session.state.codes().count();
+        let entries = self.order.entries(count, self.temps);
+        let bytes = u64::from(entries) * size_of::<Code>() as u64;
+        let mut known = inner.entries.len() as u32;
         // What nobody has written nobody reads: ids come from entries that are there.
         // SAFETY: the caller holds the write lock.
-        unsafe { inner.codes.reserve(bytes)? };
-        let address = |id: u32| inner.codes.address() + u64::from(id) * size_of::<Code>() as u64;
-        let known = inner.entries.len() as u32;
-        for id in known..session.state.codes().count() {
+        if unsafe { inner.codes.reserve(bytes)? } {
+            // Another array: lanes put their codes there again.
+            inner.generation = NEXT_GENERATION.fetch_add(1, Ordering::Relaxed);
+            known = 0;
+        }
+        let address = |id: u32| entry_address(&inner.codes, self.order, id);
+        for id in inner.entries.len() as u32..count {
             let code = session.state.codes().get(id);
             let code = code.ok_or_else(|| DriverError::Failed(format!("no code {id}")))?;
             let mut entry = inner.arena.put_code(&code, spec, pieces)?;
@@ -478,4 +521,25 @@ unsafe fn update_table(
     }
     (inner.accounts.len, inner.slots.len) = (account_len, slot_len);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_code_has_a_place_of_its_own() {
+        const TEMPS: u32 = 3 * CODES_PER_TX_COUNT_MAX;
+        for (order, first) in [(Order::ById, 0), (Order::Compact(TEMPS), TEMPS)] {
+            let entries = order.entries(5000, TEMPS);
+            let ids = (0..5000).chain(TEMP_BASE..TEMP_BASE + TEMPS);
+            let places: HashSet<u32> = ids.map(|id| order.place(id)).collect();
+            assert_eq!(places.len() as u32, 5000 + TEMPS);
+            assert!(places.iter().all(|place| *place < entries));
+            assert_eq!(order.place(0), first);
+        }
+        // As `code_entry` of shaders/wgsl/bindings.wgsl has it.
+        assert_eq!(Order::Compact(TEMPS).place(TEMP_BASE + 7), TEMPS - 8);
+    }
 }

@@ -20,7 +20,7 @@ use warpevm_kernels::abi::{
 };
 use warpevm_kernels::sources::Kernel;
 
-use super::driver::{AnyDriver, DriverError, Event, Stream};
+use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
 use crate::backend::cpu::Number;
@@ -142,18 +142,18 @@ struct Buffers {
 
 impl Buffers {
     fn new(driver: &AnyDriver) -> Buffers {
-        let buffer = || DeviceBuffer::new(driver);
+        let buffer = |space| DeviceBuffer::new(driver, space);
         Buffers {
-            constants: buffer(),
-            txs: buffer(),
-            data: buffer(),
-            memory: buffer(),
+            constants: buffer(Space::Input),
+            txs: buffer(Space::Input),
+            data: buffer(Space::Input),
+            memory: buffer(Space::Instances),
             class: None,
-            ids: buffer(),
-            packed: buffer(),
-            bytes: buffer(),
-            answers: buffer(),
-            answer_bytes: buffer(),
+            ids: buffer(Space::Input),
+            packed: buffer(Space::Output),
+            bytes: buffer(Space::Output),
+            answers: buffer(Space::Input),
+            answer_bytes: buffer(Space::Input),
         }
     }
 }

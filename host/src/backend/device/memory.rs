@@ -1,7 +1,7 @@
 //! Device and page-locked memory that its owner frees by dropping it, and keeps while it is large
 //! enough.
 
-use super::driver::{AnyDriver, DriverError, Stream};
+use super::driver::{AnyDriver, DriverError, Space, Stream};
 
 /// The least that is allocated: drivers hand out pages of this size.
 const BYTES_MIN: u64 = 64 << 10;
@@ -9,14 +9,15 @@ const BYTES_MIN: u64 = 64 << 10;
 /// Memory of a device. It grows, losing its content.
 pub struct DeviceBuffer {
     driver: AnyDriver,
+    space: Space,
     address: u64,
     bytes: u64,
 }
 
 impl DeviceBuffer {
     /// Nothing yet.
-    pub fn new(driver: &AnyDriver) -> DeviceBuffer {
-        DeviceBuffer { driver: driver.clone(), address: 0, bytes: 0 }
+    pub fn new(driver: &AnyDriver, space: Space) -> DeviceBuffer {
+        DeviceBuffer { driver: driver.clone(), space, address: 0, bytes: 0 }
     }
 
     /// Where it stands.
@@ -42,9 +43,9 @@ impl DeviceBuffer {
         let wanted = bytes.max(BYTES_MIN);
         // With some more, so that a slowly growing want asks seldom; without, if there is no room.
         let generous = wanted + wanted / 4;
-        let (address, bytes) = match self.driver.alloc(generous) {
+        let (address, bytes) = match self.driver.alloc(self.space, generous) {
             Ok(address) => (address, generous),
-            Err(DriverError::OutOfMemory(_)) => (self.driver.alloc(wanted)?, wanted),
+            Err(DriverError::OutOfMemory(_)) => (self.driver.alloc(self.space, wanted)?, wanted),
             Err(error) => return Err(error),
         };
         (self.address, self.bytes) = (address, bytes);

@@ -1,0 +1,36 @@
+// The pairing check on alt_bn128, over the instances that wait for it.
+//
+// A dispatch has to end soon: calls of more pairs than proofs take are left to the host. A pair
+// takes as long as two ecrecovers, and so does what is once for all pairs.
+
+const PAIRING_PAIRS_MAX: u32 = 4u;
+
+const PAIRING_PAIR_BYTES: u32 = 192u;
+
+// EIP-197, EIP-1108.
+fn pairing_gas(pairs: u32) -> vec2<u32> {
+    if call_since(SPEC_ISTANBUL) {
+        return u64_add(u64_from(45000u), u64_mul32(pairs, 34000u));
+    }
+    return u64_add(u64_from(100000u), u64_mul32(pairs, 80000u));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if call_open(thread_of(id)) != 8u {
+        return;
+    }
+    let pairs = call_input_len / PAIRING_PAIR_BYTES;
+    if !call_charge(pairing_gas(pairs)) || call_input_len % PAIRING_PAIR_BYTES != 0u {
+        call_close(false, 0u);
+        return;
+    }
+    if pairs > PAIRING_PAIRS_MAX {
+        return;
+    }
+    field_registers[2u * FIELD_PAIRS].x = pairs;
+    let len = field_run(FIELD_AT_PAIRING);
+    if len != FIELD_UNFINISHED {
+        call_close(len != FIELD_FAIL, len);
+    }
+}

@@ -1,0 +1,51 @@
+//! Tests on a device in processes of their own: a shader that does not end hangs the driver, and
+//! whoever waits for it.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Set in the process that runs the test.
+const CHILD_VAR: &str = "WARPEVM_DEVICE_TEST";
+/// What a test may take, on a busy machine and with cold caches.
+const TIMEOUT: Duration = Duration::from_secs(400);
+
+/// Whether this is the process that runs the test.
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD_VAR).is_some()
+}
+
+/// Starts this program again for one test; prints what it said. `folder` is for what it writes.
+pub fn run(test: &str, folder: &str) {
+    let name = format!("{}-{}.out", test.replace("::", "-"), std::process::id());
+    let output = Path::new(folder).join(name);
+    let file = File::create(&output).expect("the folder for temporary files can be written");
+    let mut child = Command::new(std::env::current_exe().expect("the test's own program"))
+        .args([test, "--exact", "--nocapture"])
+        .env(CHILD_VAR, "1")
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().expect("a second handle"))
+        .stderr(file)
+        .spawn()
+        .expect("the test's own program starts");
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("the child can be waited for") {
+            Some(status) => break Some(status),
+            None if start.elapsed() > TIMEOUT => {
+                child.kill().expect("the child can be killed");
+                child.wait().expect("the child can be waited for");
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let said = std::fs::read(&output).expect("what the child wrote can be read");
+    let said = String::from_utf8_lossy(&said);
+    std::fs::remove_file(&output).expect("what the child wrote can be removed");
+    println!("{said}");
+    let status = status.unwrap_or_else(|| panic!("{test} did not end within {TIMEOUT:?}"));
+    assert!(status.success(), "{test} failed: {status}");
+    assert!(said.contains("1 passed"), "no test has the name {test}");
+}

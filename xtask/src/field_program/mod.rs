@@ -1,0 +1,380 @@
+//! Programs for the field machine of `shaders/wgsl/op/field.wgsl`, which says what each op means:
+//! elliptic curves as short straight pieces of code over registers, since a GPU's compiler copies
+//! a multiplication to wherever WGSL has one.
+
+mod pairing;
+mod points;
+
+use std::fmt::Write;
+
+pub use pairing::pairing_wgsl;
+pub use points::points_wgsl;
+
+use crate::generate::NOTE;
+
+/// An op of the machine; the order is that of the constants that WGSL sees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Op {
+    Mul,
+    Add,
+    Sub,
+    Move,
+    Load,
+    Const,
+    Input,
+    Field,
+    Digit,
+    Repeat,
+    Output,
+    Skip,
+    Jump,
+    Call,
+    Return,
+    End,
+}
+
+const OPS: [(Op, &str); 16] = [
+    (Op::Mul, "MUL"),
+    (Op::Add, "ADD"),
+    (Op::Sub, "SUB"),
+    (Op::Move, "MOVE"),
+    (Op::Load, "LOAD"),
+    (Op::Const, "CONST"),
+    (Op::Input, "INPUT"),
+    (Op::Field, "FIELD"),
+    (Op::Digit, "DIGIT"),
+    (Op::Repeat, "REPEAT"),
+    (Op::Output, "OUTPUT"),
+    (Op::Skip, "SKIP"),
+    (Op::Jump, "JUMP"),
+    (Op::Call, "CALL"),
+    (Op::Return, "RETURN"),
+    (Op::End, "END"),
+];
+
+/// When `Op::Skip` skips.
+#[derive(Clone, Copy, Debug)]
+enum If {
+    Equal,
+    NotEqual,
+    Less,
+    NotLess,
+    /// Both are odd, or both are even.
+    SameParity,
+}
+
+/// Registers that an operand can name; numbers above name those of a call.
+const REGISTERS_MAX: u32 = 0xc0;
+
+/// A register.
+type Reg = u32;
+
+/// A place in the code.
+type Label = usize;
+
+/// What `Op::End` says: bytes of output, or that the call fails.
+const FAIL: u32 = 255;
+
+/// What the machine gives instead where a program takes too long.
+const UNFINISHED: u32 = 254;
+
+/// Code, and the constants that it loads; with registers that all programs have.
+struct Program {
+    /// Six registers that stay 0, and the integers 1 and 2, not in Montgomery form.
+    zeros: Reg,
+    zero: Reg,
+    int: [Reg; 2],
+    /// 1, and the factor to Montgomery form.
+    one: Reg,
+    r2: Reg,
+    count: Reg,
+    exponent: Reg,
+    powers: Reg,
+    result: Reg,
+    factor: Reg,
+    code: Vec<u32>,
+    constants: Vec<String>,
+    labels: Vec<Option<usize>>,
+    /// Words of code whose low 24 bits become a label's place.
+    open: Vec<(usize, Label)>,
+    registers: Reg,
+    entries: Vec<(&'static str, Label)>,
+}
+
+impl Program {
+    fn new() -> Self {
+        let mut m = Self {
+            zeros: 0,
+            zero: 5,
+            int: [6, 7],
+            one: 8,
+            r2: 9,
+            count: 10,
+            exponent: 11,
+            powers: 12,
+            result: 16,
+            factor: 17,
+            code: Vec::new(),
+            constants: Vec::new(),
+            labels: Vec::new(),
+            open: Vec::new(),
+            registers: 0,
+            entries: Vec::new(),
+        };
+        m.regs(18);
+        m
+    }
+
+    fn op(&mut self, op: Op, d: u32, a: u32, b: u32) {
+        assert!(d < 256 && a < 256 && b < 256, "{op:?} {d} {a} {b}: an operand has 8 bits");
+        self.code.push((op as u32) << 24 | d << 16 | a << 8 | b);
+    }
+
+    fn to_label(&mut self, label: Label) {
+        self.open.push((self.code.len(), label));
+    }
+
+    /// `count` registers that follow each other.
+    fn regs(&mut self, count: u32) -> Reg {
+        let first = self.registers;
+        self.registers += count;
+        first
+    }
+
+    fn reg(&mut self) -> Reg {
+        self.regs(1)
+    }
+
+    fn label(&mut self) -> Label {
+        self.labels.push(None);
+        self.labels.len() - 1
+    }
+
+    fn bind(&mut self, label: Label) {
+        assert!(self.labels[label].replace(self.code.len()).is_none(), "a label has one place");
+    }
+
+    fn here(&mut self) -> Label {
+        let label = self.label();
+        self.bind(label);
+        label
+    }
+
+    fn entry(&mut self, name: &'static str) {
+        let label = self.here();
+        self.entries.push((name, label));
+    }
+
+    fn mul(&mut self, d: Reg, a: Reg, b: Reg) {
+        self.op(Op::Mul, d, a, b);
+    }
+
+    fn sqr(&mut self, d: Reg, a: Reg) {
+        self.mul(d, a, a);
+    }
+
+    fn add(&mut self, d: Reg, a: Reg, b: Reg) {
+        self.op(Op::Add, d, a, b);
+    }
+
+    fn double(&mut self, d: Reg, a: Reg) {
+        self.add(d, a, a);
+    }
+
+    fn sub(&mut self, d: Reg, a: Reg, b: Reg) {
+        self.op(Op::Sub, d, a, b);
+    }
+
+    fn copy(&mut self, d: Reg, a: Reg) {
+        self.op(Op::Move, d, a, 0);
+    }
+
+    /// The next op for `count` registers each from those it names.
+    fn repeat(&mut self, count: u32) {
+        self.op(Op::Repeat, 0, count - 1, 0);
+    }
+
+    fn copies(&mut self, d: Reg, a: Reg, count: u32) {
+        self.repeat(count);
+        self.copy(d, a);
+    }
+
+    /// `d` := the hexadecimal number.
+    fn constant(&mut self, d: Reg, hex: &str) {
+        let at = self.constants.iter().position(|have| have == hex).unwrap_or_else(|| {
+            self.constants.push(hex.to_owned());
+            self.constants.len() - 1
+        });
+        self.op(Op::Const, d, at as u32, 0);
+    }
+
+    /// The next word of the input.
+    fn input(&mut self, d: Reg) {
+        self.op(Op::Input, d, 0, 0);
+    }
+
+    fn skip(&mut self, condition: If, a: Reg, b: Reg) {
+        self.op(Op::Skip, condition as u32, a, b);
+    }
+
+    fn jump(&mut self, label: Label) {
+        self.to_label(label);
+        self.op(Op::Jump, 0, 0, 0);
+    }
+
+    fn call(&mut self, label: Label) {
+        self.call_with(label, 0, 0, 0);
+    }
+
+    /// Calls a routine; it finds what it works on from these registers on.
+    fn call_with(&mut self, label: Label, d: Reg, a: Reg, b: Reg) {
+        self.op(Op::Call, d, a, b);
+        self.to_label(label);
+        self.code.push(0);
+    }
+
+    fn ret(&mut self) {
+        self.op(Op::Return, 0, 0, 0);
+    }
+
+    fn end(&mut self, bytes: u32) {
+        self.op(Op::End, 0, bytes, 0);
+    }
+
+    /// Goes on only if the condition holds; else the program ends.
+    fn require(&mut self, condition: If, a: Reg, b: Reg, otherwise: u32) {
+        self.skip(condition, a, b);
+        self.end(otherwise);
+    }
+
+    /// Constants that all fields share.
+    fn start(&mut self) {
+        self.constant(self.int[0], "1");
+        self.constant(self.int[1], "2");
+    }
+
+    fn field(&mut self, p: &str) {
+        self.constant(self.r2, p);
+        self.op(Op::Field, 0, self.r2, 0);
+        self.constant(self.r2, &r2(p));
+        self.mul(self.one, self.int[0], self.r2);
+    }
+
+    /// To Montgomery form, which also reduces any 256-bit number.
+    fn to_form(&mut self, d: Reg, a: Reg) {
+        self.mul(d, a, self.r2);
+    }
+
+    fn from_form(&mut self, d: Reg, a: Reg) {
+        self.mul(d, a, self.int[0]);
+    }
+
+    fn form_constant(&mut self, d: Reg, hex: &str) {
+        self.constant(d, hex);
+        self.to_form(d, d);
+    }
+
+    /// Counts down; jumps unless 0 is reached.
+    fn again(&mut self, label: Label) {
+        self.skip(If::Equal, self.count, self.zero);
+        self.jump(label);
+    }
+
+    /// result := powers[1]^exponent, by windows of two bits.
+    fn power(&mut self) -> Label {
+        let (w, factor) = (self.powers, self.factor);
+        let start = self.here();
+        self.copy(w, self.one);
+        self.sqr(w + 2, w + 1);
+        self.mul(w + 3, w + 2, w + 1);
+        self.copy(self.result, self.one);
+        self.constant(self.count, "80");
+        let turn = self.here();
+        self.sub(self.count, self.count, self.int[0]);
+        self.sqr(self.result, self.result);
+        self.sqr(self.result, self.result);
+        self.op(Op::Digit, self.count, self.exponent, self.zero);
+        self.op(Op::Load, factor, w, 1);
+        self.mul(self.result, self.result, factor);
+        self.again(turn);
+        self.ret();
+        start
+    }
+
+    /// result := 1 / powers[1] (Fermat).
+    fn inverse(&mut self, power: Label) {
+        self.sub(self.exponent, self.zero, self.int[1]);
+        self.call(power);
+    }
+
+    /// The generated file; `names` are registers that kernels read.
+    fn wgsl(mut self, what: &str, names: &[(&str, Reg)]) -> String {
+        assert!(self.registers <= REGISTERS_MAX);
+        for (at, label) in std::mem::take(&mut self.open) {
+            self.code[at] |= self.labels[label].expect("a label has a place") as u32;
+        }
+        let mut s = format!("{NOTE}// Code for the machine of op/field.wgsl: {what}.\n\n");
+        for (i, (op, name)) in OPS.iter().enumerate() {
+            assert_eq!(*op as usize, i);
+            writeln!(s, "const FIELD_{name}: u32 = {i}u;").unwrap();
+        }
+        writeln!(s, "const FIELD_FAIL: u32 = {FAIL}u;").unwrap();
+        writeln!(s, "const FIELD_UNFINISHED: u32 = {UNFINISHED}u;").unwrap();
+        writeln!(s, "const FIELD_REGISTERS: u32 = {}u;", self.registers).unwrap();
+        for (name, register) in names {
+            writeln!(s, "const FIELD_{name}: u32 = {register}u;").unwrap();
+        }
+        for (name, label) in &self.entries {
+            let at = self.labels[*label].expect("an entry has a place");
+            writeln!(s, "const FIELD_AT_{name}: u32 = {at}u;").unwrap();
+        }
+        let limbs: Vec<u32> = self.constants.iter().flat_map(|hex| limbs(hex)).collect();
+        array(&mut s, "field_constants", &limbs);
+        array(&mut s, "field_program", &self.code);
+        s
+    }
+}
+
+/// The eight limbs of a number, least significant first.
+fn limbs(hex: &str) -> [u32; 8] {
+    let padded = format!("{hex:0>64}");
+    std::array::from_fn(|i| {
+        let digits = &padded[56 - 8 * i..64 - 8 * i];
+        u32::from_str_radix(digits, 16).expect("a hexadecimal number")
+    })
+}
+
+/// Units of 16 bytes.
+fn array(s: &mut String, name: &str, words: &[u32]) {
+    let units = words.len().div_ceil(4);
+    writeln!(s, "\nvar<private> {name}: array<vec4<u32>, {units}> = array(").unwrap();
+    for unit in words.chunks(4) {
+        let mut four = [0; 4];
+        four[..unit.len()].copy_from_slice(unit);
+        let [x, y, z, w] = four;
+        writeln!(s, "    vec4({x:#010x}u, {y:#010x}u, {z:#010x}u, {w:#010x}u),").unwrap();
+    }
+    s.push_str(");\n");
+}
+
+const BN254_P: &str = "30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47";
+
+/// 2^520 modulo a prime: the factor that takes a number to its Montgomery form.
+fn r2(p: &str) -> String {
+    let p = limbs(p);
+    let less = |a: &[u32; 8]| a.iter().rev().lt(p.iter().rev());
+    let mut x = [1, 0, 0, 0, 0, 0, 0, 0];
+    for _ in 0..520 {
+        let above = x[7] >> 31 != 0;
+        x = std::array::from_fn(|i| x[i] << 1 | if i > 0 { x[i - 1] >> 31 } else { 0 });
+        if above || !less(&x) {
+            let mut borrow = false;
+            for (x, p) in x.iter_mut().zip(p) {
+                let (d, b1) = x.overflowing_sub(p);
+                let (d, b2) = d.overflowing_sub(borrow.into());
+                (*x, borrow) = (d, b1 || b2);
+            }
+        }
+    }
+    x.iter().rev().map(|limb| format!("{limb:08x}")).collect()
+}
