@@ -111,8 +111,8 @@ pub const WGPU_STEPS_COUNT: u64 = 1 << 13;
 /// Dispatches of the interpreter before the host looks what came of it; those after the last
 /// instance is done take no time.
 pub const WGPU_DISPATCHES_COUNT: u64 = 8;
-/// How long a device may take for what was submitted. Drivers on the CPU compile a shader when it is
-/// first dispatched, some in minutes where others use the CPU, too.
+/// How long a device may take for what was submitted. Drivers on the CPU compile a shader when it
+/// is first dispatched, some in minutes where others use the CPU, too.
 pub const WGPU_WAIT_SECONDS: u64 = 600;
 /// Memory of the fake device; only what is touched is there.
 pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;

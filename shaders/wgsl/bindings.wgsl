@@ -1,5 +1,5 @@
-// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table. Kernels
-// declare `state` and `output` themselves, since some need them as atomics.
+// The buffers of every kernel, and the launch's arguments. docs/ARCHITECTURE.md has the table.
+// Kernels declare `state` and `output` themselves, since some need them as atomics.
 
 const LAUNCH: u32 = 0u;
 const JOB: u32 = 144u;

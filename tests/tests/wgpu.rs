@@ -205,8 +205,11 @@ impl World {
     }
 }
 
+/// What an instance packed: its length, and the bytes unless there was no room.
+type Packing = (u32, Option<Vec<u8>>);
+
 /// What `collect` gave with so much room: bytes asked for, and what each thread's instance packed.
-fn collect(desk: &Desk, content: &Content, room: usize) -> (u64, Vec<(u32, Option<Vec<u8>>)>) {
+fn collect(desk: &Desk, content: &Content, room: usize) -> (u64, Vec<Packing>) {
     let world = content.on(desk);
     let records = world.count as usize * size_of::<Packed>();
     let packed = desk.put(Space::Output, &vec![0; 8 + records]);

@@ -61,8 +61,8 @@ pub const MESA_CACHE_VAR: &str = "MESA_SHADER_CACHE_DIR";
 /// Where distributions put the descriptions of Vulkan drivers.
 const VULKAN_FOLDER: &str = "/usr/share/vulkan/icd.d";
 
-/// The Vulkan driver for the tests: what `VK_DRIVER_FILES` says, else Mesa's for the CPU. Its age is
-/// checked by the tests.
+/// The Vulkan driver for the tests: what `VK_DRIVER_FILES` says, else Mesa's for the CPU. Its age
+/// is checked by the tests.
 pub fn vulkan_driver() -> Result<PathBuf, String> {
     if let Some(files) = std::env::var_os(VULKAN_VAR) {
         return Ok(PathBuf::from(files));

@@ -1,5 +1,5 @@
-// Packs instances that are done or suspended, one after the other as they come. Only this travels to
-// the host. Where there is no room the length is counted, and the host tries again with more.
+// Packs instances that are done or suspended, one after the other as they come. Only this travels
+// to the host. Where there is no room the length is counted, and the host tries again with more.
 
 @group(0) @binding(5) var<storage, read_write> output: array<atomic<u32>>;
 
@@ -16,7 +16,7 @@ fn take_bytes(len: u32) -> vec2<u32> {
     return vec2<u32>(low, high);
 }
 
-// Copies a range of the instance, a multiple of 8 bytes at a multiple of 8; gives the place after it.
+// Copies a range of the instance, a multiple of 8 bytes at a multiple of 8; gives the place after.
 fn pack(to: u32, off: u32, len: u32) -> u32 {
     for (var i = 0u; i < len; i += 4u) {
         atomicStore(&output[(to + i) >> 2u], get32(off + i));

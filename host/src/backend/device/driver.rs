@@ -103,8 +103,8 @@ pub trait Driver: Send + Sync {
         DEVICE_LANES_COUNT
     }
 
-    /// Whether the code array has temporary codes before the lasting ones, from the last on, instead
-    /// of each at the place of its id, which takes 100 MB.
+    /// Whether the code array has temporary codes before the lasting ones, from the last on,
+    /// instead of each at the place of its id, which takes 100 MB.
     fn compact_codes(&self) -> bool {
         false
     }

@@ -489,6 +489,9 @@ impl Driver for WgpuDriver {
         from: u64,
         bytes: usize,
     ) -> Result<(), DriverError> {
+        if bytes == 0 {
+            return Ok(());
+        }
         let len = (bytes as u64).next_multiple_of(COPY_ALIGN_BYTES);
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let staging = buffer(&self.gpu, "a download", len, usage)?;
