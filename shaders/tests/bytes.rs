@@ -50,23 +50,29 @@ fn byte_ranges_are_copied_as_slices_are() {
             let mut bytes = region(number);
             let kind = below(5);
             // Offset 0 is nobody's.
-            let len = below(REGION_BYTES - 8);
+            let mut len = below(REGION_BYTES - 8);
+            let mut left = if below(2) == 0 { len } else { below(len + 1) };
+            if kind >= 3 {
+                (len, left) = (32, below(40));
+            }
             let to = 4 + below(REGION_BYTES - 3 - len);
             let from = 4 + below(if kind < 2 { SOURCE_BYTES } else { REGION_BYTES } - 3 - len);
             match kind {
-                0 => bytes[to..to + len].copy_from_slice(&input[from..from + len]),
-                1 => bytes[to..to + len].copy_from_slice(&code[from..from + len]),
-                2 => bytes.copy_within(from..from + len, to),
-                3 => bytes[to..to + len].fill(0),
+                0 => bytes[to..to + left].copy_from_slice(&input[from..from + left]),
+                1 => bytes[to..to + left].copy_from_slice(&code[from..from + left]),
+                2 => bytes.copy_within(from..from + left, to),
+                3 => bytes.copy_within(from..from + 32, to),
                 _ => {
-                    let from = from.min(REGION_BYTES - 32);
                     let mut word: Vec<u8> = bytes[from..from + 32].to_vec();
+                    word[left.min(32)..].fill(0);
                     word.reverse();
                     bytes[..32].copy_from_slice(&word);
                 }
             }
-            let from = if kind == 4 { from.min(REGION_BYTES - 32) } else { from };
-            calls.extend([kind, to, from, len].iter().flat_map(|x| (*x as u32).to_le_bytes()));
+            if kind < 3 {
+                bytes[to + left..to + len].fill(0);
+            }
+            calls.extend([kind, to, from, len | left << 16].iter().flat_map(|x| (*x as u32).to_le_bytes()));
             expected.push(bytes);
         }
         let pipeline = must(gpu.pipeline(&MODULE, "main", None));

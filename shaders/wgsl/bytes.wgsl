@@ -94,10 +94,6 @@ fn copy_bytes(to: u32, space: u32, start: u32, len: u32) {
     copy_padded(to, space, start, len, len);
 }
 
-fn zero_bytes(to: u32, len: u32) {
-    copy_padded(to, FROM_MEMORY, to, 0u, len);
-}
-
 // 4 bytes of a range that ends after `left` bytes: zeros past its end.
 fn bytes_le_until(space: u32, off: u32, left: u32) -> u32 {
     if left == 0u {
@@ -109,7 +105,7 @@ fn bytes_le_until(space: u32, off: u32, left: u32) -> u32 {
 // A big-endian number of 32 bytes of a range that ends after `left` bytes.
 fn load_be(space: u32, off: u32, left: u32) -> Word {
     var x = w_zero();
-    for (var i = 0u; i < 32u; i += 4u) {
+    for (var i = 0u; i < rolled(32u); i += 4u) {
         let limb = swap32(bytes_le_until(space, off + i, left - min(left, i)));
         x = Word(vec4<u32>(limb, x.lo.xyz), vec4<u32>(x.lo.w, x.hi.xyz));
     }
@@ -122,7 +118,7 @@ fn store_be(off: u32, x: Word) {
     var rest = x;
     var at = off & ~3u;
     var carry = 0u;
-    for (var i = 0u; i < 8u; i++) {
+    for (var i = 0u; i < rolled(8u); i++) {
         let limb = swap32(rest.hi.w);
         rest = Word(vec4<u32>(0u, rest.lo.xyz), vec4<u32>(rest.lo.w, rest.hi.xyz));
         set_masked(at, carry | (limb << shift), mask_of(at, off, off + 32u));

@@ -23,6 +23,10 @@ fn code_at(off: u32) -> u32 {
     return code[off >> 4u][(off >> 2u) & 3u];
 }
 
+fn rolled(n: u32) -> u32 {
+    return n + which.w;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= which.y {
@@ -33,15 +37,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         set32(i, (id.x * 0x9e3779b9u) ^ (i * 0x01010101u));
     }
     let call = calls[id.x];
+    let len = call.w & 0xffffu;
+    let left = call.w >> 16u;
     if call.x == 3u {
-        zero_bytes(call.y, call.w);
+        store_be(call.y, load_be(FROM_MEMORY, call.z, 32u));
     } else if call.x == 4u {
-        let word = bytes_word(FROM_MEMORY, call.z);
+        let word = load_be(FROM_MEMORY, call.z, left);
         for (var i = 0u; i < 4u; i++) {
             set32(4u * i, word.lo[i]);
             set32(16u + 4u * i, word.hi[i]);
         }
     } else {
-        copy_bytes(call.y, call.x, call.z, call.w);
+        copy_padded(call.y, call.x, call.z, left, len);
     }
 }

@@ -33,7 +33,7 @@ fn load_frame() {
     frame_out_off = buffer_32(FRAME_OUT_OFF);
     frame_out_len = buffer_32(FRAME_OUT_LEN);
     frame_result_slot = buffer_32(FRAME_RESULT_SLOT);
-    read_code(codes_off + buffer_32(FRAME_CODE) * SIZEOF_CODE, SIZEOF_CODE);
+    read_code(code_entry(buffer_32(FRAME_CODE)), SIZEOF_CODE);
     ops_unit = buffer_32(CODE_OPS) >> 4u;
     consts_unit = buffer_32(CODE_CONSTS) >> 4u;
     jump_off = buffer_32(CODE_JUMP_TABLE);
@@ -98,7 +98,7 @@ fn serve_open() {
     put_64(FRAME_GAS, new_gas);
     put_addr(FRAME_ADDR, new_addr);
     put_addr(FRAME_CALLER, new_caller);
-    put_32(FRAME_IP, code_at(codes_off + new_program * SIZEOF_CODE + CODE_ENTRY));
+    put_32(FRAME_IP, code_at(code_entry(new_program) + CODE_ENTRY));
     put_32(FRAME_SP, base);
     put_32(FRAME_RESERVED_SLOTS, 0u);
     put_32(FRAME_ACCOUNT, new_account);

@@ -203,7 +203,6 @@ fn turn() {
 
 fn load_launch() {
     spec = arg(LAUNCH + LAUNCH_SPEC);
-    codes_off = arg(LAUNCH + LAUNCH_CODES);
     data_off = arg(LAUNCH + LAUNCH_DATA);
     regions.frames_off = layout_of(LAYOUT_FRAMES_OFF);
     regions.frames_cap = layout_of(LAYOUT_FRAMES_CAP);

@@ -217,7 +217,7 @@ fn serve_seen() {
 }
 
 fn serve_code() {
-    read_code(codes_off + seen.code * SIZEOF_CODE, SIZEOF_CODE);
+    read_code(code_entry(seen.code), SIZEOF_CODE);
     seen_code.flags = buffer_32(CODE_FLAGS);
     seen_code.len = buffer_32(CODE_LEN);
     seen_code.bytes = buffer_32(CODE_BYTES);

@@ -86,7 +86,6 @@ struct Regions {
 var<private> spec: u32;
 var<private> regions: Regions;
 var<private> slots_unit: u32;
-var<private> codes_off: u32;
 var<private> data_off: u32;
 var<private> coinbase: Addr;
 var<private> origin: Addr;
@@ -169,12 +168,6 @@ var<private> has_created: u32;
 // Gas and memory at the start of the running op, for a suspension that runs it again.
 var<private> op_gas: vec2<u32>;
 var<private> op_mem_len: u32;
-
-// A number that a driver does not know, so that it does not unroll loops that far: unrolled, each
-// access to a buffer costs its compile time again.
-fn rolled(n: u32) -> u32 {
-    return n + args[13].w;
-}
 
 fn since(s: u32) -> bool {
     return spec >= s;
