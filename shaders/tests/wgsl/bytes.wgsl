@@ -3,7 +3,8 @@
 const REGION_BYTES: u32 = 256u;
 
 @group(0) @binding(0) var<uniform> which: vec4<u32>;  // y: how many calls
-// Whose bytes, or 3: zeros, or 4: a word from memory; to, from, length.
+// Whose bytes, or 3: a word from memory to memory, or 4: a word from memory; to, from, length and,
+// from bit 16 on, what the range has.
 @group(0) @binding(1) var<storage, read_write> calls: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> input: array<u32>;
 @group(0) @binding(3) var<storage, read_write> code: array<vec4<u32>>;
