@@ -459,7 +459,8 @@ fn modexp() {
                 let lens =
                     [rng.below(most), rng.below(exponent), rng.below(most)].map(|x| x as usize);
                 let input = modexp_input(rng, lens);
-                calls.push(Call::new(rng, 5, recut(rng, input)));
+                let input = recut(rng, input);
+                calls.push(Call::new(rng, 5, input));
             }
             let counts = check(gpu, &kernel, spec, &calls);
             assert!(counts.done > 1300 && counts.empty > 20, "{counts:?}");
@@ -557,7 +558,8 @@ fn points() {
                     (0x100, words(&input))
                 }
             };
-            calls.push(Call::new(rng, id, recut(rng, input)));
+            let input = recut(rng, input);
+            calls.push(Call::new(rng, id, input));
         }
         // R = G and s = hash: the key would be infinity.
         let hash = U256::from(12345);
