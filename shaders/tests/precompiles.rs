@@ -561,6 +561,11 @@ fn points() {
             let input = recut(rng, input);
             calls.push(Call::new(rng, id, input));
         }
+        for _ in 0..10 {
+            for (input, _) in p256_bounds(&p256, rng) {
+                calls.push(Call::new(rng, 0x100, words(&input)));
+            }
+        }
         // R = G and s = hash: the key would be infinity.
         let hash = U256::from(12345);
         let infinite = [hash, U256::from(27), secp256k1.generator.0, hash];
