@@ -565,55 +565,15 @@ fn time_precompiles(rng: &mut Rng) {
     }
 }
 
-/// The input checks of P256VERIFY that a tampered signature does not reach: each of these inputs
-/// satisfies the equation of the signature and differs from a valid one only in what is checked.
 #[test]
 fn curve_p256_bounds() {
     let curve = p256();
     let mut rng = Rng(SEED + 4500);
-    let check = |words: [U256; 5], valid: bool| {
-        let output = precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX);
-        assert_eq!(output.expect("enough gas").bytes.is_empty(), !valid, "{words:#x?}");
-        check_curve(1, &words, valid.then(Vec::new), 0);
-    };
     for _ in 0..20 {
-        let k = rng.uniform() % n;
-        let k_inverse = k.inv_mod(n).expect("a prime order");
-        // A zero hash leaves R = (r / s) Q, on whatever curve Q is: b is in no formula.
-        let sign = |q: (U256, U256)| {
-            let r = curve.mul(k, Some(q)).expect("not infinity").0 % n;
-            [U256::ZERO, r, r.mul_mod(k_inverse, n), q.0, q.1]
-        };
-        let point = curve.random_point(&mut rng);
-        check(sign(point), true);
-        check(sign((point.0, point.1 ^ U256::from(1))), false);
-        // A point whose x leaves room for x + p and x + n in 256 bits.
-        let small = loop {
-            let x = rng.uniform() >> 40usize;
-            let y2 = x.pow_mod(U256::from(3), curve.p);
-            let y2 = y2.add_mod(curve.a.mul_mod(x, curve.p), curve.p).add_mod(curve.b, curve.p);
-            let y = y2.pow_mod((curve.p + U256::from(1)) >> 2usize, curve.p);
-            if y.mul_mod(y, curve.p) == y2 {
-                break (x, y);
-            }
-        };
-        let mut words = sign(small);
-        check(words, true);
-        words[3] += curve.p;
-        check(words, false);
-        // The small point as R = k Q: r + n instead of r.
-        let key = curve.mul(k_inverse, Some(small)).expect("not infinity");
-        let mut words = [U256::ZERO, small.0, small.0.mul_mod(k_inverse, n), key.0, key.1];
-        check(words, true);
-        words[1] += n;
-        check(words, false);
-        // A small s under the key 7, with the hash to match; then s + n.
-        let seven = U256::from(7);
-        let key = curve.mul(seven, Some(curve.generator)).expect("below the order");
-        let r = curve.mul(k, Some(curve.generator)).expect("below the order").0 % n;
-        let s = rng.uniform() >> 40usize;
-        let hash = sub_mod(s.mul_mod(k, n), r.mul_mod(seven, n), n);
-        check([hash, r, s, key.0, key.1], true);
-        check([hash, r, s + n, key.0, key.1], false);
+        for (words, valid) in p256_bounds(&curve, &mut rng) {
+            let output = precompile::secp256r1::p256_verify(&be_bytes(&words), u64::MAX);
+            assert_eq!(output.expect("enough gas").bytes.is_empty(), !valid, "{words:#x?}");
+            check_curve(1, &words, valid.then(Vec::new), 0);
+        }
     }
 }

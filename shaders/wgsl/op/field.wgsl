@@ -15,7 +15,8 @@
 //   DIGIT             x := bits 2 d and 2 d + 1 of a, and above them those of b
 //   REPEAT            the next instruction runs a + 1 times; its operands go up by one each time
 //   OUTPUT            word d (a number) of the call's output := a
-//   SKIP              skips an instruction if condition d holds for a, b
+//   SKIP              skips an instruction if condition d holds: 0 a = b, 1 a != b, 2 a < b, 3 both
+//                     odd or both even
 //   JUMP              to d << 16 | a << 8 | b
 //   CALL              to the number in the next word; four deep
 //   RETURN, END       END gives the number a
@@ -206,8 +207,8 @@ fn field_run(start: u32) -> u32 {
                 var holds = ((a.lo.x ^ b.lo.x) & 1u) == 0u;
                 if nd < 2u {
                     holds = equal == (nd == 0u);
-                } else if nd < 4u {
-                    holds = (difference.carry != 0u) == (nd == 2u);
+                } else if nd == 2u {
+                    holds = difference.carry != 0u;
                 }
                 pc += u32(holds);
             } else {

@@ -1,7 +1,7 @@
 // SHA-256, RIPEMD-160 and BLAKE2b's F, over the instances that wait for them.
 //
-// A dispatch has to end soon, so that inputs that take longer than an ecrecover are left to the host:
-// beyond 98,000 gas of SHA-256, 490,000 of RIPEMD-160, 32,768 rounds of BLAKE2b.
+// A dispatch has to end soon, so that inputs that take longer than an ecrecover are left to the
+// host: beyond 98,000 gas of SHA-256, 490,000 of RIPEMD-160, 32,768 rounds of BLAKE2b.
 
 const SHA256_BYTES_MAX: u32 = 262144u;
 const RIPEMD160_BYTES_MAX: u32 = 131072u;

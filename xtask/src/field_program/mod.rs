@@ -58,7 +58,6 @@ enum If {
     Equal,
     NotEqual,
     Less,
-    NotLess,
     /// Both are odd, or both are even.
     SameParity,
 }
@@ -130,7 +129,7 @@ impl Program {
         self.code.push((op as u32) << 24 | d << 16 | a << 8 | b);
     }
 
-    fn to_label(&mut self, label: Label) {
+    fn patch(&mut self, label: Label) {
         self.open.push((self.code.len(), label));
     }
 
@@ -218,7 +217,7 @@ impl Program {
     }
 
     fn jump(&mut self, label: Label) {
-        self.to_label(label);
+        self.patch(label);
         self.op(Op::Jump, 0, 0, 0);
     }
 
@@ -229,7 +228,7 @@ impl Program {
     /// Calls a routine; it finds what it works on from these registers on.
     fn call_with(&mut self, label: Label, d: Reg, a: Reg, b: Reg) {
         self.op(Op::Call, d, a, b);
-        self.to_label(label);
+        self.patch(label);
         self.code.push(0);
     }
 
@@ -261,17 +260,17 @@ impl Program {
     }
 
     /// To Montgomery form, which also reduces any 256-bit number.
-    fn to_form(&mut self, d: Reg, a: Reg) {
+    fn enter_form(&mut self, d: Reg, a: Reg) {
         self.mul(d, a, self.r2);
     }
 
-    fn from_form(&mut self, d: Reg, a: Reg) {
+    fn leave_form(&mut self, d: Reg, a: Reg) {
         self.mul(d, a, self.int[0]);
     }
 
     fn form_constant(&mut self, d: Reg, hex: &str) {
         self.constant(d, hex);
-        self.to_form(d, d);
+        self.enter_form(d, d);
     }
 
     /// Counts down; jumps unless 0 is reached.

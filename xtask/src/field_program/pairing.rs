@@ -843,7 +843,7 @@ impl Pairing {
         self.m.input(to);
         self.m.constant(self.t, BN254_P);
         self.m.require(If::Less, to, self.t, FAIL);
-        self.m.to_form(to, to);
+        self.m.enter_form(to, to);
     }
 
     /// Reads a pair; jumps if a point is infinity.

@@ -197,8 +197,8 @@ impl Points {
         m.mul(self.y, p.y, m.result);
         m.mul(self.y, self.y, self.x);
         m.mul(self.x, p.x, self.x);
-        self.m.from_form(self.x, self.x);
-        self.m.from_form(self.y, self.y);
+        self.m.leave_form(self.x, self.x);
+        self.m.leave_form(self.y, self.y);
         self.m.ret();
         start
     }
@@ -270,7 +270,7 @@ impl Points {
         let (q, square, y) = (self.q, self.t[1], self.t[2]);
         self.m.copy(self.minus_three, self.m.zero);
         self.m.form_constant(self.b, "7");
-        self.m.to_form(q.x, r);
+        self.m.enter_form(q.x, r);
         self.m.sqr(square, q.x);
         self.m.mul(square, square, q.x);
         self.m.add(square, square, self.b);
@@ -280,7 +280,7 @@ impl Points {
         self.m.copy(q.y, self.m.result);
         self.m.sqr(y, q.y);
         self.m.require(If::Equal, y, square, 0);
-        self.m.from_form(y, q.y);
+        self.m.leave_form(y, q.y);
         // 27 is odd, and asks for an even y.
         let y_is_right = self.m.label();
         self.m.skip(If::SameParity, y, v);
@@ -291,7 +291,7 @@ impl Points {
         self.generator(SECP256K1_G);
         // The key is (s R - hash G) / r.
         self.m.field(SECP256K1_N);
-        self.m.to_form(self.m.powers + 1, r);
+        self.m.enter_form(self.m.powers + 1, r);
         self.m.inverse(power);
         self.m.mul(self.u[0], hash, self.m.result);
         self.m.sub(self.u[0], self.m.zero, self.u[0]);
@@ -325,8 +325,8 @@ impl Points {
         self.m.copy(self.minus_three, self.m.one);
         self.m.form_constant(self.b, P256_B);
         let (q, left, right) = (self.q, self.t[1], self.t[2]);
-        self.m.to_form(q.x, x);
-        self.m.to_form(q.y, y);
+        self.m.enter_form(q.x, x);
+        self.m.enter_form(q.y, y);
         self.m.copy(q.z, self.m.one);
         // y^2 = x^3 - 3x + b
         self.m.sqr(right, q.x);
@@ -339,7 +339,7 @@ impl Points {
         self.m.require(If::Equal, left, right, 0);
         self.generator(P256_G);
         self.m.field(P256_N);
-        self.m.to_form(self.m.powers + 1, s);
+        self.m.enter_form(self.m.powers + 1, s);
         self.m.inverse(power);
         self.m.mul(self.u[0], hash, self.m.result);
         self.m.mul(self.u[1], r, self.m.result);
@@ -372,8 +372,8 @@ impl Points {
         }
         self.m.ret();
         self.m.bind(finite);
-        self.m.to_form(q.x, q.x);
-        self.m.to_form(q.y, q.y);
+        self.m.enter_form(q.x, q.x);
+        self.m.enter_form(q.y, q.y);
         self.m.copy(q.z, self.m.one);
         self.m.sqr(left, q.y);
         self.m.sqr(right, q.x);
