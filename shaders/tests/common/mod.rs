@@ -24,8 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(400);
 /// Runs `body` on the first adapter, at WebGPU's default limits, in a process of its own. `test`
 /// is the name of the calling test.
 pub fn on_device(test: &str, body: impl FnOnce(&Gpu)) {
-    if std::env::var_os(CHILD_VAR).is_none() {
-        return in_child(test);
+    if !is_child() {
+        return in_child(test, TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     }
     let adapter = match adapters() {
         Ok(adapters) => adapters.into_iter().next().expect("at least one"),
@@ -44,8 +44,13 @@ pub fn on_device(test: &str, body: impl FnOnce(&Gpu)) {
     gpu.health().unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Whether this is the process of one test.
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD_VAR).is_some()
+}
+
 /// Starts this program again for one test; prints what it said.
-fn in_child(test: &str) {
+pub fn in_child(test: &str, timeout: Duration) -> Result<(), String> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
         "{}-{}.out",
         test.replace("::", "-"),
@@ -64,7 +69,7 @@ fn in_child(test: &str) {
     let status = loop {
         match child.try_wait().expect("the child can be waited for") {
             Some(status) => break Some(status),
-            None if start.elapsed() > TIMEOUT => {
+            None if start.elapsed() > timeout => {
                 child.kill().expect("the child can be killed");
                 child.wait().expect("the child can be waited for");
                 break None;
@@ -76,9 +81,12 @@ fn in_child(test: &str) {
     let said = String::from_utf8_lossy(&said);
     std::fs::remove_file(&output).expect("what the child wrote can be removed");
     println!("{said}");
-    let status = status.unwrap_or_else(|| panic!("{test} did not end within {TIMEOUT:?}"));
-    assert!(status.success(), "{test} failed: {status}");
-    assert!(said.contains("1 passed"), "no test has the name {test}");
+    match status {
+        None => Err(format!("{test} did not end within {timeout:?}")),
+        Some(status) if !status.success() => Err(format!("{test} failed: {status}")),
+        Some(_) if !said.contains("1 passed") => Err(format!("no test has the name {test}")),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Panics with the error's text.
