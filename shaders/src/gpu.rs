@@ -20,7 +20,7 @@ pub enum GpuError {
     /// There is nothing to run shaders on.
     #[error(
         "no adapter: neither a GPU with a driver for Vulkan, Metal or DirectX 12 was found, nor a \
-         driver for Vulkan that runs on the CPU (Debian: mesa-vulkan-drivers, libvulkan1)"
+         driver for Vulkan that runs on the CPU (docs/TESTING.md says how to get it)"
     )]
     NoAdapter,
     /// An adapter cannot be opened.

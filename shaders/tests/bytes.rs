@@ -72,7 +72,9 @@ fn byte_ranges_are_copied_as_slices_are() {
             if kind < 3 {
                 bytes[to + left..to + len].fill(0);
             }
-            calls.extend([kind, to, from, len | left << 16].iter().flat_map(|x| (*x as u32).to_le_bytes()));
+            calls.extend(
+                [kind, to, from, len | left << 16].iter().flat_map(|x| (*x as u32).to_le_bytes()),
+            );
             expected.push(bytes);
         }
         let pipeline = must(gpu.pipeline(&MODULE, "main", None));

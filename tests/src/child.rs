@@ -17,7 +17,13 @@ pub fn is_child() -> bool {
 }
 
 /// Starts this program again for one test; prints what it said. `folder` is for what it writes.
+/// Panics unless the test passed.
 pub fn run(test: &str, folder: &str) {
+    run_for(test, folder, TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The same, telling what went wrong.
+pub fn run_for(test: &str, folder: &str, timeout: Duration) -> Result<(), String> {
     let name = format!("{}-{}.out", test.replace("::", "-"), std::process::id());
     let output = Path::new(folder).join(name);
     let file = File::create(&output).expect("the folder for temporary files can be written");
@@ -33,7 +39,7 @@ pub fn run(test: &str, folder: &str) {
     let status = loop {
         match child.try_wait().expect("the child can be waited for") {
             Some(status) => break Some(status),
-            None if start.elapsed() > TIMEOUT => {
+            None if start.elapsed() > timeout => {
                 child.kill().expect("the child can be killed");
                 child.wait().expect("the child can be waited for");
                 break None;
@@ -45,7 +51,10 @@ pub fn run(test: &str, folder: &str) {
     let said = String::from_utf8_lossy(&said);
     std::fs::remove_file(&output).expect("what the child wrote can be removed");
     println!("{said}");
-    let status = status.unwrap_or_else(|| panic!("{test} did not end within {TIMEOUT:?}"));
-    assert!(status.success(), "{test} failed: {status}");
-    assert!(said.contains("1 passed"), "no test has the name {test}");
+    match status {
+        None => Err(format!("{test} did not end within {timeout:?}")),
+        Some(status) if !status.success() => Err(format!("{test} failed: {status}")),
+        Some(_) if !said.contains("1 passed") => Err(format!("no test has the name {test}")),
+        Some(_) => Ok(()),
+    }
 }

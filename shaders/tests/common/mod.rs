@@ -7,7 +7,7 @@ use warpevm_shaders::gpu::{Gpu, GpuError, Options, adapters};
 use wgpu::{BufferUsages, ComputePipeline};
 
 #[path = "../../../tests/src/child.rs"]
-mod child;
+pub mod child;
 #[path = "../../../tests/src/fixtures.rs"]
 pub mod fixtures;
 

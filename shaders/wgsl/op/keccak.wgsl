@@ -7,7 +7,8 @@
 const KECCAK_RATE_BYTES: u32 = 136u;
 const KECCAK_RATE_LIMBS: u32 = 34u;
 
-const KECCAK_ROUND_CONSTANTS = array<vec2<u32>, 24>(
+// Not a constant: a driver would copy all of it in each round.
+var<private> keccak_round_constants = array<vec2<u32>, 24>(
     vec2<u32>(0x00000001u, 0x00000000u), vec2<u32>(0x00008082u, 0x00000000u),
     vec2<u32>(0x0000808au, 0x80000000u), vec2<u32>(0x80008000u, 0x80000000u),
     vec2<u32>(0x0000808bu, 0x00000000u), vec2<u32>(0x80000001u, 0x00000000u),
@@ -172,7 +173,7 @@ fn keccak_permute() {
         a22 = b22 ^ (~b23 & b24);
         a23 = b23 ^ (~b24 & b20);
         a24 = b24 ^ (~b20 & b21);
-        a0 ^= KECCAK_ROUND_CONSTANTS[round];
+        a0 ^= keccak_round_constants[round];
     }
     keccak_state[0] = a0;
     keccak_state[1] = a1;

