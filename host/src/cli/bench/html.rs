@@ -29,7 +29,7 @@ td:first-child, th:first-child, td.text, th.text { text-align: left; }
 td { font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.wrap { white-space: normal; min-width: 14em; }
 .scroll { overflow-x: auto; } .good { color: var(--good); } .bad { color: var(--bad); }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 1.2em; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 1.2em; }
 figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
 .legend span { margin-right: 1.2em; font-size: 13px; white-space: nowrap; }
 .legend i { display: inline-block; width: 12px; height: 12px; margin-right: 5px; }
@@ -74,7 +74,11 @@ fn legend<S: AsRef<str>>(out: &mut String, names: &[S]) {
     out.push_str("</div>\n");
 }
 
+/// A plot with its caption and its lines' names; nothing where there is nothing to draw.
 fn figure(out: &mut String, caption: &str, axes: &Axes<'_>, lines: &[Line]) -> anyhow::Result<()> {
+    if lines.iter().all(|line| line.points.is_empty()) {
+        return Ok(());
+    }
     let svg = plot::lines(axes, lines)?;
     *out += &format!("<figure><figcaption>{}</figcaption>\n{svg}\n", text(caption));
     legend(out, &lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>());
@@ -85,7 +89,8 @@ fn figure(out: &mut String, caption: &str, axes: &Axes<'_>, lines: &[Line]) -> a
 /// A ratio, green above 1 and red below.
 fn times(ratio: f64) -> String {
     let class = if ratio >= 1.0 { "good" } else { "bad" };
-    format!("<span class={class}>{ratio:.2}</span>")
+    let ratio = if ratio < 1e3 { format!("{ratio:.2}") } else { short(ratio) };
+    format!("<span class={class}>{ratio}</span>")
 }
 
 /// Who made a row, with threads and what the stage means.
@@ -129,7 +134,9 @@ impl Report<'_> {
             self.suite(&mut out, suite, &cases)?;
         }
         self.stages(&mut out)?;
-        self.model(&mut out)?;
+        if !self.measured.is_empty() {
+            self.model(&mut out)?;
+        }
         self.ablation(&mut out);
         self.missing(&mut out);
         out.push_str("</body></html>\n");
@@ -139,20 +146,24 @@ impl Report<'_> {
     fn head(&self, out: &mut String) {
         let _ = write!(
             out,
-            "<h1>warpevm benchmarks</h1>\n<p>warpevm {} executed Ethereum transactions beside revm, \
-             the usual implementation in Rust. Everyone took turns on the same input, {} rounds \
-             after one that does not count; figures are medians. Every result (status, gas, output, \
-             logs, state changes) was compared with revm's, and all were equal.</p>\n\
+            "<h1>warpevm benchmarks</h1>\n<p>warpevm {} executed Ethereum transactions{}. Everyone \
+             took turns on the same input, {} rounds after one that does not count; figures are \
+             medians. Every result (status, gas, output, logs, state changes) was compared with \
+             that of revm, the usual implementation in Rust, and all were equal.</p>\n\
              <p>Machine: {}<br>Command: <code>{}</code></p>\n",
             env!("CARGO_PKG_VERSION"),
+            if self.measured.is_empty() { "" } else { " beside revm" },
             self.rounds,
             text(self.machine),
             text(self.command),
         );
+        if self.measured.is_empty() {
+            return;
+        }
         out.push_str(
             "<ul><li><b>revm</b>: one thread, one EVM for all transactions, codes analysed before, \
-             results thrown away.<li><b>revm-parallel</b>: the same on several threads, each with an \
-             EVM of its own. Blocks have an order, so it takes no part in them.<li><b>cpu</b>, \
+             results thrown away.<li><b>revm-parallel</b>: the same on several threads, each with \
+             an EVM of its own. Blocks have an order, so it takes no part in them.<li><b>cpu</b>, \
              <b>cuda</b>, …: backends of warpevm, results and state changes included; programs are \
              compiled once, before.<li><b>state at hand</b>: accounts and slots are in the engine's \
              state table from an earlier run, as in a service that asks again and again. Without \
@@ -423,9 +434,8 @@ impl Report<'_> {
         let cases: Vec<&Measured> = cases.into_iter().filter(|one| !one.in_order).collect();
         self.roofline(out, &cases)?;
         let mut heads = vec!["case", "instructions", "bytes to, from"];
-        let names: Vec<String> = GPUS.iter().map(|gpu| format!("{} tx/s", gpu.name)).collect();
-        heads.extend(names.iter().map(String::as_str));
-        heads.extend(["measured on a GPU", "share of its ceiling"]);
+        heads.extend(GPUS.iter().map(|gpu| gpu.name));
+        heads.extend(["measured", "share of the ceiling"]);
         let mut rows = Vec::new();
         for case in &cases {
             let cost = self.model.cost(&case.trace);
@@ -436,11 +446,12 @@ impl Report<'_> {
             ];
             for gpu in &GPUS {
                 let ceiling = self.model.ceiling(&cost, gpu);
-                row.push(format!("{} ({})", short(ceiling.predicted), ceiling.bound_by));
+                row.push(format!("{}, {}", short(ceiling.predicted), ceiling.bound_by));
             }
             row.extend(self.on_gpu(case));
             rows.push(row);
         }
+        out.push_str("<p>Transactions/s, and what binds:</p>\n");
         table(out, &heads, &rows);
         let heads = [
             "GPU",

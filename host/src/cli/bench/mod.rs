@@ -9,6 +9,7 @@ mod programs;
 mod suites;
 mod workload;
 
+use super::compare::median;
 use super::devices;
 use super::output::{Progress, duration, line};
 use super::{BackendArg, GroupingArg, PolicyArg};
@@ -165,16 +166,33 @@ fn run_ablation(
         let backend = args.backend.first().copied().unwrap_or(BackendArg::Cpu);
         let base = args.config(backend, count.copied().unwrap_or(1));
         let (measured, off) = ablate(case, base, rounds)?;
-        progress.line(format!("{}/{}/{}", case.suite.name(), case.name, measured.batch))?;
-        for idea in ideas(&off) {
-            let ratio = off.iter().find(|one| one.off == idea).map_or(0.0, |one| one.ratio);
-            progress.line(format!("  without {idea:24} {ratio:5.2} times the time"))?;
-        }
         progress.step(1);
         all.push(measured);
         ablations.extend(off);
     }
+    print_ablations(&ablations)?;
     Ok((all, ablations))
+}
+
+/// A table: what is off, by suite the median of the ratios.
+fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
+    let mut suites: Vec<Suite> = ablations.iter().map(|one| one.suite).collect();
+    suites.dedup();
+    let heads: Vec<String> = suites.iter().map(|suite| format!("{:>11}", suite.name())).collect();
+    line("time with an idea off, by the time with all on (median over the cases of a suite)")?;
+    line(format!("{:24}{}", "", heads.concat()))?;
+    for idea in ideas(ablations) {
+        let cells = suites.iter().map(|suite| {
+            let of = ablations.iter().filter(|one| one.off == idea && one.suite == *suite);
+            let ratios: Vec<f64> = of.map(|one| one.ratio).collect();
+            match ratios.is_empty() {
+                true => format!("{:>11}", "-"),
+                false => format!("{:>11.2}", median(&ratios)),
+            }
+        });
+        line(format!("{idea:24}{}", cells.collect::<String>()))?;
+    }
+    Ok(())
 }
 
 /// So many threads, where 0 means one for each core.
@@ -262,7 +280,7 @@ fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<
     ))?;
     let shown = [END_TO_END, RESIDENT, FIRST];
     for row in case.rows.iter().filter(|row| shown.contains(&row.stage.as_str())) {
-        let ratio = row.ratio_to_revm.map_or_else(String::new, |r| format!("{r:6.2} times revm"));
+        let ratio = row.ratio_to_revm.map_or_else(String::new, |r| format!("{r:8.2} times revm"));
         let stage = match row.stage.as_str() {
             END_TO_END => "",
             stage => stage,

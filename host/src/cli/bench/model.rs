@@ -213,7 +213,7 @@ impl Model {
         let rate = |capacity: f64, each: f64| capacity / each.max(1.0);
         let travels = cost.upload_bytes + cost.readback_bytes;
         let bounds = [
-            ("integer units", rate(gpu.integers_per_second(), cost.instructions)),
+            ("integer", rate(gpu.integers_per_second(), cost.instructions)),
             ("memory", rate(gpu.memory_bytes_per_second, travels * MEMORY_PASSES)),
             // Both directions at the same time.
             ("PCIe", rate(gpu.pcie_bytes_per_second, cost.upload_bytes.max(cost.readback_bytes))),
@@ -332,7 +332,7 @@ mod tests {
         let gpu = &GPUS[1];
         let long = Cost { instructions: 1e6, upload_bytes: 100.0, readback_bytes: 100.0 };
         let ceiling = model.ceiling(&long, gpu);
-        assert_eq!(ceiling.bound_by, "integer units");
+        assert_eq!(ceiling.bound_by, "integer");
         assert_eq!(ceiling.predicted, 132.0 * 64.0 * 1.98e9 / 1e6);
         let wide = Cost { instructions: 10.0, upload_bytes: 6.4e4, readback_bytes: 100.0 };
         assert_eq!(model.ceiling(&wide, gpu).bound_by, "PCIe");

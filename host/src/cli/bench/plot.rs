@@ -17,6 +17,8 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(148, 103, 189),
     RGBColor(120, 120, 120),
 ];
+/// Points of a line that are marked; more of them draw a curve.
+const MARKED_MAX: usize = 16;
 /// Becomes the colour of the page's text.
 const TEXT: RGBColor = RGBColor(0, 0, 0);
 
@@ -88,10 +90,7 @@ fn draw_lines<DB: DrawingBackend>(
     let scale = |value: f64, log: bool| if log { value.max(1e-12).log10() } else { value };
     let place = |(x, y): (f64, f64)| (scale(x, axes.x_log), scale(y, axes.y_log));
     let all = || lines.iter().flat_map(|line| line.points.iter().map(|point| place(*point)));
-    let (x0, mut x1) = match axes.x_log {
-        true => all().fold((f64::MAX, f64::MIN), |(l, h), (x, _)| (l.min(x), h.max(x))),
-        false => range(all().map(|(x, _)| x), false),
-    };
+    let (x0, mut x1) = all().fold((f64::MAX, f64::MIN), |(l, h), (x, _)| (l.min(x), h.max(x)));
     if x1 <= x0 {
         x1 = x0 + 1.0;
     }
@@ -122,7 +121,9 @@ fn draw_lines<DB: DrawingBackend>(
         let points: Vec<(f64, f64)> = line.points.iter().map(|point| place(*point)).collect();
         if line.joined {
             chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-            chart.draw_series(points.iter().map(|p| Circle::new(*p, 2, colour.filled())))?;
+            if points.len() <= MARKED_MAX {
+                chart.draw_series(points.iter().map(|p| Circle::new(*p, 2, colour.filled())))?;
+            }
         } else {
             chart.draw_series(points.iter().map(|p| Circle::new(*p, 3, colour.filled())))?;
         }
