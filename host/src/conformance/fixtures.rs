@@ -36,7 +36,8 @@ fn origin(name: &str) -> &'static str {
              debug_traceTransaction with prestateTracer"
         }
         Some("peers") => {
-            "the workloads of https://github.com/sbip-sg/CuEVM, as state tests in a folder of that name"
+            "the workloads of https://github.com/sbip-sg/CuEVM, as state tests in a folder of \
+             that name"
         }
         _ => "collected from the repositories that its index names",
     }

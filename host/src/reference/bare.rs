@@ -1,5 +1,5 @@
-//! The baselines for speed: revm's own functions and nothing else. One EVM for all transactions of a
-//! thread, codes analysed before, no result in our types.
+//! The baselines for speed: revm's own functions and nothing else. One EVM for all transactions of
+//! a thread, codes analysed before, no result in our types.
 
 use super::{ReferenceError, evm, fault};
 use crate::pool::Pool;
@@ -156,7 +156,7 @@ mod tests {
         let call = |n: u8| Transaction {
             caller: Address::with_last_byte(n),
             // Every third is not valid.
-            gas_limit: if n % 3 == 0 { 20_000 } else { 100_000 },
+            gas_limit: if n.is_multiple_of(3) { 20_000 } else { 100_000 },
             data: vec![n; n.into()].into(),
             kind: TxKind::Call(Address::with_last_byte(n / 2)),
             ..Transaction::default()

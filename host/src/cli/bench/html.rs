@@ -165,9 +165,10 @@ impl Report<'_> {
              results thrown away.<li><b>revm-parallel</b>: the same on several threads, each with \
              an EVM of its own. Blocks have an order, so it takes no part in them.<li><b>cpu</b>, \
              <b>cuda</b>, …: backends of warpevm, results and state changes included; programs are \
-             compiled once, before.<li><b>state at hand</b>: accounts and slots are in the engine's \
-             state table from an earlier run, as in a service that asks again and again. Without \
-             these words they are read from a map in memory each time, as revm does.</ul>\n",
+             compiled once, before.<li><b>state at hand</b>: accounts and slots are in the \
+             engine's state table from an earlier run, as in a service that asks again and \
+             again. Without these words they are read from a map in memory each time, as revm \
+             does.</ul>\n",
         );
         self.overview(out);
     }
@@ -188,7 +189,8 @@ impl Report<'_> {
             let cases = self.largest(|one| one.suite == suite);
             let mut row = vec![suite.name(), cases.len().to_string()];
             for name in &names {
-                let rows = cases.iter().flat_map(|one| whole(one)).filter(|row| who(row) == **name);
+                let rows = cases.iter().flat_map(|one| whole(one));
+                let rows = rows.filter(|row| who(row) == **name);
                 let mut ratios: Vec<f64> = rows.filter_map(|row| row.ratio_to_revm).collect();
                 ratios.sort_by(f64::total_cmp);
                 let middle = super::super::compare::median(&ratios);
@@ -398,7 +400,8 @@ impl Report<'_> {
         }
         out.push_str(
             "<h2>Time per stage</h2>\n<p>Thread time of a transaction of the largest batch, by \
-             stage, the longest transactions apart. On a CPU <b>transact</b> is checking, encoding, \
+             stage, the longest transactions apart. On a CPU <b>transact</b> is checking, \
+             encoding, \
              running the kernel and decoding, which one thread does for one transaction after the \
              other; <b>page-in</b> is reading the snapshot. On a device stages overlap.</p>\n",
         );
@@ -422,13 +425,15 @@ impl Report<'_> {
         let Model { per_op, per_transaction, .. } = self.model;
         let _ = write!(
             out,
-            "<h2>What a GPU could do</h2>\n<p>A ceiling, not a measurement: machine instructions of \
+            "<h2>What a GPU could do</h2>\n<p>A ceiling, not a measurement: machine instructions \
+             of \
              a transaction by counts for sm_90 (<code>kernels/counts</code>) and the opcodes that \
              ran, over what a GPU executes in a second by its data sheet. Threads of a warp are \
              taken to stay together, memory never to wait. Around each opcode that is more than a \
-             move on the stack the interpreter takes {per_op:.0} instructions, and {per_transaction:.0} for \
-             each transaction; both follow from counting whole ERC-20 transfers and the example \
-             batch. PCIe: what has to travel to the device and back.</p>\n"
+             move on the stack the interpreter takes {per_op:.0} instructions, and \
+             {per_transaction:.0} for each transaction; both follow from counting whole ERC-20 \
+             transfers and the example batch. PCIe: what has to travel to the device and back.\
+             </p>\n"
         );
         let cases = self.largest(|one| one.trace.op_count() > 0 || one.suite == Suite::Transfers);
         let cases: Vec<&Measured> = cases.into_iter().filter(|one| !one.in_order).collect();
@@ -545,7 +550,8 @@ impl Report<'_> {
             return;
         }
         out.push_str(
-            "<h2>What each idea is worth</h2>\n<p>Time with one idea switched off, by the time with \
+            "<h2>What each idea is worth</h2>\n<p>Time with one idea switched off, by the time \
+             with \
              all on: above 1 the idea helps. <b>(nothing)</b> is all on measured a second time, so \
              what it differs from 1 is noise. A policy stands for choosing it always instead of \
              auto.</p>\n",
