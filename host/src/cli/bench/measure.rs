@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use warpevm::input::MemoryState;
 use warpevm::plan::{BlockAccesses, Dag, Plan};
 use warpevm::reference::{self, BareTotals, Parallel, Trace};
 use warpevm::types::{Backend, Outcome, Policy, Report, TxStatus};
@@ -119,7 +120,7 @@ struct Runner<'c> {
 enum Kind<'c> {
     Revm,
     Parallel(Parallel),
-    Engine(Box<Engine>, Option<State<&'c warpevm::input::MemoryState>>),
+    Engine(Box<Engine>, Option<Box<State<&'c MemoryState>>>),
 }
 
 /// What revm makes of a case.
@@ -258,7 +259,8 @@ impl<'c> Runner<'c> {
             Contender::Engine(_, config) => {
                 let engine = Box::new(Engine::new(*config)?);
                 let threads = engine.threads();
-                let state = (!in_order).then(|| State::new(&work.state)).transpose()?;
+                let state =
+                    (!in_order).then(|| State::new(&work.state).map(Box::new)).transpose()?;
                 (Kind::Engine(engine, state), threads)
             }
         };
@@ -433,4 +435,29 @@ fn add(seconds: &mut BTreeMap<String, Vec<f64>>, stage: &str, took: f64) {
 pub(crate) fn ratio(base: &[f64], seconds: &[f64]) -> f64 {
     let ratios = base.iter().zip(seconds).map(|(base, ours)| base / ours.max(f64::MIN_POSITIVE));
     median(&ratios.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workload::{address, transfers};
+    use super::*;
+
+    #[test]
+    fn a_wrong_result_is_named() {
+        let recipients: Vec<_> = (0..4).map(|n| address("recipient", n)).collect();
+        let work = transfers(&recipients).expect("generated");
+        let right = expected(&work, false).expect("revm runs");
+        assert_eq!(check(&right, &right.outcomes).expect("equal"), right.hash);
+        let mut wrong = right.outcomes.clone();
+        wrong[2].result.as_mut().expect("valid").gas_used += 1;
+        let error = check(&right, &wrong).expect_err("one is wrong").to_string();
+        assert!(error.contains("transaction 2") && error.contains("gas used"), "{error}");
+        let error = check(&right, &right.outcomes[1..]).expect_err("one is missing");
+        assert!(error.to_string().contains("transaction 0"), "{error}");
+    }
+
+    #[test]
+    fn ratios_are_round_by_round() {
+        assert_eq!(ratio(&[2.0, 4.0, 9.0], &[1.0, 4.0, 3.0]), 2.0);
+    }
 }

@@ -30,7 +30,7 @@ use warpevm::types::Policy;
 const ROUNDS: u32 = 5;
 const ROUNDS_TINY: u32 = 1;
 /// Microseconds of one thread that a round of an ablation may take.
-const MICROS_ABLATE: f64 = 30_000.0;
+const MICROS_ABLATE: f64 = 10_000.0;
 /// GPUs of the table whose ceilings the command line prints.
 const CEILINGS_SHOWN: usize = 3;
 
