@@ -426,8 +426,8 @@ impl Report<'_> {
         let _ = write!(
             out,
             "<h2>What a GPU could do</h2>\n<p>A ceiling, not a measurement: machine instructions \
-             of a transaction by counts for sm_90 (<code>kernels/counts</code>) and the opcodes that \
-             ran, over what a GPU executes in a second by its data sheet. Threads of a warp are \
+             of a transaction by counts for sm_90 (<code>kernels/counts</code>) and the opcodes \
+             that ran, over what a GPU executes in a second by its data sheet. Threads of a warp are \
              taken to stay together, memory never to wait. Around each opcode that is more than a \
              move on the stack the interpreter takes {per_op:.0} instructions, and \
              {per_transaction:.0} for each transaction; both follow from counting whole ERC-20 \
@@ -549,9 +549,9 @@ impl Report<'_> {
             return;
         }
         out.push_str(
-            "<h2>What each idea is worth</h2>\n<p>Time with one idea switched off, by the time \
-             with all on: above 1 the idea helps. <b>(nothing)</b> is all on measured a second time, so \
-             what it differs from 1 is noise. A policy stands for choosing it always instead of \
+            "<h2>What each idea is worth</h2>\n<p>Least time with one idea switched off, by the \
+             least with all on: above 1 the idea helps. <b>(nothing)</b> is all on measured a \
+             second time, so what it differs from 1 is noise. A policy stands for choosing it always instead of \
              auto.</p>\n",
         );
         let mut cases: Vec<(Suite, &str)> = Vec::new();

@@ -179,7 +179,7 @@ fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
     let mut suites: Vec<Suite> = ablations.iter().map(|one| one.suite).collect();
     suites.dedup();
     let heads: Vec<String> = suites.iter().map(|suite| format!("{:>11}", suite.name())).collect();
-    line("time with an idea off, by the time with all on (median over the cases of a suite)")?;
+    line("least time with an idea off, by that with all on (median over the cases of a suite)")?;
     line(format!("{:24}{}", "", heads.concat()))?;
     for idea in ideas(ablations) {
         let cells = suites.iter().map(|suite| {
