@@ -427,9 +427,9 @@ impl Report<'_> {
             out,
             "<h2>What a GPU could do</h2>\n<p>A ceiling, not a measurement: machine instructions \
              of a transaction by counts for sm_90 (<code>kernels/counts</code>) and the opcodes \
-             that ran, over what a GPU executes in a second by its data sheet. Threads of a warp are \
-             taken to stay together, memory never to wait. Around each opcode that is more than a \
-             move on the stack the interpreter takes {per_op:.0} instructions, and \
+             that ran, over what a GPU executes in a second by its data sheet. Threads of a warp \
+             are taken to stay together, memory never to wait. Around each opcode that is more \
+             than a move on the stack the interpreter takes {per_op:.0} instructions, and \
              {per_transaction:.0} for each transaction; both follow from counting whole ERC-20 \
              transfers and the example batch. PCIe: what has to travel to the device and back.\
              </p>\n"
@@ -551,8 +551,8 @@ impl Report<'_> {
         out.push_str(
             "<h2>What each idea is worth</h2>\n<p>Least time with one idea switched off, by the \
              least with all on: above 1 the idea helps. <b>(nothing)</b> is all on measured a \
-             second time, so what it differs from 1 is noise. A policy stands for choosing it always instead of \
-             auto.</p>\n",
+             second time, so what it differs from 1 is noise. A policy stands for choosing it \
+             always instead of auto.</p>\n",
         );
         let mut cases: Vec<(Suite, &str)> = Vec::new();
         for one in self.ablations {
