@@ -44,10 +44,11 @@ part() {
 run() {
     cd "$(dirname "$0")"
     # cuda-fake tries the script itself, on a machine without a GPU; with a few calls.
-    local fixtures=${1:-} backend=${WARPEVM_BACKEND:-cuda} gpu sizes="65536 262144 1048576"
+    local fixtures=${1:-} backend=${WARPEVM_BACKEND:-cuda} gpu
+    local batches="--batch 65536,262144,1048576" tiny=""
     [ -d kernels ] && export WARPEVM_KERNELS=$PWD/kernels
     if [ "$backend" = cuda-fake ]; then
-        sizes=1024
+        batches="" tiny=--tiny
     elif ! ./warpevm devices --json | grep -q '"backend":"cuda"'; then
         ./warpevm devices
         echo "no GPU: nothing was run" >&2
@@ -76,15 +77,20 @@ run() {
         part mainnet ./warpevm run "$fixtures/mainnet/mainnet-dev.tar.zst" --block all \
             --backend "$backend" --validate full
     fi
-    for calls in $sizes; do
-        part "bench-erc20-$calls" ./warpevm bench erc20 --calls "$calls" --backend "$backend" \
-            --rounds 5 --validate sample --json
-    done
+    # Everyone beside revm, with a report. What lies among the fixtures is left out without them.
+    [ -z "$fixtures" ] || export WARPEVM_FIXTURES=$fixtures
+    part bench ./warpevm bench --backend "$backend,cpu" --threads 0 $tiny \
+        --json "$runs/bench.json" --html "$runs/bench.html"
+    part bench-batches ./warpevm bench transfers swaps cuevm --backend "$backend" --threads 0 \
+        $batches $tiny --json "$runs/batches.json" --html "$runs/batches.html"
     # What grouping is worth.
     for grouping in none start rounds; do
-        part "bench-grouping-$grouping" ./warpevm bench erc20 --calls "${sizes##* }" \
-            --backend "$backend" --grouping "$grouping" --rounds 5 --validate off --json
+        part "bench-grouping-$grouping" ./warpevm bench transfers fuzz --backend "$backend" \
+            --threads 0 $batches $tiny --grouping "$grouping" \
+            --json "$runs/grouping-$grouping.json"
     done
+    part bench-ablate ./warpevm bench --ablate --backend "$backend" --threads 0 $tiny \
+        --json "$runs/ablate.json" --html "$runs/ablate.html"
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck; do
             part "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 \

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use alloy_primitives::B256;
-use warpevm_compiler::{Program, Spec};
+use warpevm_compiler::{Options, Program, Spec, compile_with};
 
 use crate::limits::CODE_CACHE_BYTES_MAX;
 
@@ -26,11 +26,12 @@ struct Entries {
 pub struct CodeCache {
     entries: Mutex<Entries>,
     bytes_max: usize,
+    passes: Options,
 }
 
 impl Default for CodeCache {
     fn default() -> CodeCache {
-        CodeCache::with_bytes_max(CODE_CACHE_BYTES_MAX)
+        CodeCache::with_passes(Options::ALL)
     }
 }
 
@@ -42,9 +43,14 @@ fn program_bytes(program: &Program) -> usize {
 }
 
 impl CodeCache {
+    /// A cache of programs that these passes make.
+    pub fn with_passes(passes: Options) -> CodeCache {
+        CodeCache { passes, ..CodeCache::with_bytes_max(CODE_CACHE_BYTES_MAX) }
+    }
+
     /// A cache that holds at most so many bytes of programs.
     pub fn with_bytes_max(bytes_max: usize) -> CodeCache {
-        CodeCache { entries: Mutex::default(), bytes_max }
+        CodeCache { entries: Mutex::default(), bytes_max, passes: Options::ALL }
     }
 
     /// The program of a code; compiled on first use, by one thread while others wait.
@@ -62,7 +68,7 @@ impl CodeCache {
         }
         let mut made = None;
         let program = slot.program.get_or_init(|| {
-            let program = Arc::new(compile(code, spec));
+            let program = Arc::new(compile_with(code, spec, &self.passes));
             made = Some(program_bytes(&program));
             program
         });
@@ -100,10 +106,6 @@ impl CodeCache {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-fn compile(code: &[u8], spec: Spec) -> Program {
-    warpevm_compiler::compile(code, spec)
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! Sequential revm: the reference that results are compared with, and the baseline for speed.
 
+mod bare;
 mod evm;
+mod trace;
+
+pub use bare::{BareTotals, Parallel, execute_bare, simulate_bare};
+pub use trace::{Trace, trace};
 
 use crate::input::{BlockInput, Header};
 use crate::state::{State, StorageProbe};
@@ -13,11 +18,11 @@ use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransa
 use revm::context::result::{Output, SuccessReason};
 use revm::context::{CfgEnv, Context};
 use revm::database::{AccountState, CacheDB};
-use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
+use revm::database_interface::DatabaseRef;
 use revm::handler::{MainnetContext, MainnetEvm};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{Database, DatabaseCommit, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
+use revm::{Database, DatabaseCommit, MainBuilder, MainContext};
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
@@ -345,58 +350,6 @@ pub fn system_call_once<DB: DatabaseRef>(
     let result = Evm::new(env, db).system_call(to, data);
     let (outcome, _) = outcome_of(result, env.spec)?;
     outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
-}
-
-/// What [`simulate_bare`] adds up, so that nothing is optimised away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BareTotals {
-    /// Gas used by all.
-    pub gas_used: u64,
-    /// Accounts that were touched.
-    pub touched: u64,
-    /// Transactions that were not valid.
-    pub rejected: u64,
-}
-
-/// The baseline for speed: revm's `transact` on each transaction and nothing else. One EVM for all,
-/// codes analysed before, no result in our types.
-pub fn simulate_bare<DB: DatabaseRef>(
-    env: &Env,
-    transactions: Vec<Transaction>,
-    db: DB,
-) -> Result<BareTotals, ReferenceError> {
-    let mut evm = evm(env, WrapDatabaseRef(db));
-    let mut totals = BareTotals::default();
-    for tx in transactions {
-        match evm.transact(tx) {
-            Ok(result) => {
-                totals.gas_used += result.result.tx_gas_used();
-                totals.touched += result.state.len() as u64;
-            }
-            Err(EVMError::Transaction(_)) => totals.rejected += 1,
-            Err(error) => return Err(fault(error)),
-        }
-    }
-    Ok(totals)
-}
-
-/// The baseline for the speed of blocks: revm's `transact_commit` on each transaction in order and
-/// nothing else. One EVM for all, codes analysed before, no result in our types.
-pub fn execute_bare<DB: DatabaseRef>(
-    env: &Env,
-    transactions: Vec<Transaction>,
-    db: DB,
-) -> Result<BareTotals, ReferenceError> {
-    let mut evm = evm(env, CacheDB::new(db));
-    let mut totals = BareTotals::default();
-    for tx in transactions {
-        match evm.transact_commit(tx) {
-            Ok(result) => totals.gas_used += result.tx_gas_used(),
-            Err(EVMError::Transaction(_)) => totals.rejected += 1,
-            Err(error) => return Err(fault(error)),
-        }
-    }
-    Ok(totals)
 }
 
 type Transacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;

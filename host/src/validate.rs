@@ -5,7 +5,7 @@ use crate::reference::{ReferenceError, Sequential};
 use crate::state::StorageProbe;
 use crate::state_test::StateTest;
 use crate::types::{AccountChange, Env, Executed, Outcome, Transaction};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use rayon::prelude::*;
 use revm::database_interface::DatabaseRef;
 use revm::state::EvmState;
@@ -210,6 +210,57 @@ pub fn compare(transaction: usize, expected: &Outcome, got: &Outcome) -> Vec<Mis
         }
     }
     differences.found
+}
+
+/// A hash over results: status, gas, output, logs and every change of each transaction, or the kind
+/// of its rejection. Runs that agree in it agree in everything but the exact reason of a halt.
+pub fn result_hash(outcomes: &[Outcome]) -> B256 {
+    let mut so_far = B256::ZERO;
+    let mut bytes = Vec::new();
+    for outcome in outcomes {
+        bytes.clear();
+        bytes.extend_from_slice(so_far.as_slice());
+        match &outcome.result {
+            Err(rejected) => {
+                let debug = format!("{rejected:?}");
+                let kind = debug.split([' ', '(']).next().unwrap_or_default();
+                bytes.extend_from_slice(kind.as_bytes());
+            }
+            Ok(executed) => hash_executed(executed, &mut bytes),
+        }
+        so_far = keccak256(&bytes);
+    }
+    so_far
+}
+
+fn hash_executed(executed: &Executed, bytes: &mut Vec<u8>) {
+    let mut sized = |list: &[u8]| {
+        bytes.extend_from_slice(&(list.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(list);
+    };
+    sized(&[executed.status as u8]);
+    sized(&executed.gas_used.to_be_bytes());
+    sized(&executed.gas_refunded.to_be_bytes());
+    sized(&executed.output);
+    sized(executed.created.as_ref().map_or(&[], |created| created.as_slice()));
+    sized(&alloy_rlp::encode(&executed.logs));
+    for change in &executed.changes {
+        sized(change.address.as_slice());
+        match &change.info {
+            None => sized(&[]),
+            Some(info) => {
+                sized(&info.balance.to_be_bytes::<32>());
+                sized(&info.nonce.to_be_bytes());
+                sized(info.code_hash.as_slice());
+            }
+        }
+        sized(change.code.as_ref().map_or(&[], |code| &code[..]));
+        sized(&[change.wiped.into()]);
+        for (key, value) in &change.storage {
+            sized(&key.to_be_bytes::<32>());
+            sized(&value.to_be_bytes::<32>());
+        }
+    }
 }
 
 struct Differences {

@@ -9,9 +9,9 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use warpevm::conformance::fixtures;
+pub use warpevm::conformance::fixtures::FIXTURES_VAR;
 
-/// Says where the fixtures lie.
-pub const FIXTURES_VAR: &str = "WARPEVM_FIXTURES";
 /// `1` turns every skip into a failure.
 pub const STRICT_VAR: &str = "WARPEVM_STRICT";
 /// Names the file to which every skip is appended, one a line: test, tab, reason.
@@ -35,40 +35,12 @@ pub fn workspace() -> PathBuf {
 
 /// The folder of the fixtures: `WARPEVM_FIXTURES`, else `../shared/fixtures` beside the clone.
 pub fn fixtures_dir() -> Option<PathBuf> {
-    let dir = match std::env::var_os(FIXTURES_VAR) {
-        Some(dir) => PathBuf::from(dir),
-        None => workspace().join("../shared/fixtures"),
-    };
-    dir.is_dir().then_some(dir)
+    fixtures::folder(&workspace())
 }
 
 /// The file or folder `name` of the fixtures, for example `conformance/dev.tar.zst`.
 pub fn require(name: &str) -> Result<PathBuf, Skip> {
-    require_in(fixtures_dir().as_deref(), name)
-}
-
-fn require_in(dir: Option<&Path>, name: &str) -> Result<PathBuf, Skip> {
-    let how = format!("{}; put it where {FIXTURES_VAR} says, see docs/TESTING.md", origin(name));
-    let Some(dir) = dir else {
-        return Err(Skip(format!("there is no folder of fixtures ({name}: {how})")));
-    };
-    let path = dir.join(name);
-    if path.exists() { Ok(path) } else { Err(Skip(format!("{name} is not there ({how})"))) }
-}
-
-/// Where data of this kind comes from.
-fn origin(name: &str) -> &'static str {
-    match name.split('/').next() {
-        Some("conformance") => {
-            "from the releases of https://github.com/ethereum/execution-spec-tests and from \
-             https://github.com/ethereum/tests"
-        }
-        Some("mainnet") => {
-            "blocks and their pre-state from an archive node: eth_getBlockByNumber and \
-             debug_traceTransaction with prestateTracer"
-        }
-        _ => "collected from the repositories that its index names",
-    }
+    fixtures::require(fixtures_dir().as_deref(), name).map_err(Skip)
 }
 
 /// Makes a skip visible; panics in strict mode. [`fixture!`] calls it.
@@ -103,25 +75,4 @@ macro_rules! fixture {
             Err(reason) => return $crate::fixtures::skip($test, &reason),
         }
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_missing_is_told_with_its_origin() {
-        let skip = require_in(None, "conformance/dev.tar.zst").unwrap_err();
-        assert!(skip.0.contains("no folder of fixtures"), "{skip}");
-        let here = workspace();
-        let skip = require_in(Some(&here), "conformance/dev.tar.zst").unwrap_err();
-        assert!(skip.0.contains("conformance/dev.tar.zst is not there"), "{skip}");
-        assert!(skip.0.contains("execution-spec-tests"), "{skip}");
-    }
-
-    #[test]
-    fn what_is_there_is_found() {
-        let here = workspace();
-        assert_eq!(require_in(Some(&here), "Cargo.toml"), Ok(here.join("Cargo.toml")));
-    }
 }

@@ -11,7 +11,8 @@ fn text(path: &std::path::Path) -> &str {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for args in [&[][..], &["run"], &["run", "x", "--validate", "maybe"], &["bench"], &["fly"]] {
+    for args in [&[][..], &["run"], &["run", "x", "--validate", "maybe"], &["bench", "x"], &["fly"]]
+    {
         let ran = warpevm(args);
         assert_eq!(ran.code, 2, "{args:?}: {}", ran.stderr);
     }
@@ -117,45 +118,4 @@ fn devices_are_listed() {
     assert_eq!(devices["devices"][0]["backend"], "cpu");
     assert!(devices["devices"][0]["threads"].as_u64() >= Some(1));
     assert!(warpevm(["devices"]).stdout.starts_with("cpu: "));
-}
-
-#[test]
-fn the_bench_of_blocks_compares_every_policy() {
-    let block = example_block();
-    let args = ["bench", "blocks", text(&block), "--rounds", "1", "--threads", "2", "--json"];
-    let ran = warpevm(args);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let result = ran.json();
-    let case = &result["cases"][0];
-    assert_eq!(case["transactions"], 3179);
-    assert_eq!(case["rows"].as_array().map(Vec::len), Some(5));
-    let chain = case["longest_chain_gas"].as_u64().expect("gas");
-    assert!(chain > 0 && chain < case["gas_used"].as_u64().expect("gas"));
-    for row in case["rows"].as_array().expect("rows") {
-        assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{row}");
-    }
-}
-
-#[test]
-fn the_bench_of_conflicts_draws_a_plot() {
-    let svg = temp_dir("plot").join("conflicts.svg");
-    let args = ["bench", "conflicts", "--transactions", "20", "--rounds", "1", "--json"];
-    let ran = warpevm([&args[..], &["--policies", "waves,auto", "--svg", text(&svg)]].concat());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(ran.json()["summary"].as_array().map(Vec::len), Some(2));
-    let drawn = std::fs::read_to_string(&svg).expect("the plot");
-    for part in ["hot pool", "chains", "waves", "auto", "</svg>"] {
-        assert!(drawn.contains(part), "no {part} in the plot");
-    }
-}
-
-#[test]
-fn the_bench_says_what_it_measured() {
-    let args = ["bench", "erc20", "--backend", "revm", "--calls", "64", "--rounds", "1", "--json"];
-    let ran = warpevm(args);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let result = ran.json();
-    assert_eq!((&result["validated"], &result["mismatches"]), (&64.into(), &0.into()));
-    assert!(result["result_hash"].as_str().is_some_and(|hash| hash.len() == 66), "{result}");
-    assert_eq!(result["result_hash"], warpevm(args).json()["result_hash"]);
 }

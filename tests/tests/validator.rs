@@ -127,6 +127,8 @@ fn every_altered_field_is_found() {
     for (what, alter) in alterations {
         let mut outcomes = good.clone();
         alter(&mut outcomes[rich]);
+        let (hash, of_good) = (validate::result_hash(&outcomes), validate::result_hash(&good));
+        assert_ne!(hash, of_good, "{what}");
         let validation =
             validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
         // A wrong change may make others wrong, which rest on it; this one comes first.

@@ -39,6 +39,11 @@ fn adapter(number: usize, adapter: &Adapter) -> Value {
         "workgroup_threads": limits.max_compute_invocations_per_workgroup})
 }
 
+/// The names of the GPUs.
+pub(crate) fn gpu_names() -> Vec<String> {
+    real::gpus().unwrap_or_default().into_iter().map(|gpu| gpu.name).collect()
+}
+
 /// Lists the devices.
 pub(crate) fn devices(json: bool) -> anyhow::Result<bool> {
     let threads = available_parallelism().map_or(1, usize::from);

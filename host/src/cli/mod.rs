@@ -36,11 +36,8 @@ enum Command {
     /// Executes blocks with their pre-state, or simulates a batch of calls.
     #[command(visible_alias = "simulate")]
     Run(RunArgs),
-    /// Measures a generated workload, side by side with revm.
-    Bench {
-        #[command(subcommand)]
-        workload: Workload,
-    },
+    /// Measures suites of workloads beside revm, and writes a report.
+    Bench(bench::BenchArgs),
     /// Runs the official state tests: state root and logs hash of every case.
     Statetest(suite::SuiteArgs),
     /// Runs the official blockchain tests: whole blocks with their headers, valid or not.
@@ -123,15 +120,6 @@ pub(crate) enum PolicyArg {
 }
 
 impl PolicyArg {
-    /// All of them.
-    pub(crate) const ALL: [PolicyArg; 5] = [
-        PolicyArg::Sequential,
-        PolicyArg::Optimistic,
-        PolicyArg::Waves,
-        PolicyArg::Declared,
-        PolicyArg::Auto,
-    ];
-
     /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
@@ -153,13 +141,8 @@ impl From<PolicyArg> for Policy {
 impl EngineArgs {
     /// What the engine is told.
     pub(crate) fn config(&self) -> Config {
-        let grouping = match self.grouping {
-            GroupingArg::None => Grouping::None,
-            GroupingArg::Start => Grouping::Start,
-            GroupingArg::Rounds => Grouping::Rounds,
-        };
         let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
-        let policy = self.policy.into();
+        let (grouping, policy) = (self.grouping.into(), self.policy.into());
         Config { backend, threads, gpu, grouping, policy, ..Config::default() }
     }
 }
@@ -174,80 +157,14 @@ pub(crate) enum GroupingArg {
     Rounds,
 }
 
-#[derive(Debug, Subcommand)]
-enum Workload {
-    /// ERC-20 transfers between distinct accounts.
-    Erc20(BenchArgs),
-    /// Blocks in their order, by each policy.
-    Blocks(BlocksArgs),
-    /// Generated blocks from no to full conflict, by each policy.
-    Conflicts(ConflictsArgs),
-}
-
-/// What the benches of blocks have in common.
-#[derive(Debug, Args)]
-pub(crate) struct OrderedArgs {
-    /// The policies to compare.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
-    #[arg(default_values_t = PolicyArg::ALL)]
-    pub policies: Vec<PolicyArg>,
-    /// How many rounds are measured, revm and the policies in turn.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// Prints JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BlocksArgs {
-    /// Block folders, folders or archives of them, as for `run`.
-    #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<PathBuf>,
-    /// Which blocks: a number, or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|all")]
-    pub block: Selection,
-    #[command(flatten)]
-    pub ordered: OrderedArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ConflictsArgs {
-    /// Transactions of a block.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    pub transactions: u32,
-    /// Only workloads whose name matches.
-    #[arg(long, value_name = "REGEX")]
-    pub filter: Option<regex::Regex>,
-    /// Where a plot is written.
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-    #[command(flatten)]
-    pub ordered: OrderedArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    /// How many calls, each with a sender and a recipient of its own.
-    #[arg(long, default_value_t = 65_536, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    pub calls: u32,
-    /// How many rounds are measured, revm and warpevm in turn.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// How much is compared with revm.
-    #[arg(long, value_enum, default_value_t = ValidateArg::Full)]
-    pub validate: ValidateArg,
-    /// Prints JSON.
-    #[arg(long)]
-    pub json: bool,
+impl From<GroupingArg> for Grouping {
+    fn from(arg: GroupingArg) -> Grouping {
+        match arg {
+            GroupingArg::None => Grouping::None,
+            GroupingArg::Start => Grouping::Start,
+            GroupingArg::Rounds => Grouping::Rounds,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -313,9 +230,7 @@ pub(crate) fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
-        Command::Bench { workload: Workload::Erc20(args) } => bench::erc20(args),
-        Command::Bench { workload: Workload::Blocks(args) } => bench::ordered::blocks(args),
-        Command::Bench { workload: Workload::Conflicts(args) } => bench::ordered::conflicts(args),
+        Command::Bench(args) => bench::bench(args),
         Command::Statetest(args) => statetest::run(args),
         Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),

@@ -5,6 +5,7 @@
 
 pub mod block_test;
 pub mod files;
+pub mod fixtures;
 pub mod state_test;
 
 use crate::types::{Env, Fallback, Outcome, Transaction};

@@ -232,6 +232,44 @@ pub fn run_file(
     Ok(summary)
 }
 
+/// A case of a state test as it is before it runs.
+#[derive(Clone, Debug)]
+pub struct StateCase {
+    /// Test, fork and indexes.
+    pub name: String,
+    /// Its environment.
+    pub env: Env,
+    /// Its transaction.
+    pub transaction: Transaction,
+    /// The state before it.
+    pub state: MemoryState,
+}
+
+/// The cases of one file, which are not run.
+pub fn read_cases(name: &str, bytes: &[u8]) -> Result<Vec<StateCase>, InputError> {
+    let units: BTreeMap<String, Unit> = parse(name, bytes)?;
+    let mut cases = Vec::new();
+    for (test, unit) in &units {
+        let posts = unit.post.iter().flat_map(|(fork, posts)| posts.iter().map(move |p| (fork, p)));
+        for (fork, post) in posts {
+            let Ok(spec) = fork.parse::<Spec>() else { continue };
+            let at = post.indexes;
+            let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
+            let made = environment(unit, spec, fork)
+                .and_then(|env| Ok((transaction(&unit.transaction, post, env.chain_id)?, env)));
+            let (transaction, env) = made.map_err(|message| InputError::Case {
+                file: name.to_owned(),
+                case: case.clone(),
+                message,
+            })?;
+            let mut state = MemoryState::default();
+            fill(&mut state, &unit.pre);
+            cases.push(StateCase { name: case, env, transaction, state });
+        }
+    }
+    Ok(cases)
+}
+
 /// Adds the accounts of a test to a state. Slots that are zero are left out.
 pub(super) fn fill(state: &mut MemoryState, accounts: &UniqueMap<Address, TestAccount>) {
     for (address, account) in &accounts.0 {

@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use revm::DatabaseRef;
+use warpevm_compiler::Options;
 use warpevm_kernels::abi::Layout;
 
 use crate::backend::cpu::Worker;
@@ -66,6 +67,8 @@ pub struct Config {
     /// Whether a transaction that read values which have changed since is patched where that gives
     /// the same as executing it again.
     pub redo: bool,
+    /// The compiler's passes. Results do not depend on them.
+    pub passes: Options,
 }
 
 impl Default for Config {
@@ -80,6 +83,7 @@ impl Default for Config {
             grouping: Grouping::Start,
             policy: Policy::Auto,
             redo: true,
+            passes: Options::ALL,
         }
     }
 }
@@ -150,16 +154,21 @@ impl Engine {
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
     }
 
-    /// An engine with other settings that shares the compiled programs of this one.
+    /// An engine with other settings that shares the compiled programs of this one, unless it
+    /// wants other passes.
     pub fn beside(&self, config: Config) -> Result<Engine, Error> {
-        Ok(Engine { cache: self.cache.clone(), ..Engine::new(config)? })
+        let engine = Engine::new(config)?;
+        match config.passes == self.config.passes {
+            true => Ok(Engine { cache: self.cache.clone(), ..engine }),
+            false => Ok(engine),
+        }
     }
 
     fn with(config: Config, device: Option<Device>) -> Engine {
         Engine {
             config,
             layouts: Arc::new(classes()),
-            cache: Arc::default(),
+            cache: Arc::new(CodeCache::with_passes(config.passes)),
             workers: Mutex::default(),
             largest: Mutex::default(),
             pool: OnceLock::new(),

@@ -54,6 +54,8 @@ pub enum InputError {
     BlobFee { file: String, excess: u64 },
     #[error("{file}: call {call}: {message}")]
     Call { file: String, call: usize, message: String },
+    #[error("{file}: {case}: {message}")]
+    Case { file: String, case: String, message: String },
     #[error("{file}: is neither a block folder, a .tar.zst of block folders nor a batch (JSON)")]
     Unknown { file: String },
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
 use warpevm::{Checks, Env, Spec};
+use warpevm_tests::fixtures::FIXTURES_VAR;
 pub use warpevm_tests::fixtures::workspace;
 
 /// The archive of mainnet blocks among the fixtures.
@@ -103,10 +104,20 @@ impl Ran {
 
 /// Runs the command line. It must never panic.
 pub fn warpevm<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
+    warpevm_with(args, None)
+}
+
+/// The same with a folder of fixtures.
+pub fn warpevm_with<A: AsRef<std::ffi::OsStr>>(
+    args: impl IntoIterator<Item = A>,
+    fixtures: Option<&Path>,
+) -> Ran {
+    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
     let output: Output = Command::new(binary())
         .args(args)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_remove("RUST_LOG")
+        .env(FIXTURES_VAR, fixtures.unwrap_or(&none))
         .output()
         .expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");

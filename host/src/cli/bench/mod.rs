@@ -1,98 +1,355 @@
-//! `warpevm bench`: workloads, side by side with revm.
+//! `warpevm bench`: suites of workloads, every contender in one run, in turn.
 
-pub(super) mod ordered;
+mod ablate;
+mod html;
+mod measure;
+mod model;
 mod plot;
+mod programs;
+mod suites;
 mod workload;
 
-use super::BenchArgs;
-use super::compare;
-use super::output::line;
-use super::runner::Runner;
-use alloy_primitives::{B256, keccak256};
-use serde_json::json;
-use warpevm::types::Outcome;
-use warpevm::validate::{self, Validate};
-use workload::{Generated, address, transfers};
+use super::compare::median;
+use super::devices;
+use super::output::{Progress, duration, line};
+use super::{BackendArg, GroupingArg, PolicyArg};
+use ablate::{Ablation, ablate, choose, ideas};
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use measure::{Contender, END_TO_END, FIRST, Measured, RESIDENT, measure};
+use model::Model;
+use regex::Regex;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use suites::{Plans, Suite, Wanted};
+use warpevm::Config;
+use warpevm::conformance::fixtures;
+use warpevm::types::Policy;
 
-/// Device memory that a plain transfer may take.
-const BYTES_PER_INSTANCE_GOAL: u64 = 16 << 10;
+/// Rounds that count.
+const ROUNDS: u32 = 5;
+const ROUNDS_TINY: u32 = 1;
+/// Microseconds of one thread that a round of an ablation may take.
+const MICROS_ABLATE: f64 = 10_000.0;
+/// GPUs of the table whose ceilings the command line prints.
+const CEILINGS_SHOWN: usize = 3;
 
-/// A hash over all results: two runs, or two backends, that agree in it agree in everything but
-/// the exact reason of a halt.
-fn result_hash(outcomes: &[Outcome]) -> B256 {
+/// The arguments.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Suites to run whole; else a selection of all that takes some minutes.
+    #[arg(value_enum, value_name = "SUITE")]
+    suites: Vec<Suite>,
+    /// What runs beside revm.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BackendArg::Cpu])]
+    #[arg(value_name = "BACKEND,...")]
+    backend: Vec<BackendArg>,
+    /// The baselines. Without revm no ratios are given.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "REVM,...")]
+    #[arg(default_values_t = [Against::Revm, Against::RevmParallel])]
+    against: Vec<Against>,
+    /// Threads of the backends, each number in turn; 0 takes one for each core. revm-parallel has
+    /// the most of them.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 0], value_name = "N,...")]
+    threads: Vec<usize>,
+    /// Batch sizes, in place of those of the suites.
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    batch: Vec<u32>,
+    /// How transactions of a block are chosen that run at the same time, each in turn.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [PolicyArg::Auto])]
+    #[arg(value_name = "POLICY,...")]
+    policies: Vec<PolicyArg>,
+    /// Which transactions become neighbours on a GPU.
+    #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
+    grouping: GroupingArg,
+    /// Rounds that are measured, everyone in turn.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
+    /// Only cases whose name (suite/case/batch) matches.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<Regex>,
+    /// Block folders, or archives of them, for the suite of blocks.
+    #[arg(long, value_name = "PATH")]
+    input: Vec<PathBuf>,
+    /// Measures what each idea that can be switched off is worth, instead of comparing with revm.
+    #[arg(long)]
+    ablate: bool,
+    /// The smallest cases, once: shows that it works.
+    #[arg(long)]
+    tiny: bool,
+    /// Where the rows are written as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where a report is written: one HTML file with plots.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// A baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Against {
+    /// One thread of revm.
+    Revm,
+    /// revm on as many threads as the backends, for independent calls.
+    RevmParallel,
+}
+
+/// Runs the command. Results that differ from revm's are an error that names the case.
+pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
+    let rounds = args.rounds.unwrap_or(if args.tiny { ROUNDS_TINY } else { ROUNDS });
+    // Writing comes last, and would be late to fail.
+    for path in args.json.iter().chain(&args.html) {
+        std::fs::write(path, "").with_context(|| path.display().to_string())?;
+    }
+    let Plans { mut cases, left_out } = args.wanted().plan()?;
+    cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
+    for why in &left_out {
+        line(format!("left out: {why}"))?;
+    }
+    ensure!(!cases.is_empty(), "nothing to measure");
+    let model = Model::new()?;
+    let (measured, ablations) = match args.ablate {
+        true => run_ablation(args, &cases, rounds)?,
+        false => (run(args, &cases, rounds, &model)?, Vec::new()),
+    };
+    let (command, machine) = (command(), machine(args));
+    if let Some(path) = &args.json {
+        let rows = measured.iter().flat_map(|one| &one.rows);
+        let text = match args.ablate {
+            true => json(ablations.iter(), &command, &machine)?,
+            false => json(rows, &command, &machine)?,
+        };
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &args.html {
+        // What an ablation compares with itself is no comparison with revm.
+        let measured = if args.ablate { &[][..] } else { &measured };
+        let (command, machine, ablations) = (&command, &machine, &ablations);
+        let left_out = &left_out;
+        let report =
+            html::Report { command, machine, rounds, measured, ablations, left_out, model: &model };
+        std::fs::write(path, report.html()?).with_context(|| path.display().to_string())?;
+    }
+    Ok(true)
+}
+
+fn run(
+    args: &BenchArgs,
+    cases: &[suites::Planned],
+    rounds: u32,
+    model: &Model,
+) -> anyhow::Result<Vec<Measured>> {
+    let progress = Progress::new(cases.len() as u64, "cases");
     let mut all = Vec::new();
-    for outcome in outcomes {
-        match &outcome.result {
-            Err(rejected) => all.extend_from_slice(rejected.to_string().as_bytes()),
-            Ok(e) => {
-                all.push(e.status as u8);
-                all.extend_from_slice(&e.gas_used.to_be_bytes());
-                all.extend_from_slice(&e.gas_refunded.to_be_bytes());
-                all.extend_from_slice(&e.output);
-                all.extend_from_slice(&alloy_rlp::encode(&e.logs));
-                all.extend_from_slice(format!("{:?}{:?}", e.created, e.changes).as_bytes());
+    for case in cases {
+        let measured = measure(case, &args.contenders(case.in_order), rounds)?;
+        print(&progress, &measured, model)?;
+        progress.step(1);
+        all.push(measured);
+    }
+    Ok(all)
+}
+
+fn run_ablation(
+    args: &BenchArgs,
+    cases: &[suites::Planned],
+    rounds: u32,
+) -> anyhow::Result<(Vec<Measured>, Vec<Ablation>)> {
+    let chosen = choose(cases);
+    let progress = Progress::new(chosen.len() as u64, "cases");
+    let (mut all, mut ablations) = (Vec::new(), Vec::new());
+    for case in chosen {
+        let threads = args.threads.iter().copied().map(threads).collect::<Vec<_>>();
+        // Passes show best on one thread; policies and redo need several.
+        let count = if case.in_order { threads.iter().max() } else { threads.iter().min() };
+        let backend = args.backend.first().copied().unwrap_or(BackendArg::Cpu);
+        let base = args.config(backend, count.copied().unwrap_or(1));
+        let (measured, off) = ablate(case, base, rounds)?;
+        progress.step(1);
+        all.push(measured);
+        ablations.extend(off);
+    }
+    print_ablations(&ablations)?;
+    Ok((all, ablations))
+}
+
+/// A table: what is off, by suite the median of the ratios.
+fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
+    let mut suites: Vec<Suite> = ablations.iter().map(|one| one.suite).collect();
+    suites.dedup();
+    let heads: Vec<String> = suites.iter().map(|suite| format!("{:>11}", suite.name())).collect();
+    line("least time with an idea off, by that with all on (median over the cases of a suite)")?;
+    line(format!("{:24}{}", "", heads.concat()))?;
+    for idea in ideas(ablations) {
+        let cells = suites.iter().map(|suite| {
+            let of = ablations.iter().filter(|one| one.off == idea && one.suite == *suite);
+            let ratios: Vec<f64> = of.map(|one| one.ratio).collect();
+            match ratios.is_empty() {
+                true => format!("{:>11}", "-"),
+                false => format!("{:>11.2}", median(&ratios)),
+            }
+        });
+        line(format!("{idea:24}{}", cells.collect::<String>()))?;
+    }
+    Ok(())
+}
+
+/// So many threads, where 0 means one for each core.
+fn threads(count: usize) -> usize {
+    match count {
+        0 => available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
+
+impl BenchArgs {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            suites: self.suites.clone(),
+            batches: self.batch.clone(),
+            inputs: self.input.clone(),
+            fixtures: fixtures::folder(Path::new(".")),
+            tiny: self.tiny,
+            micros: self.ablate.then_some(MICROS_ABLATE),
+        }
+    }
+
+    fn config(&self, backend: BackendArg, threads: usize) -> Config {
+        let (backend, grouping) = (backend.into(), self.grouping.into());
+        Config { backend, threads, grouping, ..Config::default() }
+    }
+
+    /// Everyone who takes part: policies only where there is an order.
+    fn contenders(&self, in_order: bool) -> Vec<Contender> {
+        let mut counts: Vec<usize> = self.threads.iter().map(|count| threads(*count)).collect();
+        counts.sort_unstable();
+        counts.dedup();
+        let most = counts.last().copied().unwrap_or(1);
+        let mut all: Vec<Contender> = Vec::new();
+        for against in &self.against {
+            all.push(match against {
+                Against::Revm => Contender::Revm,
+                Against::RevmParallel => Contender::RevmParallel(most),
+            });
+        }
+        for backend in &self.backend {
+            let name = backend.to_possible_value();
+            let name = name.map_or_else(String::new, |name| name.get_name().to_owned());
+            let is_device = warpevm::types::Backend::from(*backend).is_device();
+            for &count in &counts {
+                // Threads only feed a device: as many as there are.
+                if is_device && count < most {
+                    continue;
+                }
+                let base = self.config(*backend, count);
+                if !in_order {
+                    all.push(Contender::Engine(name.clone(), base));
+                    continue;
+                }
+                for policy in &self.policies {
+                    let name = match self.policies.len() {
+                        1 => name.clone(),
+                        _ => format!("{name} {}", policy.name()),
+                    };
+                    let policy = Policy::from(*policy);
+                    all.push(Contender::Engine(name, Config { policy, ..base }));
+                }
             }
         }
-        // Hash as we go, so that memory stays flat.
-        let so_far = keccak256(&all);
-        all.clear();
-        all.extend_from_slice(so_far.as_slice());
+        all
     }
-    keccak256(all)
 }
 
-/// ERC-20 transfers; false if a result differs from revm's.
-pub(crate) fn erc20(args: &BenchArgs) -> anyhow::Result<bool> {
-    let recipients: Vec<_> = (0..args.calls).map(|n| address("recipient", n)).collect();
-    let Generated { env, txs: calls, state } = transfers(&recipients)?;
-    let runner = Runner::new(args.engine)?;
-    let ran = runner.calls(&env, &calls, &state)?;
-    let mode: Validate = args.validate.into();
-    let probe = state.storage_probe();
-    let validation = validate::validate_calls(&env, &calls, &ran.outcomes, &state, &probe, mode)?;
-    let comparison = compare::side_by_side(args.engine, &[(env, calls)], &state, args.rounds)?;
-    let hash = result_hash(&ran.outcomes);
-    let bytes = ran.report.bytes_per_instance;
-    let wrong = validation.wrong.len();
-    if args.json {
-        let object = json!({
-            "workload": "erc20",
-            "calls": args.calls,
-            "gas_used": ran.report.gas_used,
-            "result_hash": hash,
-            "validated": validation.checked,
-            "mismatches": wrong,
-            "bytes_per_instance": bytes,
-            "seconds": ran.seconds,
-            "compare": comparison,
+fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<()> {
+    let each = |sum: u64| plot::short(sum as f64 / case.batch.max(1) as f64);
+    let ends = case.ends.iter().map(|(end, count)| format!("{count} {end}"));
+    let chain = case.longest_chain_gas.map_or_else(String::new, |gas| {
+        format!(", longest chain {:.1} of {:.1} Mgas", gas as f64 / 1e6, case.gas_used as f64 / 1e6)
+    });
+    let hash = case.rows.first().map_or_else(String::new, |row| row.result_hash.to_string());
+    progress.line(format!(
+        "{}/{}/{}: {}; each {} gas, {} opcodes{chain}; result {}",
+        case.suite.name(),
+        case.name,
+        case.batch,
+        ends.collect::<Vec<_>>().join(", "),
+        each(case.gas_used),
+        each(case.trace.op_count()),
+        hash.get(..10).unwrap_or_default(),
+    ))?;
+    let shown = [END_TO_END, RESIDENT, FIRST];
+    for row in case.rows.iter().filter(|row| shown.contains(&row.stage.as_str())) {
+        let ratio = row.ratio_to_revm.map_or_else(String::new, |r| format!("{r:8.2} times revm"));
+        let stage = match row.stage.as_str() {
+            END_TO_END => "",
+            stage => stage,
+        };
+        let blocks = match row.policy {
+            Some(_) if row.stage == END_TO_END => format!(
+                "  once {:.1}%, replayed {}, redone {}",
+                100.0 * row.first_final as f64 / case.batch.max(1) as f64,
+                row.replays,
+                row.redone
+            ),
+            _ => String::new(),
+        };
+        let who = format!("{} x{}", row.contender, row.threads);
+        progress.line(format!(
+            "  {who:18} {stage:20} {:>9} ({} to {})  {:>6} tx/s {:>6} gas/s {ratio}{blocks}",
+            duration(row.seconds_median),
+            duration(row.seconds_min),
+            duration(row.seconds_max),
+            plot::short(row.transactions_per_second),
+            plot::short(row.gas_per_second),
+        ))?;
+    }
+    if !case.in_order {
+        let cost = model.cost(&case.trace);
+        let ceilings = model::GPUS[..CEILINGS_SHOWN].iter().map(|gpu| {
+            let ceiling = model.ceiling(&cost, gpu);
+            format!("{} {} ({})", gpu.name, plot::short(ceiling.predicted), ceiling.bound_by)
         });
-        line(object.to_string())?;
-        return Ok(wrong == 0);
+        let ceilings = ceilings.collect::<Vec<_>>().join(", ");
+        progress.line(format!("  ceilings by the model, tx/s: {ceilings}"))?;
     }
-    line(format!("erc20: {} transfers between distinct accounts, result {hash}", args.calls))?;
-    line(format!("  compared with revm: {}, different: {wrong}", validation.checked))?;
-    for mismatch in validation.mismatches().take(3) {
-        line(format!("  {mismatch}"))?;
-    }
-    if bytes > 0 {
-        let goal = if bytes <= BYTES_PER_INSTANCE_GOAL { "within" } else { "above" };
-        line(format!("  device memory of an instance: {bytes} bytes ({goal} 16 KiB)"))?;
-    }
-    comparison.print()?;
-    Ok(wrong == 0)
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use warpevm::reference;
-
-    #[test]
-    fn the_hash_is_of_all_results() {
-        let recipients: Vec<_> = (0..4).map(|n| address("recipient", n)).collect();
-        let Generated { env, txs, state } = transfers(&recipients).expect("generated");
-        let outcomes = reference::simulate_sequential(&env, &txs, &state).expect("revm runs");
-        assert_eq!(result_hash(&outcomes), result_hash(&outcomes.clone()));
-        assert_ne!(result_hash(&outcomes), result_hash(&outcomes[1..]));
+/// Rows, each with where it was measured.
+fn json<'r, R: serde::Serialize + 'r>(
+    rows: impl Iterator<Item = &'r R>,
+    command: &str,
+    machine: &str,
+) -> anyhow::Result<String> {
+    let mut all = Vec::new();
+    for row in rows {
+        let mut row = serde_json::to_value(row)?;
+        row["machine"] = machine.into();
+        row["command"] = command.into();
+        all.push(row);
     }
+    Ok(serde_json::to_string_pretty(&all)? + "\n")
+}
+
+/// The command as it was given.
+fn command() -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    if let Some(first) = words.first_mut() {
+        *first = "warpevm".to_owned();
+    }
+    words.join(" ")
+}
+
+/// The processor, its cores, and GPUs if one takes part.
+fn machine(args: &BenchArgs) -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let name =
+        name.map_or(std::env::consts::ARCH, |name| name.trim_start_matches([' ', '\t', ':']));
+    let mut text = format!("{name}, {} threads, {}", threads(0), std::env::consts::OS);
+    if args.backend.contains(&BackendArg::Cuda) {
+        devices::gpu_names().iter().for_each(|name| text += &format!("; {name}"));
+    }
+    text
 }

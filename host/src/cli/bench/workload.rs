@@ -1,8 +1,10 @@
 //! Generated workloads.
 
+use super::programs;
 use alloy_primitives::map::U256Map;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use anyhow::{Context, anyhow};
+use rand::{SeedableRng, rngs::StdRng};
 use revm::context::BlockEnv;
 use serde::Deserialize;
 use warpevm::input::{MemoryAccount, MemoryState, forks};
@@ -21,6 +23,12 @@ const ALLOWANCES_SLOT: U256 = U256::from_limbs([5, 0, 0, 0]);
 const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
 /// Enough for a transfer to a fresh account, as a wallet would set it.
 const TRANSFER_GAS: u64 = 100_000;
+/// A plain transfer takes so much.
+const PLAIN_GAS: u64 = 21_000;
+/// Enough for a call of a loop.
+const LOOP_GAS: u64 = 1_000_000;
+/// Accounts that make the calls of a fuzzer.
+const FUZZ_SENDERS: u32 = 16;
 /// Enough for a swap.
 const SWAP_GAS: u64 = 300_000;
 /// Wei that each sender has.
@@ -40,6 +48,7 @@ fn artifact(text: &str) -> anyhow::Result<Artifact> {
 }
 
 /// A workload: transactions and the state before them.
+#[derive(Clone)]
 pub(crate) struct Generated {
     pub env: Env,
     pub txs: Vec<Transaction>,
@@ -104,12 +113,73 @@ fn word(address: Address) -> U256 {
     U256::from_be_bytes(B256::left_padding_from(address.as_slice()).0)
 }
 
+/// Plain transfers of ether, each from a sender of its own to a recipient of its own that exists.
+pub(crate) fn plain(count: u32) -> Generated {
+    let mut state = MemoryState::default();
+    let mut txs = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let (from, to) = (address("sender", index), address("recipient", index));
+        add_sender(&mut state, from, 0);
+        add_sender(&mut state, to, 0);
+        let value = U256::from(1 + index);
+        txs.push(Transaction { value, ..call(from, 0, to, Vec::new(), PLAIN_GAS) });
+    }
+    Generated { env: env(gas_of(&txs)), txs, state }
+}
+
+/// Calls of one code without data, each by a sender of its own.
+pub(crate) fn calls(code: Vec<u8>, count: u32) -> Generated {
+    let to = address("contract", 0);
+    let mut state = MemoryState::default();
+    state.add_account(to, U256::ZERO, 1, code.into(), U256Map::default());
+    let mut txs = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let from = address("sender", index);
+        add_sender(&mut state, from, 0);
+        txs.push(call(from, 0, to, Vec::new(), LOOP_GAS));
+    }
+    Generated { env: env(gas_of(&txs)), txs, state }
+}
+
+/// Random calls of these codes, by a few senders: what a fuzzer asks.
+pub(crate) fn fuzz(codes: &[Bytes], count: u32, seed: u64) -> Generated {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut state = MemoryState::default();
+    let mut addresses: Vec<Address> = (0..FUZZ_SENDERS).map(|n| address("sender", n)).collect();
+    addresses.iter().for_each(|sender| add_sender(&mut state, *sender, 0));
+    let contracts: Vec<(Address, Vec<[u8; 4]>)> = (0u32..)
+        .zip(codes)
+        .map(|(index, code)| {
+            let address = address("contract", index);
+            state.add_account(address, U256::ZERO, 1, code.clone(), U256Map::default());
+            (address, programs::selectors(code))
+        })
+        .collect();
+    addresses.extend(contracts.iter().map(|(address, _)| *address));
+    let mut txs = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let (to, selectors) = &contracts[index as usize % contracts.len()];
+        let data = programs::calldata(&mut rng, selectors, &addresses);
+        let from = addresses[(index % FUZZ_SENDERS) as usize];
+        txs.push(call(from, 0, *to, data, SWAP_GAS));
+    }
+    Generated { env: env(gas_of(&txs)), txs, state }
+}
+
 /// Transfers of one token, each from a sender of its own to whom `recipients` names, fees paid.
 pub(crate) fn transfers(recipients: &[Address]) -> anyhow::Result<Generated> {
+    transfers_to(recipients, false)
+}
+
+/// The same; recipients may have some of the token already.
+pub(crate) fn transfers_to(recipients: &[Address], existing: bool) -> anyhow::Result<Generated> {
     let token = address("token", 0);
     let mut state = MemoryState::default();
     let mut balances = U256Map::default();
     let mut txs = Vec::with_capacity(recipients.len());
+    if existing {
+        balances.extend(recipients.iter().map(|to| (mapped(*to, BALANCES_SLOT), U256::ONE)));
+    }
     for (index, to) in (0u32..).zip(recipients) {
         let from = address("sender", index);
         balances.insert(mapped(from, BALANCES_SLOT), U256::from(1_000_000 + u64::from(index)));

@@ -1,0 +1,145 @@
+//! `warpevm bench`: everyone has the same results, which are revm's, and the report says all.
+
+mod common;
+
+use common::{example_block, temp_dir, warpevm, warpevm_with};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use warpevm::input::{self, Input, InputError, Selection};
+use warpevm::{reference, validate};
+use warpevm_compiler::Options;
+use warpevm_tests::fixtures::{fixtures_dir, require, skip};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("the rows");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The hash that revm's results have, worked out here.
+fn example_hash() -> String {
+    let Input::Blocks(source) = input::open(&example_block()).expect("the block opens") else {
+        panic!("the example is a block");
+    };
+    let mut hash = String::new();
+    let visit = |block: input::BlockInput| {
+        let (env, txs) = (&block.env, &block.transactions);
+        let outcomes = reference::execute_sequential(env, txs, &block.state).expect("revm runs");
+        hash = validate::result_hash(&outcomes).to_string();
+        Ok::<_, InputError>(())
+    };
+    source.visit(Selection::All, visit).expect("the block reads");
+    hash
+}
+
+#[test]
+fn the_result_hash_is_that_of_revm() {
+    let json = temp_dir("bench").join("rows.json");
+    let (block, json) = (example_block(), json.as_path());
+    let args = ["bench", "blocks", "--input", text(&block), "--rounds", "1", "--threads", "1,2"];
+    let policies = ["--policies", "sequential,optimistic,waves,auto", "--json", text(json)];
+    let ran = warpevm([&args[..], &policies].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (rows, expected) = (rows(json), example_hash());
+    let mut contenders = BTreeSet::new();
+    for row in rows.iter().filter(|row| row["stage"] == "end-to-end") {
+        assert_eq!(row["result_hash"], expected, "{row}");
+        assert_eq!(row["batch"], 3179);
+        assert!(row["ratio_to_revm"].as_f64().is_some_and(|ratio| ratio > 0.0), "{row}");
+        contenders.insert((row["contender"].to_string(), row["threads"].as_u64()));
+    }
+    assert_eq!(contenders.len(), 1 + 4 * 2, "revm and every policy: {contenders:?}");
+}
+
+#[test]
+fn every_suite_runs_tiny() {
+    let folder = temp_dir("bench");
+    let (json, html) = (folder.join("rows.json"), folder.join("report.html"));
+    let args = ["bench", "--tiny", "--threads", "2", "--json", text(&json), "--html", text(&html)];
+    let ran = warpevm_with(args, fixtures_dir().as_deref());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut contenders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut suites = BTreeSet::new();
+    let word = |row: &Value, key: &str| row[key].as_str().expect(key).to_owned();
+    for row in rows(&json) {
+        let case = format!("{} {} {}", row["suite"], row["case"], row["batch"]);
+        hashes.entry(case.clone()).or_default().insert(word(&row, "result_hash"));
+        contenders.entry(case).or_default().insert(word(&row, "contender"));
+        suites.insert(word(&row, "suite"));
+        for key in ["stage", "backend", "machine", "command"] {
+            assert!(row[key].is_string(), "{key}: {row}");
+        }
+        let seconds = ["seconds_min", "seconds_median", "seconds_max"];
+        let seconds = seconds.map(|key| row[key].as_f64().expect(key));
+        assert!(seconds[0] > 0.0 && seconds.is_sorted(), "{row}");
+        assert_eq!(row["residency_transactions"], 1.0, "{row}");
+    }
+    assert!(hashes.values().all(|hashes| hashes.len() == 1), "{hashes:?}");
+    for (case, contenders) in &contenders {
+        let both = ["cpu", "revm"].iter().all(|name| contenders.contains(*name));
+        assert!(both, "{case}: {contenders:?}");
+    }
+    let html = std::fs::read_to_string(&html).expect("the report");
+    let always = ["transfers", "swaps", "compute", "lp98", "conflicts"];
+    let wanted = ["cuevm", "worst-case", "fuzz", "blocks"];
+    for suite in always {
+        assert!(suites.contains(suite), "{suites:?}");
+        assert!(html.contains(&format!("<h2>{suite}</h2>")), "no {suite} in the report");
+    }
+    for part in ["</svg>", "prefers-color-scheme", "H100", "Time per stage", "</html>"] {
+        assert!(html.contains(part), "no {part} in the report");
+    }
+    assert!(!html.contains("http://") || !html.contains("<script"), "it needs nothing else");
+    let archives =
+        ["peers/cuevm", "conformance/bench-blocks.tar.zst", "contracts/contracts.tar.zst"];
+    match archives.into_iter().find_map(|name| require(name).err()) {
+        Some(why) => skip("every_suite_runs_tiny", &why),
+        None => wanted.iter().for_each(|suite| assert!(suites.contains(*suite), "{suites:?}")),
+    }
+}
+
+#[test]
+fn what_is_missing_is_left_out_and_the_rest_runs() {
+    let ran = warpevm(["bench", "cuevm", "lp98", "--tiny", "--threads", "1"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("left out: cuevm: there is no folder of fixtures"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("CuEVM"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("lp98/count/8: 8 success"), "{}", ran.stdout);
+    let ran = warpevm(["bench", "cuevm", "--tiny"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("nothing to measure"), "{}", ran.stderr);
+    let ran = warpevm(["bench", "lp98", "--tiny", "--json", "no/such/folder.json"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("no/such/folder.json"), "{}", ran.stderr);
+}
+
+#[test]
+fn ablations_cover_every_idea() {
+    let json = temp_dir("bench").join("rows.json");
+    let args = ["bench", "lp98", "conflicts", "--ablate", "--tiny", "--threads", "1,2"];
+    let ran = warpevm([&args[..], &["--rounds", "1", "--json", text(&json)]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let rows = rows(&json);
+    let of = |suite: &str| -> BTreeSet<String> {
+        let rows = rows.iter().filter(|row| row["suite"] == suite);
+        rows.map(|row| row["off"].as_str().expect("a name").to_owned()).collect()
+    };
+    for suite in ["lp98", "conflicts"] {
+        let off = of(suite);
+        for name in Options::NAMES {
+            assert!(off.contains(name), "{suite}: {off:?}");
+        }
+    }
+    assert!(of("conflicts").contains("redo") && !of("lp98").contains("redo"));
+    assert!(rows.iter().all(|row| row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0)));
+    assert!(ran.stdout.contains("forward-storage"), "{}", ran.stdout);
+}
