@@ -9,8 +9,8 @@ use warpevm::input::MemoryState;
 use warpevm::reference::{self, Sequential};
 use warpevm::validate::compare;
 use warpevm::{
-    Config, Engine, Error, Fallback, Hints, Outcome, Policy, Rejected, Report, State, TxStatus,
-    Waits, types::AccountInfo,
+    Backend, Config, Engine, Error, Fallback, Hints, Outcome, Policy, Rejected, Report, State,
+    TxStatus, Waits, types::AccountInfo,
 };
 
 use crate::case::Case;
@@ -18,7 +18,7 @@ use crate::coverage::Coverage;
 use crate::rng::Rng;
 
 const BASE: Config = Config {
-    backend: warpevm::Backend::Cpu,
+    backend: Backend::Cpu,
     threads: 1,
     simulate_class: 0,
     execute_class: 1,
@@ -27,6 +27,7 @@ const BASE: Config = Config {
     grouping: warpevm::Grouping::Start,
     policy: Policy::Auto,
     redo: true,
+    passes: warpevm_compiler::Options::ALL,
 };
 
 /// Engines that differ in everything that must not change a result.
@@ -151,19 +152,22 @@ fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 
 /// Runs cases; keeps its engines.
 pub struct Checker {
+    backend: Backend,
     engines: Vec<Engine>,
     /// What ran.
     pub counts: Counts,
     age: u64,
 }
 
-fn engines() -> Vec<Engine> {
-    CONFIGS.iter().map(|config| Engine::new(*config).expect("an engine")).collect()
+/// Engines on a device are few: each opens it.
+fn engines(backend: Backend) -> Result<Vec<Engine>, Error> {
+    let count = if backend == Backend::Cpu { ENGINES } else { 2 };
+    CONFIGS[..count].iter().map(|config| Engine::new(Config { backend, ..*config })).collect()
 }
 
 impl Default for Checker {
     fn default() -> Checker {
-        Checker { engines: engines(), counts: Counts::default(), age: 0 }
+        Checker::on(Backend::Cpu).expect("the CPU is there")
     }
 }
 
@@ -176,11 +180,27 @@ fn error(what: impl std::fmt::Display) -> Failure {
 }
 
 impl Checker {
+    /// Cases run on this backend.
+    pub fn on(backend: Backend) -> Result<Checker, Error> {
+        let engines = engines(backend)?;
+        Ok(Checker { backend, engines, counts: Counts::default(), age: 0 })
+    }
+
+    /// Where cases run.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    fn begin_anew(&mut self) {
+        self.engines.clear();
+        self.engines = engines(self.backend).expect("the backend was there before");
+    }
+
     /// Runs a case on both sides. `None`: they agree.
     pub fn check(&mut self, case: &Case) -> Option<Failure> {
         self.age += 1;
         if self.age.is_multiple_of(CASES_PER_ENGINE) {
-            self.engines = engines();
+            self.begin_anew();
         }
         let run = catch_unwind(AssertUnwindSafe(|| match case.block {
             true => self.block(case),
@@ -189,7 +209,7 @@ impl Checker {
         match run {
             Ok(result) => result.err(),
             Err(panic) => {
-                self.engines = engines();
+                self.begin_anew();
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
                 let what = text.unwrap_or_default();
@@ -202,7 +222,7 @@ impl Checker {
         let db = case.state();
         let expected = reference::simulate_sequential(&case.env, &case.txs, &db).map_err(error)?;
         let state = State::with_seed(&db, case.table_seed).map_err(error)?;
-        let engine = &self.engines[case.engine % ENGINES];
+        let engine = &self.engines[case.engine % self.engines.len()];
         let batch = engine.simulate(&case.env, &case.txs, &state).map_err(error)?;
         same_outcomes(&expected, &batch.outcomes)?;
         if !state.changes().is_empty() {
@@ -227,7 +247,7 @@ impl Checker {
             expected.push(outcome);
         }
         let mut state = State::with_seed(&db, case.table_seed).map_err(error)?;
-        let engine = &self.engines[case.engine % ENGINES];
+        let engine = &self.engines[case.engine % self.engines.len()];
         let waits = any_waits(case);
         let hints = Hints { waits: waits.as_ref(), ..Hints::default() };
         match (engine.execute_with(&case.env, &case.txs, &mut state, &hints), rejected) {

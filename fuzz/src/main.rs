@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use warpevm::Backend;
 use warpevm_fuzz::bytes::{self, Target};
 use warpevm_fuzz::check::{Checker, Counts};
 use warpevm_fuzz::run::{Done, Failed, Plan, run};
@@ -32,6 +33,9 @@ struct Args {
     /// Failing cases to look for.
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Where cases run: `cpu`, `cuda`, `cuda-fake`, `wgpu`.
+    #[arg(long, default_value = "cpu")]
+    backend: Backend,
     /// Gives a target arbitrary bytes instead; `count` is of inputs then.
     #[arg(long, value_enum)]
     target: Option<Target>,
@@ -53,7 +57,10 @@ fn main() -> Result<ExitCode> {
         jobs: args.jobs.max(1),
         time: Duration::from_secs(args.seconds),
         failures: args.failures.max(1),
+        backend: args.backend,
     };
+    // Before threads need it: a device that is not there is an error.
+    Checker::on(args.backend)?;
     let start = Instant::now();
     std::panic::set_hook(Box::new(|_| {}));
     let Done { counts, failed } = run(&plan, |case| {
@@ -121,7 +128,7 @@ fn report(args: &Args, failed: &Failed) -> Result<()> {
     let case = world::cases(args.seed, *number).into_iter().find(|case| case.block == *block);
     let case = case.context("every case number has both")?;
     std::panic::set_hook(Box::new(|_| {}));
-    let (small, failure) = shrink::shrink(&mut Checker::default(), &case, failure);
+    let (small, failure) = shrink::shrink(&mut Checker::on(args.backend)?, &case, failure);
     let _ = std::panic::take_hook();
     println!("shrunk: {:?}: {}", failure.kind, failure.what);
     println!("{small:#?}");

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use warpevm::Backend;
+
 use crate::check::{Checker, Counts, Failure};
 use crate::coverage::CASES_PER_LOOK;
 use crate::world;
@@ -25,6 +27,8 @@ pub struct Plan {
     pub time: Duration,
     /// Failing cases after which it ends.
     pub failures: usize,
+    /// Where cases run.
+    pub backend: Backend,
 }
 
 /// A case that failed.
@@ -61,7 +65,7 @@ pub fn run(plan: &Plan, hang: impl Fn(u64) + Sync) -> Done {
         (0..plan.jobs).map(|_| Mutex::new(None)).collect();
     let lock = || done.lock().expect("no thread panics with it");
     let work = |slot: &Mutex<Option<(u64, Instant)>>| {
-        let mut checker = Checker::default();
+        let mut checker = Checker::on(plan.backend).expect("the backend is there");
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= plan.first.saturating_add(plan.cases) || start.elapsed() >= plan.time {

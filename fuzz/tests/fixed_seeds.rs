@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use warpevm::Backend;
 use warpevm::{Fallback, Spec};
 use warpevm_fuzz::run::{Done, Plan, run};
 use warpevm_fuzz::world;
@@ -21,6 +22,7 @@ fn the_engine_agrees_with_revm() {
             jobs: std::thread::available_parallelism().map_or(2, |count| count.get()),
             time: Duration::MAX,
             failures: 1,
+            backend: Backend::Cpu,
         };
         let Done { counts, failed } = run(&plan, |case| {
             eprintln!("case {case} of seed {seed} does not end");

@@ -203,6 +203,22 @@ pub enum Backend {
     Revm,
 }
 
+impl std::str::FromStr for Backend {
+    type Err = String;
+
+    /// `cpu`, `cuda`, `cuda-fake`, `wgpu` or `revm`.
+    fn from_str(name: &str) -> Result<Backend, String> {
+        match name {
+            "cpu" => Ok(Backend::Cpu),
+            "cuda" => Ok(Backend::Cuda),
+            "cuda-fake" => Ok(Backend::CudaFake),
+            "wgpu" => Ok(Backend::Wgpu),
+            "revm" => Ok(Backend::Revm),
+            _ => Err(format!("there is no backend {name}")),
+        }
+    }
+}
+
 impl Backend {
     /// Transactions run on a device with memory of its own.
     pub fn is_device(self) -> bool {
