@@ -342,6 +342,22 @@ mod tests {
     }
 
     #[test]
+    fn a_device_whose_results_do_not_hold_is_left() {
+        let costs = Costs::default();
+        let (work, wide) = wide(1000);
+        let mut blocks = 0;
+        while let Some(expected) = costs.favour_device(&work, &wide, 4) {
+            costs.learn_group(1000, 200_000_000, 3e-3);
+            let (expected, seconds) = (Some(expected), 0.1);
+            let together = Together { expected, seconds, ..Together::default() };
+            costs.learn(&Times { together: Some(together), ..Times::default() });
+            blocks += 1;
+            assert!(blocks < 20, "groups take little, the blocks much");
+        }
+        assert!(blocks > PROBE_GROUPS_COUNT);
+    }
+
+    #[test]
     fn times_of_a_device_are_told_apart() {
         let costs = Costs::default();
         let device = |costs: &Costs| lock(&costs.0).device;
