@@ -495,12 +495,14 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         self.schedule.wide.as_ref()?;
         let first = self.committed.load(Ordering::Acquire);
         let last = first.saturating_add(self.schedule.window).min(self.txs.len());
+        // Before any entry's lock: whoever waits for the table must hold none.
+        let table = hold.table();
         (first + 1..last).find(|index| {
             let entry = &self.entries[*index];
             if entry.stage.load(Ordering::Acquire) != READY || entry.again.load(Ordering::Relaxed) {
                 return false;
             }
-            let changed = |ahead: &Ahead| !ahead.footprint.holds(hold.table());
+            let changed = |ahead: &Ahead| !ahead.footprint.holds(table);
             let changed = lock(&entry.ahead).as_deref().is_some_and(changed);
             let mine = changed && self.claim(*index, READY);
             if mine {
