@@ -221,9 +221,12 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             self.work(counts).unwrap_or_else(failed);
             lock(&self.ended).get_or_insert(self.start.elapsed());
         };
-        let together = || match helpers {
-            0 => Ok(work()),
-            helpers => Ok(self.engine.pool()?.together(helpers, &work)),
+        let together = || {
+            match helpers {
+                0 => work(),
+                helpers => self.engine.pool()?.together(helpers, &work),
+            }
+            Ok(())
         };
         match &self.schedule.wide {
             None => together()?,
