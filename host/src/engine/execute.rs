@@ -1,7 +1,8 @@
 //! `execute`: transactions in a fixed order, each on what those before it left.
 //!
-//! A crew of threads executes the block (`crew`), beside a device if there is one (`feed`). They run
-//! transactions ahead on what may not be their state, and commit in order what turns out right.
+//! A crew of threads executes the block (`crew`), beside a device if there is one (`feed`). Both
+//! run transactions ahead on what may not be their state; the crew commits in order what turns out
+//! right.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
