@@ -28,6 +28,7 @@ const BASE: Config = Config {
     policy: Policy::Auto,
     redo: true,
     passes: warpevm_compiler::Options::ALL,
+    instances_per_warp: warpevm::limits::DEVICE_INSTANCES_COUNT_MIN,
 };
 
 /// Engines that differ in everything that must not change a result.

@@ -47,9 +47,13 @@ pub const SPECULATION_WINDOW_COUNT: usize = 64;
 pub const BLOCKS_PER_MEASUREMENT_COUNT: u64 = 32;
 /// Functions of which an engine remembers what their calls did; then it starts anew.
 pub const FUNCTIONS_COUNT_MAX: usize = 1 << 16;
-/// Times that a transaction runs ahead on a device: one that was in vain three times depends on
-/// most of those before it.
-pub const RUNS_AHEAD_COUNT_MAX: u32 = 3;
+/// Transactions of a block that a device gets at once at least, unless it was told to take all: a
+/// warp.
+pub const DEVICE_GROUP_COUNT_MIN: usize = 32;
+/// Blocks that `auto` keeps off a device which it could have used, until it tries that again.
+pub const BLOCKS_PER_PROBE_COUNT: u32 = 1024;
+/// How long the thread that feeds a device waits for commits before it looks again.
+pub const FEEDER_WAIT_MICROSECONDS: u64 = 50;
 /// How often a thread that has nothing to do looks again before it offers its core to others.
 pub const IDLE_SPINS_COUNT: u32 = 256;
 /// Versions that a block has room for, for each of its transactions: most change fewer than ten

@@ -243,9 +243,14 @@ pub enum Fallback {
     DeviceLost,
     /// It has more codes or data than the device's form holds: the CPU's kernels ran it.
     DeviceLimit,
-    /// It depends on transactions before it in the block: the CPU's kernels ran it when its turn
-    /// came.
+    /// It depends on transactions before it in the block that had not been committed: what it did
+    /// did not hold, and the CPU's kernels ran it.
     InOrder,
+    /// It is in a chain of transactions that depend on each other, or few others could run at the
+    /// same time: the plan gave it to the CPU's threads.
+    Chain,
+    /// The cost model expected the CPU to be faster.
+    Cost,
     /// The validator found a difference and the revm result was returned (production mode).
     Mismatch,
 }
@@ -274,8 +279,12 @@ pub struct Report {
     pub fallbacks: BTreeMap<Fallback, u64>,
     /// Need (lower-case name, such as `account`) to count of suspensions.
     pub suspensions: BTreeMap<&'static str, u64>,
-    /// Speculation rounds (1 for `simulate`).
+    /// Groups of a block that a device ran ahead, one after the other; else 1.
     pub rounds: u64,
+    /// Transactions of a block that a device was given to run ahead.
+    pub device_transactions: u64,
+    /// Transactions of a block that CPU threads ran ahead beside a device.
+    pub beside_device: u64,
     /// Transactions executed again because a value they read had changed.
     pub replays: u64,
     /// Transactions whose result was patched: only ops that depend on what changed ran again.

@@ -141,7 +141,8 @@ WE_DEV WE_INLINE void scatter_thread(const Launch*, const Job* job, u32 thread) 
 // ---- run ----------------------------------------------------------------------------------------
 
 WE_DEV WE_INLINE void run_thread(const Launch* launch, const Job* job, u32 thread) {
-    run_instance(launch, instance_of(job, thread));
+    u32 instance = instance_of(job, thread);
+    if (instance != NONE) run_instance(launch, instance);
 }
 
 // ---- precompiles --------------------------------------------------------------------------------

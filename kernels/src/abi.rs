@@ -339,7 +339,8 @@ device_structs! {
     /// The arguments of a device kernel besides the `Launch`; each uses some. Pointers are device
     /// addresses. Thread `t` of `count` works on instance `ids[t]`.
     struct Job {
-        /// u32 array: instances; 0: thread `t` works on instance `t`.
+        /// u32 array: instances; 0: thread `t` works on instance `t`. `run`: `NONE` is a thread
+        /// without an instance.
         ids: u64,
         /// `start`: u32 array, the transaction of each thread's instance; 0: `t`.
         txs: u64,

@@ -3,3 +3,4 @@
 pub mod child;
 pub mod fixtures;
 pub mod machine_code;
+pub mod skip;

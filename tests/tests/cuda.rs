@@ -4,10 +4,14 @@
 mod common;
 
 use common::block_env;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, Bytes, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use rayon::prelude::*;
+use revm::DatabaseRef;
 use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
@@ -16,7 +20,8 @@ use warpevm::backend::device::driver::{AnyDriver, DriverError};
 use warpevm::backend::device::fake::{Call, FakeDriver, Fault};
 use warpevm::validate::compare;
 use warpevm::{
-    Config, Engine, Fallback, Grouping, Outcome, Report, Spec, State, Transaction, reference,
+    Config, Engine, Fallback, Grouping, Outcome, Policy, Report, Spec, State, Transaction,
+    reference,
 };
 use warpevm_kernels::sources::Kernel;
 
@@ -268,14 +273,153 @@ fn a_block_is_right_whatever_fails() {
         vec![fault(Call::Copy, 0, lost())],
     ] {
         let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, faults.clone()).expect("a device"));
-        let engine = Engine::on_drivers(Config::default(), vec![driver]).expect("an engine");
+        // Waves of 40; spread thinly over warps at times.
+        let instances_per_warp = if faults.len() == 1 { 3 } else { 32 };
+        let config = Config { policy: Policy::Waves, instances_per_warp, ..Config::default() };
+        let engine = Engine::on_drivers(config, vec![driver]).expect("an engine");
         let mut state = State::new(&db).expect("a state");
         let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
         assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{faults:?}");
         assert_eq!(result.report.transactions, 80);
         if faults.is_empty() {
             assert_eq!(result.report.resident_transactions, 80, "{:?}", result.report);
+            assert_eq!((result.report.rounds, result.report.beside_device), (2, 0));
         }
+    }
+}
+
+#[test]
+fn a_block_spread_over_warps_runs_on_the_device() {
+    let (db, txs) = workload(100);
+    let txs: Vec<_> = txs.into_iter().filter(|tx| tx.nonce == 0).collect();
+    let env = block_env(Spec::Cancun);
+    let expected = reference::execute_sequential(&env, &txs, &db).expect("revm runs");
+    for instances_per_warp in [1, 5, 32] {
+        let config = Config { policy: Policy::Waves, instances_per_warp, ..Config::default() };
+        let engine =
+            Engine::on_drivers(config, vec![fake(PLENTY_BYTES, vec![])]).expect("an engine");
+        let mut state = State::new(&db).expect("a state");
+        let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
+        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{instances_per_warp}");
+        assert_eq!(result.report.resident_transactions, txs.len() as u64, "{instances_per_warp}");
+    }
+}
+
+/// A database that tells when a block hash was asked for, which only executing does.
+struct Watched {
+    db: Db,
+    asked: Arc<AtomicBool>,
+}
+
+impl DatabaseRef for Watched {
+    type Error = Infallible;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
+        self.db.basic_ref(address)
+    }
+
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Infallible> {
+        self.db.code_by_hash_ref(hash)
+    }
+
+    fn storage_ref(&self, address: Address, key: U256) -> Result<U256, Infallible> {
+        self.db.storage_ref(address, key)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Infallible> {
+        self.asked.store(true, Ordering::Release);
+        self.db.block_hash_ref(number)
+    }
+}
+
+/// The device waits until a chain has begun: where threads waited for the device, both would.
+#[test]
+fn chains_run_on_threads_while_the_device_is_busy() {
+    let chain_contract = Address::repeat_byte(0x88);
+    let (mut db, txs) = workload(96);
+    let mut txs: Vec<_> = txs.into_iter().filter(|tx| tx.nonce == 0).collect();
+    let wide = txs.len() as u64;
+    // Adds the last block's hash to slot 0.
+    let code = Bytecode::new_raw(Bytes::from_static(&hex!("600143034060005401600055")));
+    db.insert_account_info(chain_contract, AccountInfo::default().with_code(code));
+    let balance = U256::from(10u128.pow(18));
+    db.insert_account_info(sender(777), AccountInfo { balance, ..Default::default() });
+    for nonce in 0..20 {
+        txs.push(TxEnv {
+            caller: sender(777),
+            kind: TxKind::Call(chain_contract),
+            nonce,
+            gas_limit: 100_000,
+            gas_price: 10,
+            chain_id: Some(1),
+            ..Default::default()
+        });
+    }
+    let env = block_env(Spec::Cancun);
+    let expected = reference::execute_sequential(&env, &txs, &db).expect("revm runs");
+    for threads in [1, 3] {
+        let asked = Arc::new(AtomicBool::new(false));
+        let late = Arc::new(AtomicBool::new(false));
+        let gate = (asked.clone(), late.clone());
+        let driver = FakeDriver::new(PLENTY_BYTES, Vec::new()).expect("a device");
+        let driver = driver.with_run_thread(Box::new(move |launch, job, thread| {
+            let start = Instant::now();
+            while !gate.0.load(Ordering::Acquire) && !gate.1.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+                gate.1.fetch_or(start.elapsed().as_secs() > 60, Ordering::Release);
+            }
+            // SAFETY: the launch is the device's own.
+            unsafe { warpevm_kernels::tile_thread(Kernel::Run, launch, job, thread) }
+        }));
+        let config = Config { policy: Policy::Waves, threads, ..Config::default() };
+        let engine = Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine");
+        let watched = Watched { db: db.clone(), asked };
+        let mut state = State::new(&watched).expect("a state");
+        let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
+        assert!(!late.load(Ordering::Acquire), "{threads} threads: the chain waits for the device");
+        assert_eq!(differences(&expected, &result.outcomes), [""; 0], "{threads} threads");
+        let report = result.report;
+        assert_eq!((report.rounds, report.device_transactions), (1, wide), "{report:?}");
+        assert_eq!(report.resident_transactions, wide, "{report:?}");
+        assert!(report.beside_device > 0, "{report:?}");
+        assert_eq!(report.fallbacks, [(Fallback::Chain, 20)].into(), "{threads} threads");
+    }
+}
+
+/// Calls that loop: a device that the CPU plays is slower than the CPU at them.
+#[test]
+fn auto_keeps_off_a_slow_device_after_the_probe() {
+    let (mut db, txs) = workload(80);
+    let code = Bytecode::new_raw(Bytes::from_static(&hex!("6108005b600190038060035700")));
+    db.insert_account_info(Address::repeat_byte(0x77), AccountInfo::default().with_code(code));
+    let contract = TxKind::Call(Address::repeat_byte(0x77));
+    let called = |tx: &Transaction| tx.nonce == 0 && tx.kind == contract;
+    let txs: Vec<_> = txs.into_iter().filter(called).collect();
+    let env = block_env(Spec::Cancun);
+    let expected = reference::execute_sequential(&env, &txs, &db).expect("revm runs");
+    // So slow that no other work of this machine can matter.
+    let driver = FakeDriver::new(PLENTY_BYTES, Vec::new()).expect("a device");
+    let driver = driver.with_run_thread(Box::new(|launch, job, thread| {
+        std::thread::sleep(Duration::from_millis(20));
+        // SAFETY: the launch is the device's own.
+        unsafe { warpevm_kernels::tile_thread(Kernel::Run, launch, job, thread) }
+    }));
+    let config = Config { threads: 2, ..Config::default() };
+    let engine = Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine");
+    let reports: Vec<Report> = (0..8)
+        .map(|_| {
+            let mut state = State::new(&db).expect("a state");
+            let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
+            assert_eq!(differences(&expected, &result.outcomes), [""; 0]);
+            result.report
+        })
+        .collect();
+    let given: Vec<u64> = reports.iter().map(|report| report.device_transactions).collect();
+    assert!(given[0] > 0, "{given:?}");
+    assert_eq!(given[3..], [0; 5], "{given:?}");
+    for report in &reports[3..] {
+        let cost = report.fallbacks.get(&Fallback::Cost).copied();
+        assert_eq!(cost, Some(txs.len() as u64), "{report:?}");
     }
 }
 

@@ -3,12 +3,15 @@
 mod common;
 
 use common::{MAINNET, example_block, source};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use warpevm::backend::device::driver::DriverError;
+use warpevm::backend::device::fake::{Call, FakeDriver, Fault};
 use warpevm::input::{BlockInput, InputError, MemoryState, Selection};
 use warpevm::plan::BlockAccessList;
-use warpevm::types::{AccountChange, Policy};
+use warpevm::types::{AccountChange, Fallback, Policy};
 use warpevm::validate::compare;
 use warpevm::{BlockResult, Config, Engine, Hints, Outcome, State, Waits, reference};
+use warpevm_kernels::sources::Kernel;
 use warpevm_tests::fixture;
 
 const POLICIES: [Policy; 5] =
@@ -16,6 +19,13 @@ const POLICIES: [Policy; 5] =
 
 fn engine(policy: Policy, threads: usize) -> Engine {
     Engine::new(Config { policy, threads, ..Config::default() }).expect("an engine")
+}
+
+/// With a device that the CPU plays, whose calls fail like that.
+fn engine_with_device(policy: Policy, threads: usize, faults: Vec<Fault>) -> Engine {
+    let driver = FakeDriver::new(8 << 30, faults).expect("a device");
+    let config = Config { policy, threads, ..Config::default() };
+    Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine")
 }
 
 /// A pseudo-random sequence.
@@ -94,6 +104,72 @@ fn every_policy_gives_what_sequential_revm_gives() {
 }
 
 #[test]
+fn every_policy_gives_the_same_with_a_device_beside() {
+    let count = example().outcomes.len() as u64;
+    for policy in POLICIES {
+        for threads in [1, 3] {
+            let engine = engine_with_device(policy, threads, Vec::new());
+            for round in 0..3 {
+                let what = format!("{policy:?} with a device, {threads} threads, round {round}");
+                let result = run(&engine, &Hints::default(), &what);
+                let report = &result.report;
+                assert!(report.first_final + report.replays + report.redone >= count, "{what}");
+                // Every transaction ran on the device or says why not.
+                let elsewhere: u64 = report.fallbacks.values().sum();
+                assert_eq!(report.resident_transactions + elsewhere, count, "{what}: {report:?}");
+                assert!(report.resident_transactions <= report.device_transactions, "{what}");
+                let given = report.device_transactions;
+                match policy {
+                    Policy::Sequential => {
+                        let in_order = report.fallbacks.get(&Fallback::InOrder);
+                        assert_eq!((given, in_order), (0, Some(&count)), "{what}");
+                    }
+                    Policy::Optimistic => assert_eq!(given, count, "{what}: {report:?}"),
+                    Policy::Waves => {
+                        assert!(report.resident_transactions > 0, "{what}: {report:?}");
+                    }
+                    Policy::Declared | Policy::Auto => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_that_fails_beside_the_crew_loses_nothing() {
+    let fault = |call, after, error| Fault { call, after, error };
+    let broken = || DriverError::Launch("made to fail".to_owned());
+    let lost = || DriverError::Lost("made to".to_owned());
+    let always = |error: fn() -> DriverError| -> Vec<Fault> {
+        (0..200).map(|after| fault(Call::Launch(Kernel::Run), after, error())).collect()
+    };
+    for (faults, reason) in [
+        (vec![fault(Call::Launch(Kernel::Run), 1, broken())], None),
+        (vec![fault(Call::Launch(Kernel::IndexAccounts), 0, broken())], None),
+        (always(|| DriverError::Launch("made to fail".to_owned())), Some(Fallback::DeviceError)),
+        (always(|| DriverError::OutOfMemory(1)), Some(Fallback::DeviceMemory)),
+        (vec![fault(Call::Launch(Kernel::Run), 2, lost())], Some(Fallback::DeviceLost)),
+        (vec![fault(Call::Copy, 0, lost())], Some(Fallback::DeviceLost)),
+    ] {
+        for policy in [Policy::Optimistic, Policy::Waves, Policy::Declared] {
+            let engine = engine_with_device(policy, 2, faults.clone());
+            let mut reasons = Vec::new();
+            for round in 0..2 {
+                let what = format!("{policy:?}, {faults:?}, round {round}");
+                let report = run(&engine, &Hints::default(), &what).report;
+                let elsewhere: u64 = report.fallbacks.values().sum();
+                let count = example().outcomes.len() as u64;
+                assert_eq!(report.resident_transactions + elsewhere, count, "{what}");
+                reasons.extend(report.fallbacks.into_keys());
+            }
+            if let (Some(reason), Policy::Optimistic) = (reason, policy) {
+                assert!(reasons.contains(&reason), "{policy:?}, {faults:?}: {reasons:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn predictions_change_nothing() {
     let count = example().outcomes.len() as u32;
     let mut random = Random(7);
@@ -116,6 +192,8 @@ fn predictions_change_nothing() {
         let engine = engine(policy, 2 + case as usize % 3);
         let hints = Hints { waits: Some(&waits), ..Hints::default() };
         run(&engine, &hints, &format!("case {case}, {policy:?}"));
+        let engine = engine_with_device(policy, 1 + case as usize % 3, Vec::new());
+        run(&engine, &hints, &format!("case {case}, {policy:?}, with a device"));
     }
 }
 
@@ -163,6 +241,7 @@ fn a_false_block_access_list_changes_nothing() {
     }
     let hints = Hints { block_access_list: Some(&list), ..Hints::default() };
     run(&engine(Policy::Declared, 3), &hints, "a false list");
+    run(&engine_with_device(Policy::Declared, 3, Vec::new()), &hints, "a false list, a device");
 }
 
 #[test]

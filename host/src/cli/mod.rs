@@ -100,6 +100,10 @@ pub(crate) struct EngineArgs {
     /// Which transactions become neighbours on a GPU.
     #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
     pub grouping: GroupingArg,
+    /// Transactions of a block in each warp of a GPU.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub instances_per_warp: u8,
     /// How transactions of a block are found that can run at the same time.
     #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
     pub policy: PolicyArg,
@@ -143,7 +147,9 @@ impl EngineArgs {
     pub(crate) fn config(&self) -> Config {
         let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
         let (grouping, policy) = (self.grouping.into(), self.policy.into());
-        Config { backend, threads, gpu, grouping, policy, ..Config::default() }
+        let instances_per_warp = self.instances_per_warp.into();
+        let config = Config { backend, threads, gpu, grouping, policy, ..Config::default() };
+        Config { instances_per_warp, ..config }
     }
 }
 

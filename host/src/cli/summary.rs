@@ -33,6 +33,9 @@ pub(crate) struct Summary {
     pub fallbacks: BTreeMap<Fallback, u64>,
     pub suspensions: BTreeMap<&'static str, u64>,
     pub rounds: u64,
+    /// What the device was given of blocks, and what threads ran ahead beside it.
+    pub device_transactions: u64,
+    pub beside_device: u64,
     pub replays: u64,
     /// Transactions whose results were patched instead.
     pub redone: u64,
@@ -79,6 +82,8 @@ impl Summary {
         }
         self.stage("run", seconds);
         self.rounds += report.rounds;
+        self.device_transactions += report.device_transactions;
+        self.beside_device += report.beside_device;
         self.replays += report.replays;
         self.redone += report.redone;
         self.first_final += report.first_final;
@@ -145,6 +150,8 @@ impl Summary {
             self.stage(stage, *seconds);
         }
         self.rounds += other.rounds;
+        self.device_transactions += other.device_transactions;
+        self.beside_device += other.beside_device;
         self.replays += other.replays;
         self.redone += other.redone;
         self.first_final += other.first_final;
@@ -218,6 +225,10 @@ impl Summary {
         line(format!("  suspensions: {}", counts(suspensions.collect())))?;
         let Summary { rounds, replays, redone, .. } = self;
         line(format!("  rounds: {rounds}; replays: {replays}; redone: {redone}"))?;
+        if self.device_transactions > 0 {
+            let (given, beside) = (self.device_transactions, self.beside_device);
+            line(format!("  given to the device: {given}; run ahead beside it: {beside}"))?;
+        }
         if self.header_checks_not_checkable > 0 {
             let count = self.header_checks_not_checkable;
             line(format!("  header fields that cannot be checked before Byzantium: {count}"))?;

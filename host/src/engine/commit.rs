@@ -1,7 +1,5 @@
 //! Reads of a transaction against the committed state, and its writes into it.
 
-use std::collections::HashSet;
-
 use alloy_primitives::{Address, U256};
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
@@ -25,15 +23,6 @@ pub struct Footprint {
     accounts: Vec<OverlayAccount>,
     slots: Vec<OverlaySlot>,
     recipient: Option<Recipient>,
-}
-
-/// What transactions are about to write, by place in the table.
-#[derive(Debug, Default)]
-pub struct Written {
-    balances: HashSet<u32>,
-    /// Nonces and codes.
-    infos: HashSet<u32>,
-    slots: HashSet<u32>,
 }
 
 /// What `now` becomes by a change from `before` to `after`.
@@ -161,31 +150,6 @@ impl Footprint {
             (account.first_balance, account.first_nonce) = (now.balance, now.nonce);
             (account.first_code, account.first_flags) = (now.code, now.flags);
         }
-    }
-
-    /// It observed what a transaction before it writes.
-    pub fn reads_any(&self, written: &Written) -> bool {
-        let account = |account: &OverlayAccount| {
-            let read = |flags: u32| account.flags & flags != 0;
-            (read(ACCOUNT_READ_BALANCE) && written.balances.contains(&account.base))
-                || (read(ACCOUNT_READ_INFO) && written.infos.contains(&account.base))
-        };
-        let slot = |slot: &OverlaySlot| slot.base != NONE && written.slots.contains(&slot.base);
-        self.accounts.iter().any(account) || self.slots.iter().any(slot)
-    }
-
-    /// Adds what it writes.
-    pub fn add_writes(&self, written: &mut Written) {
-        for account in &self.accounts {
-            if account.balance != account.first_balance {
-                written.balances.insert(account.base);
-            }
-            if !untouched_info(account) {
-                written.infos.insert(account.base);
-            }
-        }
-        let slots = self.slots.iter().filter(|slot| slot.value != slot.original);
-        written.slots.extend(slots.map(|slot| slot.base));
     }
 
     /// What it leaves in entries of the table, each as a version. Slots that the table lacks are

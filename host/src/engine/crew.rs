@@ -1,4 +1,4 @@
-//! Threads that execute a block together, on the CPU.
+//! Threads of the CPU that execute a block together, with a device beside them if there is one.
 //!
 //! All threads do the same: whoever finds nobody at it commits what is ready, in order, and
 //! executes the transaction whose turn it is if nobody has; all others run later transactions
@@ -6,10 +6,14 @@
 //! at its turn, else it is executed again then, on the table as it is, which is what sequential
 //! execution does. Nobody waits for a round to end.
 //!
+//! A device is one more that runs transactions ahead (`feed`): those that can run at the same time
+//! as many others. The threads run chains meanwhile, longest first, and again what the device ran
+//! on a state that has changed since.
+//!
 //! The table changes while transactions run ahead. They may see anything; what they saw is
 //! compared by value before it counts.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -18,6 +22,7 @@ use revm::DatabaseRef;
 use super::ahead::Ahead;
 use super::cost::{Expected, is_worth_ahead};
 use super::execute::{Walk, gas_of};
+use super::feed::Fed;
 use super::schedule::Schedule;
 use super::{Engine, lock};
 use crate::backend::cpu::Worker;
@@ -27,16 +32,18 @@ use crate::limits::IDLE_SPINS_COUNT;
 use crate::plan::slice;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
-use crate::types::{Outcome, Rejected, Transaction};
+use crate::types::{Fallback, Outcome, Rejected, Transaction};
 
-/// Nobody has taken the transaction.
-const WAITING: u8 = 0;
+/// Nobody has taken the transaction; a thread may.
+pub(super) const WAITING: u8 = 0;
+/// It is for the device, which has not taken it.
+pub(super) const GIVEN: u8 = 1;
 /// Someone runs it.
-const RUNNING: u8 = 1;
+pub(super) const RUNNING: u8 = 2;
 /// It ran ahead.
-const READY: u8 = 2;
+const READY: u8 = 3;
 /// It is committed.
-const DONE: u8 = 3;
+const DONE: u8 = 4;
 
 /// Share of a block's time that compiling may take, for the block to count in the cost model.
 const COMPILE_SHARE_MAX: f64 = 0.1;
@@ -44,8 +51,12 @@ const COMPILE_SHARE_MAX: f64 = 0.1;
 /// A transaction of the block, on cache lines of its own: its neighbours belong to other threads.
 #[derive(Default)]
 #[repr(align(128))]
-struct Entry {
-    stage: AtomicU8,
+pub(super) struct Entry {
+    pub(super) stage: AtomicU8,
+    /// Why it does not run on the device that was asked for.
+    pub(super) aside: Mutex<Option<Fallback>>,
+    /// It ran ahead on a device, in vain.
+    pub(super) again: AtomicBool,
     /// What ran ahead; none if it was not valid then.
     ahead: Mutex<Option<Box<Ahead>>>,
     /// What ran ahead and is done with: memory for a later one.
@@ -117,24 +128,29 @@ struct Head {
 
 /// A block in execution.
 pub(super) struct Crew<'c, 's, DB> {
-    engine: &'c Engine,
-    session: &'c Session<'s, DB>,
-    txs: &'c [Transaction],
-    entries: Vec<Entry>,
+    pub(super) engine: &'c Engine,
+    pub(super) session: &'c Session<'s, DB>,
+    pub(super) txs: &'c [Transaction],
+    pub(super) entries: Vec<Entry>,
     schedule: &'c Schedule,
-    committed: AtomicUsize,
+    pub(super) committed: AtomicUsize,
+    pub(super) fed: Mutex<Fed>,
+    /// Transactions that threads ran ahead beside a device.
+    beside: AtomicU64,
+    /// How many of the schedule's chains have been taken, from the first on.
+    chains_taken: AtomicUsize,
     head: Mutex<Head>,
     start: Instant,
     /// Seconds until the first of the other threads had begun.
     woke: Mutex<Option<f64>>,
     /// When the first thread had nothing left to do.
     ended: Mutex<Option<Duration>>,
-    stop: AtomicBool,
+    pub(super) stop: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
 /// Stops the others when a thread panics: they would wait for it forever.
-struct StopOnPanic<'c>(&'c AtomicBool);
+pub(super) struct StopOnPanic<'c>(pub(super) &'c AtomicBool);
 
 impl Drop for StopOnPanic<'_> {
     fn drop(&mut self) {
@@ -152,8 +168,17 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         schedule: &'c Schedule,
         walk: Walk,
     ) -> Crew<'c, 's, DB> {
-        let mut entries = Vec::new();
-        entries.resize_with(txs.len(), Entry::default);
+        let entry = |index: usize| match &schedule.wide {
+            Some(wide) if wide.takes[index] => {
+                Entry { stage: AtomicU8::new(GIVEN), ..Entry::default() }
+            }
+            // One thread executes what is light.
+            Some(_) if schedule.is_light(index) => {
+                Entry { aside: Mutex::new(Some(Fallback::Cost)), ..Entry::default() }
+            }
+            _ => Entry { aside: Mutex::new(schedule.aside), ..Entry::default() },
+        };
+        let entries = (0..txs.len()).map(entry).collect();
         let head = Head {
             outcomes: Vec::with_capacity(txs.len()),
             gas_left: session.env.block.gas_limit,
@@ -168,6 +193,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             entries,
             schedule,
             committed: AtomicUsize::new(0),
+            fed: Mutex::default(),
+            beside: AtomicU64::new(0),
+            chains_taken: AtomicUsize::new(0),
             head: Mutex::new(head),
             start: Instant::now(),
             woke: Mutex::new(None),
@@ -181,27 +209,45 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     pub(super) fn run(self, counts: &Mutex<Counts>) -> Result<(Vec<Outcome>, Walk), Error> {
         let helpers = self.schedule.helpers;
         let chief = std::thread::current().id();
+        let failed = |error| {
+            lock(&self.error).get_or_insert(error);
+            self.stop.store(true, Ordering::Release);
+        };
         let work = || {
             if std::thread::current().id() != chief {
                 let woke = self.start.elapsed().as_secs_f64();
                 lock(&self.woke).get_or_insert(woke);
             }
-            if let Err(error) = self.work(counts) {
-                lock(&self.error).get_or_insert(error);
-                self.stop.store(true, Ordering::Release);
-            }
+            self.work(counts).unwrap_or_else(failed);
             lock(&self.ended).get_or_insert(self.start.elapsed());
         };
-        match helpers {
-            0 => work(),
-            helpers => self.engine.pool()?.together(helpers, &work),
+        let together = || {
+            match helpers {
+                0 => work(),
+                helpers => self.engine.pool()?.together(helpers, &work),
+            }
+            Ok(())
+        };
+        match &self.schedule.wide {
+            None => together()?,
+            // A thread of its own: it waits for the device.
+            Some(wide) => std::thread::scope(|scope| {
+                scope.spawn(|| self.feed(wide, counts).unwrap_or_else(failed));
+                let done: Result<(), Error> = together();
+                if done.is_err() {
+                    self.stop.store(true, Ordering::Release);
+                }
+                done
+            })?,
         }
         let end = self.start.elapsed();
         if let Some(error) = lock(&self.error).take() {
             return Err(error);
         }
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if helpers > 0 {
+        head.walk.fed = *lock(&self.fed);
+        head.walk.beside = self.beside.into_inner();
+        if helpers > 0 || self.schedule.wide.is_some() {
             let ended = lock(&self.ended).unwrap_or(end);
             let together = Together {
                 expected: self.schedule.expected,
@@ -221,7 +267,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         Ok((head.outcomes, head.walk))
     }
 
-    fn finished(&self) -> bool {
+    pub(super) fn finished(&self) -> bool {
         self.stop.load(Ordering::Acquire)
             || self.committed.load(Ordering::Acquire) == self.txs.len()
     }
@@ -248,7 +294,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             if self.finished() {
                 return Ok(());
             }
-            if let Some(index) = self.pick() {
+            if let Some(index) = self.pick().or_else(|| self.pick_again(&mut hold)) {
                 self.run_ahead(index, worker, &mut hold)?;
                 moved = true;
             }
@@ -271,9 +317,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         self.head.try_lock().ok()
     }
 
-    fn claim(&self, index: usize) -> bool {
+    fn claim(&self, index: usize, from: u8) -> bool {
         let stage = &self.entries[index].stage;
-        stage.compare_exchange(WAITING, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        stage.compare_exchange(from, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Commits in order until someone else runs the transaction whose turn it is. Says whether
@@ -289,17 +335,17 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             let index = head.outcomes.len();
             let entry = &self.entries[index];
             match entry.stage.load(Ordering::Acquire) {
-                READY => self.settle(head, index, worker, hold)?,
-                WAITING if self.claim(index) => {
+                READY if self.claim(index, READY) => self.settle(head, index, worker, hold)?,
+                WAITING if self.claim(index, WAITING) => {
                     self.check_gas_limit(head, index)?;
                     let (outcome, took) = self.in_order(head, index, worker, hold)?;
-                    head.walk.first_final += 1;
+                    self.count_run(head, index, true);
                     // Beside others it would take longer.
-                    let alone = self.schedule.helpers == 0;
+                    let alone = self.schedule.helpers == 0 && self.schedule.wide.is_none();
                     self.learn(index, &outcome, None, alone.then_some(took.as_secs_f64()));
                     self.settled(head, index, outcome)?;
                 }
-                WAITING => {}
+                READY | WAITING => {}
                 _ => break,
             }
             hold.breathe();
@@ -335,9 +381,9 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 let (scratch, walk) = (&mut head.scratch, &mut head.walk);
                 let outcome = ahead.commit(self.session, hold, worker.temps(), scratch, walk)?;
                 walk.committed += start.elapsed();
-                walk.first_final += u64::from(holds);
                 worker.counts.outcome(&outcome);
                 *lock(&self.entries[index].spent) = Some(ahead);
+                self.count_run(head, index, holds);
                 outcome
             }
             _ => {
@@ -345,8 +391,16 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                 self.in_order(head, index, worker, hold)?.0
             }
         };
-        self.learn(index, &outcome, Some(!holds), None);
+        let again = self.entries[index].again.load(Ordering::Relaxed);
+        self.learn(index, &outcome, Some(!holds || again), None);
         self.settled(head, index, outcome)
+    }
+
+    /// Counts a transaction whose last run is the final one, or was patched.
+    fn count_run(&self, head: &mut Head, index: usize, holds: bool) {
+        let again = self.entries[index].again.load(Ordering::Relaxed);
+        head.walk.first_final += u64::from(holds && !again);
+        head.walk.replays += u64::from(again);
     }
 
     /// Patches a transaction that does not hold, if that is as good as executing it again.
@@ -374,7 +428,11 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let place = Place { order: index as u32, committed: index as u32 };
         let tx = (&self.txs[index], place);
         let walk = &mut head.walk;
-        let outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        let mut outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        if self.schedule.aside.is_some() {
+            let reason = lock(&self.entries[index].aside).unwrap_or(Fallback::InOrder);
+            outcome.fallback.get_or_insert(reason);
+        }
         let spent = start.elapsed();
         head.walk.in_order += spent;
         let took = (spent + compiled).saturating_sub(worker.counts.compile);
@@ -412,22 +470,51 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         Ok(())
     }
 
-    /// The next transaction that may run ahead with profit.
+    /// The next transaction that may run ahead with profit: of chains beside a device the first
+    /// that can, else the first of the block.
     fn pick(&self) -> Option<usize> {
         let first = self.committed.load(Ordering::Acquire);
         let last = first.saturating_add(self.schedule.window).min(self.txs.len());
-        let is_light = |index: &usize| self.schedule.light.get(*index).is_some_and(|light| *light);
-        let waiting = |index: &usize| {
-            self.entries[*index].stage.load(Ordering::Relaxed) == WAITING
-                && !is_light(index)
-                && self
-                    .schedule
-                    .waits
-                    .of(*index)
-                    .iter()
-                    .all(|earlier| self.has_run(*earlier as usize))
+        let is_waiting =
+            |index: usize| self.entries[index].stage.load(Ordering::Relaxed) == WAITING;
+        let may_run = |index: &usize| {
+            let earlier = self.schedule.waits.of(*index);
+            *index > first
+                && is_waiting(*index)
+                && !self.schedule.is_light(*index)
+                && earlier.iter().all(|earlier| self.has_run(*earlier as usize))
         };
-        (first + 1..last).find(|index| waiting(index) && self.claim(*index))
+        let chains = self.schedule.wide.as_ref().map_or(&[][..], |wide| &wide.chains);
+        let taken = self.chains_taken.load(Ordering::Relaxed);
+        let gone = chains[taken..].iter().take_while(|index| !is_waiting(**index as usize));
+        let taken = taken + gone.count();
+        self.chains_taken.fetch_max(taken, Ordering::Relaxed);
+        let chains = chains[taken..].iter().map(|index| *index as usize);
+        chains.chain(first + 1..last).find(|index| may_run(index) && self.claim(*index, WAITING))
+    }
+
+    /// The next transaction that ran ahead on a device and does not hold any more.
+    fn pick_again(&self, hold: &mut Hold<'s, DB>) -> Option<usize> {
+        self.schedule.wide.as_ref()?;
+        let first = self.committed.load(Ordering::Acquire);
+        let last = first.saturating_add(self.schedule.window).min(self.txs.len());
+        // Before any entry's lock: whoever waits for the table must hold none.
+        let table = hold.table();
+        (first + 1..last).find(|index| {
+            let entry = &self.entries[*index];
+            if entry.stage.load(Ordering::Acquire) != READY || entry.again.load(Ordering::Relaxed) {
+                return false;
+            }
+            let changed = |ahead: &Ahead| !ahead.footprint.holds(table);
+            let changed = lock(&entry.ahead).as_deref().is_some_and(changed);
+            let mine = changed && self.claim(*index, READY);
+            if mine {
+                entry.again.store(true, Ordering::Relaxed);
+                *lock(&entry.spent) = lock(&entry.ahead).take();
+                lock(&entry.aside).get_or_insert(Fallback::InOrder);
+            }
+            mine
+        })
     }
 
     /// What it leaves can be read.
@@ -445,9 +532,23 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let place = Place { order: index as u32, committed };
         let class = self.engine.config.execute_class;
         let tx = &self.txs[index];
-        let spent = index.checked_sub(self.schedule.window);
+        let spent = match self.entries[index].again.load(Ordering::Relaxed) {
+            true => Some(index),
+            false => index.checked_sub(self.schedule.window),
+        };
         let spent = spent.and_then(|earlier| lock(&self.entries[earlier].spent).take());
-        let ahead = Ahead::run(worker, self.session, hold, tx, (class, place), spent)?;
+        let mut ahead = Ahead::run(worker, self.session, hold, tx, (class, place), spent)?;
+        if let Some(ahead) = &mut ahead {
+            ahead.fallback = ahead.fallback.or(*lock(&self.entries[index].aside));
+        }
+        let beside = self.schedule.wide.is_some();
+        self.beside.fetch_add(u64::from(beside), Ordering::Relaxed);
+        self.ready(index, ahead, hold);
+        Ok(())
+    }
+
+    /// A transaction has run ahead.
+    pub(super) fn ready(&self, index: usize, ahead: Option<Box<Ahead>>, hold: &mut Hold<'s, DB>) {
         let publish = self.schedule.publish.get(index).is_some_and(|publish| *publish);
         if let (Some(ahead), Some(versions), true) = (&ahead, &self.session.versions, publish) {
             versions.publish(hold.table(), ahead.footprint.versions(index as u32));
@@ -455,6 +556,5 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let entry = &self.entries[index];
         *lock(&entry.ahead) = ahead;
         entry.stage.store(READY, Ordering::Release);
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! `execute`: transactions in a fixed order, each on what those before it left.
 //!
-//! On the CPU a crew of threads executes the block (`crew`); on a device rounds do (`rounds`). Both
-//! run transactions ahead on what may not be their state, and commit in order what turns out right.
+//! A crew of threads executes the block (`crew`), beside a device if there is one (`feed`). Both
+//! run transactions ahead on what may not be their state; the crew commits in order what turns out
+//! right.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,6 +15,7 @@ use super::Engine;
 use super::ahead::Ahead;
 use super::commit::{accesses, commit};
 use super::crew::{Crew, Waits};
+use super::feed::Fed;
 use crate::backend::cpu::{Ran, Worker};
 use crate::decode::Overlay;
 use crate::error::Error;
@@ -24,7 +26,7 @@ use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::state::State;
 use crate::state::table::Table;
-use crate::types::{Backend, Env, Executed, Outcome, Policy, Report, Transaction};
+use crate::types::{Backend, Env, Executed, Outcome, Report, Transaction};
 
 /// What `execute` returns.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,8 +55,9 @@ pub struct Hints<'h> {
 /// What is measured on the way through a block.
 #[derive(Default)]
 pub(super) struct Walk {
-    /// Times that transactions ran ahead together (on a device).
-    pub rounds: u64,
+    /// What a device ran ahead, and how many CPU threads did beside it.
+    pub fed: Fed,
+    pub beside: u64,
     /// Transactions executed again.
     pub replays: u64,
     /// Transactions that were patched instead.
@@ -63,7 +66,6 @@ pub(super) struct Walk {
     pub refused: BTreeMap<Refusal, u64>,
     /// Transactions that were executed once.
     pub first_final: u64,
-    pub ahead: Duration,
     pub in_order: Duration,
     pub committed: Duration,
     /// Deriving what functions do, for redo.
@@ -116,21 +118,17 @@ impl Engine {
         let counts = Mutex::new(Counts::default());
         let state = &*state;
         let session = self.session(env, state)?;
-        let (outcomes, walk) = match self.config.backend {
-            Backend::Cpu => self.crew(session, txs, hints, &counts)?,
-            backend => {
-                let ahead = backend.is_device() && self.config.policy != Policy::Sequential;
-                self.walk(&session, txs, (ahead, hints), &counts)?
-            }
-        };
+        let (outcomes, walk) = self.crew(session, txs, hints, &counts)?;
         let mut report = self.report(counts);
-        report.rounds = walk.rounds.max(1);
+        report.rounds = walk.fed.groups.max(1);
+        report.device_transactions = walk.fed.transactions;
+        report.beside_device = walk.beside;
         report.replays = walk.replays;
         report.first_final = walk.first_final;
         report.redone = walk.redone;
         report.redo_refusals = walk.refused;
         for (stage, time) in [
-            ("speculate", walk.ahead),
+            ("speculate", walk.fed.time),
             ("execute-in-order", walk.in_order),
             ("validate-and-commit", walk.committed),
             ("execute", start.elapsed()),
@@ -145,7 +143,7 @@ impl Engine {
         Ok(BlockResult { outcomes, gas_used, accesses, report })
     }
 
-    /// Executes a block on threads of the CPU.
+    /// Executes a block as its schedule says.
     fn crew<DB: DatabaseRef + Sync>(
         &self,
         mut session: Session<'_, DB>,

@@ -5,8 +5,8 @@ mod commit;
 mod cost;
 mod crew;
 mod execute;
+mod feed;
 mod prefill;
-mod rounds;
 mod schedule;
 mod simulate;
 mod two_phase;
@@ -27,7 +27,7 @@ use crate::backend::wgpu::WgpuDriver;
 use crate::code_cache::CodeCache;
 use crate::error::Error;
 use crate::layout::{CLASS_COUNT, classes};
-use crate::limits::{FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
+use crate::limits::{DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
 use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::redo::EffectCache;
@@ -62,6 +62,9 @@ pub struct Config {
     pub gpu: Option<i32>,
     /// How devices group transactions.
     pub grouping: Grouping,
+    /// Instances of a warp that `execute` fills. Fewer than 32 leave hardware lanes idle: where
+    /// transactions of a block do different things, those of a warp wait for each other.
+    pub instances_per_warp: usize,
     /// How `execute` finds transactions of a block that can run at the same time.
     pub policy: Policy,
     /// Whether a transaction that read values which have changed since is patched where that gives
@@ -81,6 +84,7 @@ impl Default for Config {
             step_budget: STEP_BUDGET_COUNT,
             gpu: None,
             grouping: Grouping::Start,
+            instances_per_warp: DEVICE_INSTANCES_COUNT_MIN,
             policy: Policy::Auto,
             redo: true,
             passes: Options::ALL,
@@ -106,6 +110,9 @@ pub struct Engine {
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
     pool: OnceLock<Pool>,
+    /// Threads that decode what a device sends and read the database for it. Those of `pool` may
+    /// wait for a device.
+    device_pool: OnceLock<Pool>,
     /// With the `cuda` and `wgpu` backends.
     device: Option<Device>,
     /// What functions do, for redo.
@@ -172,6 +179,7 @@ impl Engine {
             workers: Mutex::default(),
             largest: Mutex::default(),
             pool: OnceLock::new(),
+            device_pool: OnceLock::new(),
             device,
             effects: EffectCache::default(),
             predictor: Predictor::new(),
@@ -201,11 +209,19 @@ impl Engine {
     }
 
     fn pool(&self) -> Result<&Pool, Error> {
-        if let Some(pool) = self.pool.get() {
+        self.started(&self.pool)
+    }
+
+    fn device_pool(&self) -> Result<&Pool, Error> {
+        self.started(&self.device_pool)
+    }
+
+    fn started<'p>(&self, cell: &'p OnceLock<Pool>) -> Result<&'p Pool, Error> {
+        if let Some(pool) = cell.get() {
             return Ok(pool);
         }
         let pool = Pool::new(self.threads())?;
-        Ok(self.pool.get_or_init(|| pool))
+        Ok(cell.get_or_init(|| pool))
     }
 
     fn session<'s, DB: DatabaseRef + Sync>(

@@ -1,5 +1,6 @@
 //! How a crew goes about a block: who waits for whom, what may run ahead, and whether it pays.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,17 +8,20 @@ use alloy_primitives::Address;
 use alloy_primitives::map::{AddressMap, HashMap};
 use revm::DatabaseRef;
 
-use super::cost::{Expected, is_worth_ahead};
+use super::cost::{Expected, Work, is_worth_ahead};
 use super::crew::Waits;
 use super::execute::Hints;
 use super::prefill::prefill;
 use super::{Engine, lock};
 use crate::error::Error;
-use crate::limits::{BLOCKS_PER_MEASUREMENT_COUNT, FUNCTIONS_COUNT_MAX, SPECULATION_WINDOW_COUNT};
-use crate::plan::{BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
+use crate::limits::{
+    BLOCKS_PER_MEASUREMENT_COUNT, DEVICE_GROUP_COUNT_MIN, FUNCTIONS_COUNT_MAX,
+    SPECULATION_WINDOW_COUNT,
+};
+use crate::plan::{BlockAccessList, BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
 use crate::session::Session;
 use crate::state::versions::Versions;
-use crate::types::{Policy, Transaction};
+use crate::types::{Backend, Fallback, Policy, Transaction};
 
 /// Share of runs ahead in vain from which calls of a function are expected to depend on each other.
 const CONTENDED: f64 = 0.5;
@@ -91,7 +95,61 @@ impl From<&Dag> for Waits {
     }
 }
 
+/// What a device runs ahead of a block.
+#[derive(Debug, Default)]
+pub(super) struct Wide {
+    /// Per transaction: the device gets it. Those of chains are for CPU threads.
+    pub takes: Vec<bool>,
+    /// Which transactions each waits for. They must be committed: a device reads the table alone.
+    pub waits: Waits,
+    /// The fewest that it gets at once.
+    pub group_min: usize,
+    /// Groups that it will get if all goes as expected.
+    pub groups: usize,
+    /// All transactions but these, those that begin the longest chains first.
+    pub chains: Vec<u32>,
+}
+
+impl Wide {
+    /// Divides a block: `gas` is that of each transaction, and 0 of those that no one runs ahead.
+    ///
+    /// A *wave* is what waits for the same number of transactions, one after the other. A wave with
+    /// fewer than `group_min` transactions is *narrow*: it leaves most of a device idle. What is in
+    /// narrow waves and the longest way there is a chain.
+    pub fn of(waits: Waits, gas: &[u64], group_min: usize) -> Wide {
+        let count = gas.len();
+        // Hints may name anyone.
+        let earlier = |index: usize| waits.of(index).iter().map(|at| *at as usize);
+        let earlier = |index: usize| earlier(index).filter(move |at| *at < index);
+        let mut levels: Vec<usize> = Vec::with_capacity(count);
+        for index in 0..count {
+            levels.push(earlier(index).map(|at| levels[at] + 1).max().unwrap_or(0));
+        }
+        let mut widths = vec![0usize; levels.iter().max().map_or(0, |most| most + 1)];
+        let heavy = |index: &usize| gas[*index] > 0;
+        (0..count).filter(heavy).for_each(|index| widths[levels[index]] += 1);
+        let mut takes: Vec<bool> =
+            (0..count).map(|index| gas[index] > 0 && widths[levels[index]] >= group_min).collect();
+        let mut ahead = gas.to_vec();
+        for index in (0..count).rev() {
+            for at in earlier(index) {
+                ahead[at] = ahead[at].max(gas[at].saturating_add(ahead[index]));
+            }
+            if gas[index] > 0 && !takes[index] {
+                let before = earlier(index).max_by_key(|at| (levels[*at], gas[*at]));
+                before.into_iter().for_each(|at| takes[at] = false);
+            }
+        }
+        let mut chains: Vec<u32> =
+            (0..count).filter(|index| !takes[*index]).map(|index| index as u32).collect();
+        chains.sort_by_key(|index| (Reverse(ahead[*index as usize]), *index));
+        let groups = widths.iter().filter(|width| **width >= group_min).count();
+        Wide { takes, waits, group_min, groups, chains }
+    }
+}
+
 /// How a crew goes about a block.
+#[derive(Debug, Default)]
 pub(super) struct Schedule {
     /// Threads besides the one that calls.
     pub helpers: usize,
@@ -103,15 +161,18 @@ pub(super) struct Schedule {
     pub window: usize,
     /// Per transaction: if it runs ahead, it leaves versions. Beyond its end: it does not.
     pub publish: Vec<bool>,
-    /// What several threads are expected to take, if that was asked.
+    /// What was expected to be fastest, if that was asked.
     pub expected: Option<Expected>,
+    /// What a device runs ahead, if one does.
+    pub wide: Option<Wide>,
+    /// Why CPU threads execute what the device does not get, if one was asked for.
+    pub aside: Option<Fallback>,
 }
 
 impl Schedule {
-    /// One thread executes all in order.
-    fn alone() -> Schedule {
-        let (waits, light) = (Waits::none(), Vec::new());
-        Schedule { helpers: 0, waits, light, window: 0, publish: Vec::new(), expected: None }
+    /// The transaction is not worth to be run ahead.
+    pub(super) fn is_light(&self, index: usize) -> bool {
+        self.light.get(index).is_some_and(|light| *light)
     }
 }
 
@@ -123,57 +184,92 @@ impl Engine {
         txs: &[Transaction],
         hints: &Hints<'_>,
     ) -> Result<Schedule, Error> {
-        let (policy, env) = (self.config.policy, session.env);
+        let policy = self.config.policy;
+        let device = self.config.backend.is_device();
+        let aside = device.then_some(match policy {
+            Policy::Sequential => Fallback::InOrder,
+            Policy::Auto => Fallback::Cost,
+            _ => Fallback::Chain,
+        });
+        // One thread executes all in order.
+        let alone = Schedule { aside, ..Schedule::default() };
         let helpers = (self.threads() - 1).min(txs.len().saturating_sub(1));
-        if helpers == 0 || policy == Policy::Sequential {
-            return Ok(Schedule::alone());
+        let no_other = helpers == 0 && !device;
+        if no_other || policy == Policy::Sequential || self.config.backend == Backend::Revm {
+            return Ok(alone);
         }
-        let (mut light, mut expected) = (Vec::new(), None);
+        let (mut light, mut expected, mut wide) = (Vec::new(), None, None);
         let mut window = SPECULATION_WINDOW_COUNT.saturating_mul(self.threads());
         let list = hints.block_access_list.filter(|_| policy != Policy::Optimistic);
-        let waits = match (policy, hints.waits) {
-            (Policy::Optimistic, _) => {
-                window = txs.len();
-                Waits::none()
-            }
-            // The list has what others will leave: nobody needs to wait.
-            _ if list.is_some() => {
-                window = txs.len();
-                Waits::none()
-            }
-            (_, Some(waits)) => waits.clone(),
-            (Policy::Declared, _) => Waits::from(&Dag::build(&declared(txs))),
-            (Policy::Waves, _) => {
-                let mut accesses = BlockAccesses::new();
-                let make = MissingSets::Make;
-                self.predictor.predict(env, txs, session.state, None, make, &mut accesses);
-                Waits::from(&Dag::build(&accesses))
-            }
-            _ => self.quick_waits(txs),
-        };
+        let mut waits = self.waits(session, txs, hints);
         if policy == Policy::Auto {
             let functions = lock(&self.functions);
             let work = |tx| functions.of(tx).unwrap_or_else(|| (self.predictor.gas(tx), None));
-            let work: Vec<(u64, Option<f64>)> = txs.iter().map(work).collect();
+            let work: Vec<Work> = txs.iter().map(work).collect();
             drop(functions);
-            expected = self.costs.favour_threads(&work, &waits, helpers + 1);
+            light = work.iter().map(|(gas, _)| !is_worth_ahead(*gas)).collect();
+            let threads = helpers + 1;
+            expected = self.costs.favour_threads(&work, &waits, threads);
+            if device {
+                let gas = |(gas, _): &Work| if is_worth_ahead(*gas) { *gas } else { 0 };
+                let gas: Vec<u64> = work.iter().map(gas).collect();
+                let divided = Wide::of(waits.clone(), &gas, DEVICE_GROUP_COUNT_MIN);
+                if let Some(found) = self.costs.favour_device(&work, &divided, threads) {
+                    (expected, wide) = (Some(found), Some(divided));
+                }
+            }
             let number = self.blocks.fetch_add(1, Ordering::Relaxed);
             // From time to time one thread shows what one takes.
             if expected.is_none() || number % BLOCKS_PER_MEASUREMENT_COUNT == 1 {
-                return Ok(Schedule::alone());
+                return Ok(alone);
             }
-            light = work.iter().map(|(gas, _)| !is_worth_ahead(*gas)).collect();
+        } else if device {
+            let gas: Vec<u64> = txs.iter().map(|tx| self.predictor.gas(tx).max(1)).collect();
+            let group_min = match policy {
+                Policy::Optimistic => 1,
+                _ => DEVICE_GROUP_COUNT_MIN,
+            };
+            wide = Some(Wide::of(waits.clone(), &gas, group_min));
         }
+        let aside = if wide.is_some() { aside.map(|_| Fallback::Chain) } else { aside };
         session.versions = self.versions(txs.len());
         let publish = match (list, &session.versions) {
             (Some(list), Some(versions)) => {
                 prefill(session, versions, list, txs.len())?;
+                // It has what others will leave: no thread needs to wait.
+                (waits, window) = (Waits::none(), txs.len());
                 Vec::new()
             }
             _ if policy == Policy::Auto => self.wanted(txs, &waits),
             _ => vec![true; txs.len()],
         };
-        Ok(Schedule { helpers, waits, light, window, publish, expected })
+        if policy == Policy::Optimistic {
+            window = txs.len();
+        }
+        Ok(Schedule { helpers, waits, light, window, publish, expected, wide, aside })
+    }
+
+    /// Who waits for whom. With a block access list the device alone needs it.
+    fn waits<DB: DatabaseRef + Sync>(
+        &self,
+        session: &Session<'_, DB>,
+        txs: &[Transaction],
+        hints: &Hints<'_>,
+    ) -> Waits {
+        let predicted = |list: Option<&BlockAccessList>, make| {
+            let (env, mut accesses) = (session.env, BlockAccesses::new());
+            self.predictor.predict(env, txs, session.state, list, make, &mut accesses);
+            Waits::from(&Dag::build(&accesses))
+        };
+        match (self.config.policy, hints.block_access_list, hints.waits) {
+            (Policy::Optimistic, ..) => Waits::none(),
+            (_, Some(_), _) if !self.config.backend.is_device() => Waits::none(),
+            (_, Some(list), _) => predicted(Some(list), MissingSets::Note),
+            (_, _, Some(waits)) => waits.clone(),
+            (Policy::Declared, ..) => Waits::from(&Dag::build(&declared(txs))),
+            (Policy::Waves, ..) => predicted(None, MissingSets::Make),
+            _ => self.quick_waits(txs),
+        }
     }
 
     /// Transactions whose versions someone will likely read: others wait for them, or calls of the
@@ -253,6 +349,32 @@ mod tests {
             data: vec![1, 2, 3, 4].into(),
             ..Transaction::default()
         }
+    }
+
+    #[test]
+    fn wide_waves_are_for_the_device_and_chains_for_threads() {
+        // Two waves of five; a chain through the second of each to four more; one that is light.
+        let mut waits = Waits::none();
+        (0..5).for_each(|_| waits.push([]));
+        (0..5).for_each(|earlier| waits.push([earlier]));
+        (0..4).for_each(|link| waits.push([if link == 0 { 6 } else { 9 + link }]));
+        waits.push([]);
+        let mut gas = [100; 15];
+        gas[14] = 0;
+        let wide = Wide::of(waits.clone(), &gas, 5);
+        let taken: Vec<usize> = (0..15).filter(|index| wide.takes[*index]).collect();
+        assert_eq!(taken, [0, 2, 3, 4, 5, 7, 8, 9]);
+        assert_eq!((wide.groups, &wide.chains[..]), (2, &[1, 6, 10, 11, 12, 13, 14][..]));
+        // Nothing is wide enough.
+        let none = Wide::of(waits.clone(), &gas, 6);
+        assert_eq!((none.takes.contains(&true), none.groups), (false, 0));
+        // All are, told so.
+        let all = Wide::of(waits, &gas, 1);
+        assert_eq!(all.takes.iter().filter(|takes| **takes).count(), 14);
+        // Longer chains come first, and hints may name anyone.
+        let mut waits = Waits::none();
+        [vec![7, 0], vec![99], vec![1], vec![2]].into_iter().for_each(|list| waits.push(list));
+        assert_eq!(Wide::of(waits, &[10, 10, 10, 10], 3).chains, [1, 2, 0, 3]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Batch, Engine};
 use crate::backend::device::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
-use crate::limits::CHUNK_TRANSACTIONS_COUNT;
+use crate::limits::{CHUNK_TRANSACTIONS_COUNT, DEVICE_INSTANCES_COUNT_MIN};
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::session::{Hold, Session};
@@ -104,8 +104,9 @@ impl Engine {
             Ok(Outcome { result, fallback })
         };
         let device = self.device()?;
-        let pool = self.pool()?;
-        let landed = device.run(&session, (&self.layouts, class), &txs, (pool, counts), &decode)?;
+        let pool = self.device_pool()?;
+        let how = (&*self.layouts, class, DEVICE_INSTANCES_COUNT_MIN);
+        let landed = device.run(&session, how, &txs, (pool, counts), &decode)?;
         let outcome = |(landed, call): (Landed<Outcome>, &Transaction)| {
             let outcome = match landed {
                 Landed::Done(outcome) => outcome,

@@ -8,10 +8,10 @@ use wgpu::{BufferUsages, ComputePipeline};
 
 #[path = "../../../tests/src/child.rs"]
 pub mod child;
-#[path = "../../../tests/src/fixtures.rs"]
-pub mod fixtures;
+#[path = "../../../tests/src/skip.rs"]
+pub mod skip;
 
-use fixtures::Skip;
+use skip::Skip;
 
 /// Runs `body` on the first adapter, at WebGPU's default limits, in a process of its own. `test`
 /// is the name of the calling test.
@@ -21,7 +21,7 @@ pub fn on_device(test: &str, body: impl FnOnce(&Gpu)) {
     }
     let adapter = match adapters() {
         Ok(adapters) => adapters.into_iter().next().expect("at least one"),
-        Err(error) => return fixtures::skip(test, &Skip(error.to_string())),
+        Err(error) => return skip::skip(test, &Skip(error.to_string())),
     };
     println!("{test}: {adapter}");
     if adapter.info.driver == "llvmpipe" {

@@ -545,11 +545,14 @@ fn execute_compare() {
 fn execute_bits() {
     if op >= OP_SHL && op <= OP_SAR_K {
         let is_constant = op >= OP_SHL_K;
-        var amount = min(op_imm, 256u);
+        var amount = op_imm;
         var x = a;
         if !is_constant {
-            amount = select(256u, min(a.lo.x, 256u), w_fits_u32(a));
-            x = b;
+            // Beyond 255 nothing is left but, of SAR, the sign.
+            let is_below = w_is_below(a, 256u);
+            let is_arithmetic = op == OP_SAR;
+            amount = select(255u, a.lo.x, is_below);
+            x = w_select(w_zero(), b, is_below || is_arithmetic);
         }
         switch op {
             case OP_SHL, OP_SHL_K: {

@@ -352,7 +352,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if thread >= arg(JOB + JOB_COUNT) {
         return;
     }
-    lane_open(instance_of(thread));
+    let instance = instance_of(thread);
+    if instance == NONE {
+        return;  // a gap
+    }
+    lane_open(instance);
     read_memory(0u, SIZEOF_INSTANCE);
     if !is_runnable() {
         return;

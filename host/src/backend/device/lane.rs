@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
 use warpevm_kernels::abi::{
-    Answer, CODE_EMPTY, Code, Instance, Job, Launch, Layout, Need, OverlayAccount, OverlaySlot,
-    Packed, Region, Status, Tx,
+    Answer, CODE_EMPTY, Code, Instance, Job, Launch, Layout, NONE, Need, OverlayAccount,
+    OverlaySlot, Packed, Region, Status, Tx,
 };
 use warpevm_kernels::sources::Kernel;
 
@@ -163,6 +163,7 @@ struct Wave<'w> {
     class: usize,
     layout: &'w Layout,
     launch: Launch,
+    per_warp: usize,
     /// The last need of each instance.
     needs: Vec<Instance>,
     /// Instance to transaction of the chunk.
@@ -222,6 +223,8 @@ pub struct Chunk<'c> {
     pub most: usize,
     /// Whether instances that stopped at one place become neighbours.
     pub regroup: bool,
+    /// Instances of a warp.
+    pub per_warp: usize,
     /// For reading the database in parallel.
     pub pool: &'c Pool,
 }
@@ -298,7 +301,8 @@ impl Lane {
             }
             while !members.is_empty() {
                 let part: Vec<u32> = members.drain(..members.len().min(room)).collect();
-                let wave = self.start(session, layout, class, part)?;
+                let mut wave = self.start(session, layout, class, part)?;
+                wave.per_warp = chunk.per_warp;
                 for (member, region, entries) in self.rounds(mirror, session, wave, chunk, sink)? {
                     match next_class(layouts, class, region, entries) {
                         Some(next) => waiting[next].push(member),
@@ -408,7 +412,7 @@ impl Lane {
         self.driver.synchronize(self.stream)?;
         self.send_temps_reset();
         let needs = vec![Instance::default(); members.len()];
-        Ok(Wave { class, layout, launch, needs, members })
+        Ok(Wave { class, layout, launch, per_warp: DEVICE_INSTANCES_COUNT_MIN, needs, members })
     }
 
     /// A new wave's instances read the code array of whichever mirror they run on: every temporary
@@ -525,7 +529,9 @@ impl Lane {
         let b = &mut self.buffers;
         let answers = &wants.answers;
         // Everything that runs, then those that need something before.
-        let lists = [runnable, &answers.ids, &wants.precompiles, &wants.modexps, &wants.curves];
+        let spread = spread(runnable, wave.per_warp);
+        let (answered, precompiles) = (&answers.ids[..], &wants.precompiles[..]);
+        let lists = [runnable, answered, precompiles, &wants.modexps, &wants.curves, &spread[..]];
         let ids: Vec<u32> = lists.concat();
         let mut pieces = Pieces::default();
         // SAFETY: nothing of this stream is under way, so the buffers can be replaced; all
@@ -558,7 +564,7 @@ impl Lane {
             (Kernel::Precompiles, &jobs[2]),
             (Kernel::Modexp, &jobs[3]),
             (Kernel::Curves, &jobs[4]),
-            (Kernel::Run, &jobs[0]),
+            (Kernel::Run, if spread.is_empty() { &jobs[0] } else { &jobs[5] }),
         ] {
             if job.count > 0 {
                 // SAFETY: as above.
@@ -826,6 +832,19 @@ impl Lane {
     }
 }
 
+/// The threads' instances if so many of a warp have one; nothing if all have.
+fn spread(instances: &[u32], per_warp: usize) -> Vec<u32> {
+    let per_warp = per_warp.max(1);
+    let Some(gap) = DEVICE_INSTANCES_COUNT_MIN.checked_sub(per_warp).filter(|gap| *gap > 0) else {
+        return Vec::new();
+    };
+    let gaps = || std::iter::repeat_n(NONE, gap);
+    let mut threads: Vec<u32> =
+        instances.chunks(per_warp).flat_map(|warp| warp.iter().copied().chain(gaps())).collect();
+    threads.truncate(threads.len().saturating_sub(gap));
+    threads
+}
+
 /// Where an instance goes from a need.
 enum Next {
     /// On, in the next round.
@@ -873,4 +892,26 @@ fn packed_layout(head: &Instance, len: u64) -> Option<Layout> {
         ..Default::default()
     };
     (at == len).then_some(layout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_spread_over_warps() {
+        let instances: Vec<u32> = (10..15).collect();
+        assert!(spread(&instances, 32).is_empty());
+        for per_warp in [1, 2, 4, 31] {
+            let threads = spread(&instances, per_warp);
+            let kept: Vec<u32> = threads.iter().copied().filter(|id| *id != NONE).collect();
+            assert_eq!(kept, instances);
+            let warps = threads.chunks(DEVICE_INSTANCES_COUNT_MIN);
+            assert_eq!(warps.len(), instances.len().div_ceil(per_warp));
+            for warp in warps {
+                assert!(warp.iter().filter(|id| **id != NONE).count() <= per_warp);
+            }
+        }
+        assert!(spread(&[], 1).is_empty());
+    }
 }

@@ -5,7 +5,7 @@
 //! temporary codes belong to one lane each, which writes them itself.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytemuck::{Pod, bytes_of, cast_slice};
@@ -370,11 +370,11 @@ impl Mirror {
         if changes.is_none() {
             (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
         }
-        let mut pieces = Pieces::default();
-        self.update_codes(inner, session, &mut pieces)?;
+        let codes =
+            |inner: &mut Inner, pieces: &mut Pieces| self.update_codes(inner, session, pieces);
         // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
         // that live in `inner`; everything is over before it is let go.
-        unsafe { update_table(inner, io, table, changes.unwrap_or_default(), pieces) }
+        unsafe { update_table(inner, io, table, changes.unwrap_or_default(), codes) }
     }
 
     fn is_current<DB: DatabaseRef + Sync>(
@@ -438,7 +438,8 @@ impl Mirror {
     }
 }
 
-/// Queues what makes the device's table the host's.
+/// Queues what makes the device's table the host's, which others may change meanwhile. `codes` adds
+/// the codes.
 ///
 /// # Safety
 /// No kernel reads the copy, and nobody changes it until the stream is synchronised.
@@ -447,8 +448,9 @@ unsafe fn update_table(
     io: &mut Io<'_>,
     table: &Table,
     changes: Touched,
-    mut pieces: Pieces,
+    codes: impl FnOnce(&mut Inner, &mut Pieces) -> Result<(), DriverError>,
 ) -> Result<(), DriverError> {
+    let mut pieces = Pieces::default();
     let (accounts, slots) = table.capacity();
     let (account_len, slot_len) = (table.account_count(), table.slot_count());
     // SAFETY: by the caller's promise.
@@ -469,6 +471,10 @@ unsafe fn update_table(
     let account_records: Vec<TableAccount> =
         account_places.iter().map(|i| table.account(*i)).collect();
     let slot_records: Vec<TableSlot> = slot_places.iter().map(|i| table.slot(*i)).collect();
+    // After the accounts, so that those have no code that the device lacks: a code is there before
+    // an account has it.
+    fence(Ordering::Acquire);
+    codes(inner, &mut pieces)?;
     let parts: [&[u8]; 4] = [
         cast_slice(&account_records),
         cast_slice(&slot_records),

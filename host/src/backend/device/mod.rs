@@ -146,6 +146,7 @@ struct Run<'r, 's, DB, T> {
     layouts: &'r [Layout; CLASS_COUNT],
     txs: &'r [&'r Transaction],
     class: usize,
+    per_warp: usize,
     grouping: Grouping,
     decode: &'r (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
     counts: &'r Mutex<Counts>,
@@ -179,11 +180,12 @@ impl Device {
     }
 
     /// Runs every transaction on the state as it is. `decode` makes what is kept of a finished one;
-    /// the result says for each where it landed. `pool` is the engine's own.
+    /// the result says for each where it landed. `pool` is the engine's own. So many instances are
+    /// in a warp.
     pub fn run<DB: DatabaseRef + Sync, T: Send>(
         &self,
         session: &Session<'_, DB>,
-        (layouts, class): (&[Layout; CLASS_COUNT], usize),
+        (layouts, class, per_warp): (&[Layout; CLASS_COUNT], usize, usize),
         txs: &[&Transaction],
         (pool, counts): (&Pool, &Mutex<Counts>),
         decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
@@ -206,6 +208,7 @@ impl Device {
             layouts,
             txs,
             class,
+            per_warp,
             grouping: self.grouping,
             decode,
             counts,
@@ -283,7 +286,8 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
         let regroup = self.grouping == Grouping::Rounds;
         let (layouts, class, most) = (self.layouts, self.class, work.most);
         let pool = self.pool;
-        let chunk = Chunk { layouts, txs: &txs, class, most, regroup, pool };
+        let per_warp = self.per_warp;
+        let chunk = Chunk { layouts, txs: &txs, class, most, regroup, per_warp, pool };
         let ran = lane.run(mirror, self.session, &chunk, &mut sink);
         let rest = sink.land(work, &mut lock(&self.landed));
         match ran {
