@@ -43,6 +43,11 @@ const CONFIGS: [Config; 8] = [
     Config { threads: 4, policy: Policy::Declared, step_budget: 5, redo: false, ..BASE },
 ];
 
+/// The same for devices: few, since each opens the device, and with large budgets of steps, since
+/// rounds take long there.
+const DEVICE_CONFIGS: [Config; 2] =
+    [BASE, Config { threads: 2, execute_class: 0, policy: Policy::Optimistic, ..BASE }];
+
 /// How many engines a case may name.
 pub const ENGINES: usize = CONFIGS.len();
 
@@ -160,10 +165,9 @@ pub struct Checker {
     age: u64,
 }
 
-/// Engines on a device are few: each opens it.
 fn engines(backend: Backend) -> Result<Vec<Engine>, Error> {
-    let count = if backend == Backend::Cpu { ENGINES } else { 2 };
-    CONFIGS[..count].iter().map(|config| Engine::new(Config { backend, ..*config })).collect()
+    let configs = if backend.is_device() { &DEVICE_CONFIGS[..] } else { &CONFIGS[..] };
+    configs.iter().map(|config| Engine::new(Config { backend, ..*config })).collect()
 }
 
 impl Default for Checker {

@@ -15,6 +15,9 @@ const NAME_COLUMNS: usize = 24;
 /// The suites of official state tests, all of whose cases must pass.
 const STATE_TESTS: [&str; 3] = ["dev", "generated-dev", "legacy-dev"];
 
+/// One of so many cases runs on the `wgpu` backend: 3,248 over all folders.
+const WGPU_SAMPLE: &str = "12";
+
 /// Policies that guess, which are tried with more threads than CI has cores.
 const POLICIES: [&str; 4] = ["optimistic", "waves", "declared", "auto"];
 /// The suites of official blockchain tests, all of whose cases must pass.
@@ -125,6 +128,12 @@ impl Runner<'_> {
             let step = format!("blocktest {name}");
             self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
+        // BLS12-381 and KZG run on the host there, which leaves 95% of the cases wholly on the device.
+        let wgpu = ["--backend", "wgpu", "--sample", WGPU_SAMPLE, "--min-residency", "0.95"];
+        let dev = "conformance/dev.tar.zst";
+        self.suite(quick, "statetest dev, wgpu", "statetest", dev, &wgpu);
+        let wgpu = ["--backend", "wgpu", "--policy", "optimistic", "--validate", "full"];
+        self.suite(quick, "mainnet blocks, wgpu", "run", "mainnet/mainnet-dev.tar.zst", &wgpu);
         for policy in POLICIES {
             let options = ["--backend", "cpu", "--policy", policy, "--threads", "3"];
             let step = format!("blocktest blocks-dev, {policy}");
