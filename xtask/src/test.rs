@@ -128,7 +128,7 @@ impl Runner<'_> {
             let step = format!("blocktest {name}");
             self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
-        // BLS12-381 and KZG run on the host there, which leaves 95% of the cases wholly on the device.
+        // BLS12-381 and KZG run on the host there: 95% of the cases are wholly on the device.
         let wgpu = ["--backend", "wgpu", "--sample", WGPU_SAMPLE, "--min-residency", "0.95"];
         let dev = "conformance/dev.tar.zst";
         self.suite(quick, "statetest dev, wgpu", "statetest", dev, &wgpu);

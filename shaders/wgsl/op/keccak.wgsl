@@ -29,9 +29,9 @@ fn keccak_reset() {
     keccak_state = array<vec2<u32>, 25>();
 }
 
-// Xors the next 32 bits of input, little-endian, into the rate: 34 times, then `keccak_permute`. The
-// lanes of the rate move on by half a lane each time, since an array with computed indices would be
-// memory.
+// Xors the next 32 bits of input, little-endian, into the rate: 34 times, then `keccak_permute`.
+// The lanes of the rate move on by half a lane each time, since an array with computed indices
+// would be memory.
 fn keccak_absorb(x: u32) {
     let first = keccak_state[0] ^ vec2<u32>(x, 0u);
     keccak_state[0] = vec2<u32>(first.y, keccak_state[1].x);

@@ -52,7 +52,7 @@ fn save_frame() {
     set32(frame + FRAME_MEMORY_LEN, mem_len);
 }
 
-// ---- service: open a frame ------------------------------------------------------------------------
+// ---- service: open a frame ---------------------------------------------------------------------
 
 // Inside the running one, which has been saved, or the outermost, where `depth` is NONE.
 var<private> opens: bool;
@@ -124,7 +124,7 @@ fn serve_open() {
     reload = true;
 }
 
-// ---- ends -----------------------------------------------------------------------------------------
+// ---- ends --------------------------------------------------------------------------------------
 
 // What a create frame's end charges and checks before its code is deployed.
 fn check_deploy() {
@@ -216,7 +216,7 @@ fn execute_return() {
     stage = STAGE_OP;
 }
 
-// ---- precompiles ----------------------------------------------------------------------------------
+// ---- precompiles -------------------------------------------------------------------------------
 
 // STAGE_PRECOMPILE: the frame was just opened. The identity runs here; the rest in kernels of their
 // own, over the instances that wait.
@@ -261,7 +261,7 @@ fn execute_precompile_done() {
     end = END_RETURN;
 }
 
-// ---- CALL, CALLCODE, DELEGATECALL, STATICCALL -----------------------------------------------------
+// ---- CALL, CALLCODE, DELEGATECALL, STATICCALL --------------------------------------------------
 
 // The account that was called; its entry in the overlay.
 var<private> callee: u32;
@@ -438,7 +438,7 @@ fn execute_call_open() {
     stage = select(STAGE_OP, STAGE_PRECOMPILE, callee_precompile != 0u);
 }
 
-// ---- CREATE, CREATE2 ------------------------------------------------------------------------------
+// ---- CREATE, CREATE2 ---------------------------------------------------------------------------
 
 // Where the address that STAGE_CREATE_HASH makes of the message is looked up.
 var<private> stage_after_hash: u32;
@@ -492,7 +492,8 @@ fn message_create(creator: Addr, nonce: vec2<u32>) {
     let bytes = (w_bit_length(w_from_u64(nonce)) + 7u) >> 3u;
     // From the left: a byte, a byte, 20 bytes; then the nonce.
     let head = select(0xd6u + bytes, 0xd6u, small);
-    message = w_or(w_shl_k(from_addr(creator), 80u), w_shl_k(w_from_u32((head << 8u) | 0x94u), 240u));
+    let start = w_shl_k(w_from_u32((head << 8u) | 0x94u), 240u);
+    message = w_or(w_shl_k(from_addr(creator), 80u), start);
     if small {
         let byte = select(nonce.x, 0x80u, nonce.x == 0u);
         message = w_or(message, w_shl_k(w_from_u32(byte), 72u));
@@ -579,7 +580,7 @@ fn make_contract() {
     their.what = CHANGE_CREDIT | select(0u, CHANGE_NONCE_ONE, since(SPEC_SPURIOUS_DRAGON));
 }
 
-// ---- SELFDESTRUCT ---------------------------------------------------------------------------------
+// ---- SELFDESTRUCT ------------------------------------------------------------------------------
 
 // The section has the 5000 of EIP-150. Ends the frame.
 fn execute_self_destruct() {

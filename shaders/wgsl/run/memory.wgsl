@@ -1,7 +1,7 @@
 // EVM memory: what it costs to grow, and the service that grows it.
 
-// The ranges that the op touches, offset and length as they stand on the stack; then, until the next
-// op, where they are, as offsets in the frame's memory and lengths (0, 0 of an empty range).
+// The ranges that the op touches, offset and length as they stand on the stack; then, until the
+// next op, where they are, as offsets in the frame's memory and lengths (0, 0 of an empty range).
 var<private> ranges: u32;
 var<private> range_off: Word;
 var<private> range_len: Word;

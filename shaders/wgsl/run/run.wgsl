@@ -1,4 +1,5 @@
-// The interpreter: turns until the transaction is over, suspends, or the dispatch has had its share.
+// The interpreter: turns until the transaction is over, suspends, or the dispatch has had its
+// share.
 
 // Takes `n` turns more than the one that runs.
 fn spend(n: u32) {

@@ -23,7 +23,7 @@ fn slot_off(i: u32) -> u32 {
     return regions.storage_off + i * SIZEOF_OVERLAY_SLOT;
 }
 
-// ---- service: words of the input buffer -----------------------------------------------------------
+// ---- service: words of the input buffer --------------------------------------------------------
 
 // Offsets of words that the turn wants, 0 of none, and the words.
 var<private> input_0: u32;
@@ -55,7 +55,7 @@ fn serve_input() {
     }
 }
 
-// ---- service: find an account ---------------------------------------------------------------------
+// ---- service: find an account ------------------------------------------------------------------
 
 const FIND_NONE: u32 = 0u;
 const FIND_LOAD: u32 = 1u;  // from the table if the overlay lacks it
@@ -242,7 +242,7 @@ fn is_dead(x: Account) -> bool {
     return holds_nothing(x);
 }
 
-// ---- service: find a slot -------------------------------------------------------------------------
+// ---- service: find a slot ----------------------------------------------------------------------
 
 var<private> finds_slot: bool;
 var<private> find_key: Word;
@@ -345,7 +345,7 @@ fn load_slot(owner: u32, place: u32) {
     set32(place, slot + 1u);
 }
 
-// ---- journal --------------------------------------------------------------------------------------
+// ---- journal -----------------------------------------------------------------------------------
 
 const JOURNAL_STORAGE: u32 = 0x80000000u;
 
@@ -372,7 +372,8 @@ fn undo(to: u32) {
             put_32(OVERLAY_SLOT_MARK, mark);
         } else {
             var kept = ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY;
-            let is_third = same(buffer_addr(OVERLAY_ACCOUNT_ADDR), Addr(vec4<u32>(0u), 0x03000000u));
+            let third_precompile = Addr(vec4<u32>(0u), 0x03000000u);
+            let is_third = same(buffer_addr(OVERLAY_ACCOUNT_ADDR), third_precompile);
             if since(SPEC_SPURIOUS_DRAGON) && is_third {
                 kept |= ACCOUNT_TOUCHED;
             }
@@ -386,7 +387,7 @@ fn undo(to: u32) {
     }
 }
 
-// ---- service: the changes of a turn ---------------------------------------------------------------
+// ---- service: the changes of a turn ------------------------------------------------------------
 
 // What else than flags a change of an account is.
 const CHANGE_CREDIT: u32 = 1u;     // plus `value`; does not observe the balance: credits commute

@@ -32,7 +32,7 @@ fn want_product(x: vec2<u32>, price: u32) {
 // The second factor of `arith` is word_1.
 var<private> multiplies_input: bool;
 
-// ---- prologue -------------------------------------------------------------------------------------
+// ---- prologue ----------------------------------------------------------------------------------
 
 fn prepare_sender() {
     want_account(origin);
@@ -170,7 +170,7 @@ fn apply_authorization() {
     new_code = auth_code;
 }
 
-// ---- the outermost frame --------------------------------------------------------------------------
+// ---- the outermost frame -----------------------------------------------------------------------
 
 fn prepare_start() {
     if !tx_has(TX_SYSTEM) {
@@ -270,7 +270,7 @@ fn execute_start_create() {
     }
 }
 
-// ---- epilogue -------------------------------------------------------------------------------------
+// ---- epilogue ----------------------------------------------------------------------------------
 
 fn pays_fees() -> bool {
     return !tx_has(TX_SYSTEM | TX_NO_BALANCE_CHECK);
@@ -320,8 +320,8 @@ fn prepare_coinbase() {
     want_product(gas_used, TX_COINBASE_PRICE);
 }
 
-// STAGE_COINBASE: the fee goes to the recipient; where the overlay has no entry of it, the host adds
-// it, so that transactions do not all conflict on one account.
+// STAGE_COINBASE: the fee goes to the recipient; where the overlay has no entry of it, the host
+// adds it, so that transactions do not all conflict on one account.
 fn execute_coinbase() {
     value = result;
     if found != NONE {

@@ -256,7 +256,7 @@ fn charge32(amount: u32) {
     charge(vec2<u32>(amount, 0u));
 }
 
-// ---- the precompile at an address in this spec: its number, or 0 ---------------------------------
+// ---- the precompile at an address in this spec: its number, or 0 -------------------------------
 
 fn precompile_at(x: Addr) -> u32 {
     if any(x.a != vec4<u32>(0u)) {
