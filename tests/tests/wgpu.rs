@@ -1,15 +1,24 @@
 //! The driver of the `wgpu` backend, and its kernels that begin, pack and answer instances and
-//! index the state table: against the same kernels in CUDA C++ on the fake device. On the first
-//! adapter, each test in a process of its own.
+//! index the state table: against the same kernels in CUDA C++ on the fake device; its interpreter
+//! where it was wrong once: against revm. On the first adapter, each test in a process of its own.
+
+mod common;
 
 use std::sync::Arc;
 
+use alloy_primitives::{Address, Bytes, U256};
 use bytemuck::{bytes_of, cast_slice, from_bytes, pod_collect_to_vec};
+use revm::context::TxEnv;
+use revm::database::{CacheDB, EmptyDB};
+use revm::primitives::TxKind;
+use revm::state::{AccountInfo, Bytecode};
 use warpevm::backend::device::driver::{Driver, DriverError, Space, Stream};
 use warpevm::backend::device::fake::FakeDriver;
 use warpevm::backend::wgpu::{WgpuDriver, adapters};
 use warpevm::layout::classes;
 use warpevm::state::table::{account_hash, mix, slot_hash};
+use warpevm::validate::compare;
+use warpevm::{Backend, Checks, Config, Engine, Spec, State, reference};
 use warpevm_kernels::abi::{
     Answer, Instance, Job, Launch, Layout, Need, OverlayAccount, OverlaySlot, Packed, Status,
     TableAccount, TableSlot,
@@ -31,6 +40,54 @@ fn on_device(test: &str, body: impl FnOnce(&Desk)) {
     let driver = WgpuDriver::open(None).unwrap_or_else(|error| panic!("{error}"));
     println!("{test}: {}", driver.name());
     body(&Desk::new(Arc::new(driver)));
+}
+
+/// Shifts by amounts of any size: those of 256 bits and more were taken for small ones once.
+#[test]
+fn shifts_agree_with_revm() {
+    on_device("shifts_agree_with_revm", |_| {
+        // The word at 32 of the calldata, shifted by the one at 0.
+        let program = |op: u8| {
+            let code = [0x60, 32, 0x35, 0x60, 0, 0x35, op, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3];
+            Bytecode::new_raw(Bytes::copy_from_slice(&code))
+        };
+        let mut db = CacheDB::<EmptyDB>::default();
+        let mut calls = Vec::new();
+        let small = [0u64, 1, 31, 32, 63, 64, 128, 224, 255, 256, 257, 288, 511, 1 << 32];
+        let large = [64usize, 128, 255].map(|bit| U256::from(1) << bit);
+        let amounts: Vec<U256> = small.into_iter().map(U256::from).chain(large).collect();
+        for op in [0x1b, 0x1c, 0x1d] {
+            let address = Address::repeat_byte(op);
+            let info = AccountInfo { nonce: 1, ..Default::default() }.with_code(program(op));
+            db.insert_account_info(address, info);
+            for amount in &amounts {
+                for value in [U256::from(3), U256::MAX - U256::from(9)] {
+                    let data = [amount.to_be_bytes::<32>(), value.to_be_bytes::<32>()].concat();
+                    calls.push(TxEnv {
+                        kind: TxKind::Call(address),
+                        data: data.into(),
+                        gas_limit: 100_000,
+                        chain_id: Some(1),
+                        ..Default::default()
+                    });
+                }
+            }
+        }
+        let mut env = common::block_env(Spec::Osaka);
+        env.checks = Checks { nonce: false, balance: false, ..Checks::default() };
+        env.block.basefee = 0;
+        let config = Config { backend: Backend::Wgpu, ..Config::default() };
+        let engine = Engine::new(config).expect("an engine");
+        let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
+        let state = State::new(&db).expect("a state");
+        let batch = engine.simulate(&env, &calls, &state).expect("the device runs");
+        assert_eq!(batch.outcomes.len(), calls.len());
+        for (index, (expected, got)) in expected.iter().zip(&batch.outcomes).enumerate() {
+            assert!(expected.result.is_ok(), "{expected:?}");
+            assert!(compare(index, expected, got).is_empty(), "{:?}", calls[index].data);
+            assert_eq!(got.fallback, None);
+        }
+    });
 }
 
 /// A driver with one stream.
