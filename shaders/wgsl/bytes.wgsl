@@ -21,14 +21,6 @@ fn shifted(a: u32, b: u32, off: u32) -> u32 {
     return select((a >> shift) | (b << ((32u - shift) & 31u)), a, shift == 0u);
 }
 
-fn input_byte(off: u32) -> u32 {
-    return (input[off >> 2u] >> ((off & 3u) * 8u)) & 0xffu;
-}
-
-fn code_byte(off: u32) -> u32 {
-    return (code_at(off) >> ((off & 3u) * 8u)) & 0xffu;
-}
-
 fn input_le(off: u32) -> u32 {
     return shifted(input[off >> 2u], input[(off >> 2u) + 1u], off);
 }

@@ -28,48 +28,6 @@ fn set64(off: u32, x: vec2<u32>) {
     set32(off + 4u, x.y);
 }
 
-// A word at a multiple of 16.
-fn get_slot(off: u32) -> Word {
-    let unit = lane + (off >> 4u) * TILE;
-    return Word(memory[unit], memory[unit + TILE]);
-}
-
-fn set_slot(off: u32, x: Word) {
-    let unit = lane + (off >> 4u) * TILE;
-    memory[unit] = x.lo;
-    memory[unit + TILE] = x.hi;
-}
-
-// A word at a multiple of 8.
-fn get_word(off: u32) -> Word {
-    let a = lane + (off >> 4u) * TILE;
-    if (off & 8u) == 0u {
-        return Word(memory[a], memory[a + TILE]);
-    }
-    let x = memory[a];
-    let y = memory[a + TILE];
-    let z = memory[a + 2u * TILE];
-    return Word(vec4<u32>(x.zw, y.xy), vec4<u32>(y.zw, z.xy));
-}
-
-fn set_word(off: u32, x: Word) {
-    let a = lane + (off >> 4u) * TILE;
-    if (off & 8u) == 0u {
-        memory[a] = x.lo;
-        memory[a + TILE] = x.hi;
-        return;
-    }
-    memory[a].z = x.lo.x;
-    memory[a].w = x.lo.y;
-    memory[a + TILE] = vec4<u32>(x.lo.zw, x.hi.xy);
-    memory[a + 2u * TILE].x = x.hi.z;
-    memory[a + 2u * TILE].y = x.hi.w;
-}
-
-fn get_byte(off: u32) -> u32 {
-    return (get32(off & ~3u) >> ((off & 3u) * 8u)) & 0xffu;
-}
-
 fn set_byte(off: u32, x: u32) {
     let shift = (off & 3u) * 8u;
     let at = off & ~3u;

@@ -122,7 +122,6 @@ var<private> mem: u32;
 var<private> mem_len: u32;
 var<private> slots_base: u32;
 var<private> account: u32;
-var<private> code_id: u32;
 var<private> frame_flags: u32;
 var<private> frame_serial: u32;
 var<private> input_off: u32;
