@@ -76,16 +76,19 @@ fn shifts_agree_with_revm() {
         let mut env = common::block_env(Spec::Osaka);
         env.checks = Checks { nonce: false, balance: false, ..Checks::default() };
         env.block.basefee = 0;
-        let config = Config { backend: Backend::Wgpu, ..Config::default() };
-        let engine = Engine::new(config).expect("an engine");
         let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
         let state = State::new(&db).expect("a state");
-        let batch = engine.simulate(&env, &calls, &state).expect("the device runs");
-        assert_eq!(batch.outcomes.len(), calls.len());
-        for (index, (expected, got)) in expected.iter().zip(&batch.outcomes).enumerate() {
-            assert!(expected.result.is_ok(), "{expected:?}");
-            assert!(compare(index, expected, got).is_empty(), "{:?}", calls[index].data);
-            assert_eq!(got.fallback, None);
+        for instances_per_warp in [32, 3] {
+            let backend = Backend::Wgpu;
+            let config = Config { backend, instances_per_warp, ..Config::default() };
+            let engine = Engine::new(config).expect("an engine");
+            let batch = engine.simulate(&env, &calls, &state).expect("the device runs");
+            assert_eq!(batch.outcomes.len(), calls.len());
+            for (index, (expected, got)) in expected.iter().zip(&batch.outcomes).enumerate() {
+                assert!(expected.result.is_ok(), "{expected:?}");
+                assert!(compare(index, expected, got).is_empty(), "{:?}", calls[index].data);
+                assert_eq!(got.fallback, None);
+            }
         }
     });
 }

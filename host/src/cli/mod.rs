@@ -100,7 +100,7 @@ pub(crate) struct EngineArgs {
     /// Which transactions become neighbours on a GPU.
     #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
     pub grouping: GroupingArg,
-    /// Transactions of a block in each warp of a GPU.
+    /// Transactions in each warp of a GPU.
     #[arg(long, value_name = "N", default_value_t = 32)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=32))]
     pub instances_per_warp: u8,

@@ -62,8 +62,8 @@ pub struct Config {
     pub gpu: Option<i32>,
     /// How devices group transactions.
     pub grouping: Grouping,
-    /// Instances of a warp that `execute` fills. Fewer than 32 leave hardware lanes idle: where
-    /// transactions of a block do different things, those of a warp wait for each other.
+    /// Instances of a warp that get a transaction. Fewer than 32 leave hardware lanes idle: where
+    /// transactions do different things, those of a warp wait for each other.
     pub instances_per_warp: usize,
     /// How `execute` finds transactions of a block that can run at the same time.
     pub policy: Policy,

@@ -10,7 +10,7 @@ use super::{Batch, Engine};
 use crate::backend::device::{Landed, Record};
 use crate::decode::{Scratch, changes};
 use crate::error::Error;
-use crate::limits::{CHUNK_TRANSACTIONS_COUNT, DEVICE_INSTANCES_COUNT_MIN};
+use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::session::{Hold, Session};
@@ -105,7 +105,7 @@ impl Engine {
         };
         let device = self.device()?;
         let pool = self.device_pool()?;
-        let how = (&*self.layouts, class, DEVICE_INSTANCES_COUNT_MIN);
+        let how = (&*self.layouts, class, self.config.instances_per_warp);
         let landed = device.run(&session, how, &txs, (pool, counts), &decode)?;
         let outcome = |(landed, call): (Landed<Outcome>, &Transaction)| {
             let outcome = match landed {

@@ -186,9 +186,14 @@ fn prepare_op() {
 }
 
 fn prepare_arithmetic() {
-    if op == OP_EXP {
-        let bytes = (w_bit_length(b) + 7u) >> 3u;
-        charge32(bytes * select(10u, 50u, since(SPEC_SPURIOUS_DRAGON)));
+    if op == OP_EXP || op == OP_EXP_K {
+        // Up to two multiplications for each bit.
+        let bits = w_bit_length(b);
+        spend(bits >> 1u);
+        if op == OP_EXP {
+            let per_byte = select(10u, 50u, since(SPEC_SPURIOUS_DRAGON));
+            charge32(((bits + 7u) >> 3u) * per_byte);
+        }
     }
     if op >= OP_MUL && op <= OP_EXP_K && op != OP_SUB {
         arith = select(op, OP_EXP, op == OP_EXP_K);

@@ -18,7 +18,7 @@ fn prepare_stage() {
             prepare_start();
         }
         case STAGE_START_TO: {
-            want_account_at(tx_off + TX_TO);
+            want_account(recipient);
             sees_code = true;
         }
         case STAGE_EPILOGUE: {
@@ -128,7 +128,6 @@ fn turn() {
     input_2 = 0u;
     ranges = 0u;
     finds = FIND_NONE;
-    finds_input = false;
     finds_slot = false;
     sees_self = false;
     sees_code = false;
@@ -245,6 +244,7 @@ fn load_tx(index: u32) {
     tx.blob_off = buffer_32(TX_BLOB_OFF);
     tx.blob_count = buffer_32(TX_BLOB_COUNT);
     origin = buffer_addr(TX_CALLER);
+    recipient = buffer_addr(TX_TO);
     let at_coinbase = arg(LAUNCH + LAUNCH_ENV) + BLOCK_ENV_COINBASE;
     coinbase = Addr(
         vec4<u32>(

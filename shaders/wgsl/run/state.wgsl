@@ -79,7 +79,6 @@ struct CodeHead {
 }
 
 var<private> finds: u32;
-var<private> finds_input: bool;  // the address is word_0
 var<private> find_addr: Addr;
 // The overlay's entry of it, and what it says, its code with it.
 var<private> found: u32;
@@ -93,13 +92,6 @@ var<private> self_seen: Account;
 fn want_account(x: Addr) {
     finds = FIND_LOAD;
     find_addr = x;
-}
-
-// The one at this offset of the input buffer.
-fn want_account_at(off: u32) {
-    finds = FIND_LOAD;
-    finds_input = true;
-    input_0 = off;
 }
 
 // The table's entry of `find_addr`, or NONE.
@@ -122,9 +114,6 @@ fn table_account(hash: u32) -> u32 {
 }
 
 fn serve_account() {
-    if finds_input {
-        find_addr = first_addr(word_0);
-    }
     let hash = hash_account(hash_seed(), find_addr.a, find_addr.b);
     let mask = regions.account_index_cap - 1u;
     var place = 0u;

@@ -89,6 +89,7 @@ var<private> slots_unit: u32;
 var<private> data_off: u32;
 var<private> coinbase: Addr;
 var<private> origin: Addr;
+var<private> recipient: Addr;
 
 // The transaction's fields that are no words.
 struct TxHead {
@@ -170,10 +171,6 @@ var<private> op_mem_len: u32;
 
 fn since(s: u32) -> bool {
     return spec >= s;
-}
-
-fn first_addr(x: Word) -> Addr {
-    return Addr(x.lo, x.hi.x);
 }
 
 fn same(x: Addr, y: Addr) -> bool {

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rayon::prelude::*;
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::Kernel;
 
 use super::driver::{Driver, DriverError, Event, Space, Stream};
+use super::host_side::HostSide;
 use crate::buffer::Buffer;
 use crate::error::Error;
 
@@ -49,12 +49,10 @@ enum Work {
 
 #[derive(Default)]
 struct Inner {
-    next: u64,
     memory: BTreeMap<u64, (Space, Buffer)>,
-    pinned: HashMap<u64, Buffer>,
     allocated: u64,
     streams: HashMap<u64, Vec<Work>>,
-    events: HashMap<u64, Option<Instant>>,
+    host: HostSide,
     faults: Vec<Fault>,
     calls: HashMap<Call, u64>,
     lost: Option<String>,
@@ -101,11 +99,6 @@ impl FakeDriver {
 }
 
 impl Inner {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
     /// Counts a call and says whether it fails.
     fn call(&mut self, call: Call) -> Result<(), DriverError> {
         if let Some(why) = &self.lost {
@@ -170,7 +163,7 @@ impl Driver for FakeDriver {
 
     fn stream(&self) -> Result<Stream, DriverError> {
         let mut inner = self.inner();
-        let stream = inner.number();
+        let stream = inner.host.number();
         inner.streams.insert(stream, Vec::new());
         Ok(Stream(stream))
     }
@@ -180,14 +173,11 @@ impl Driver for FakeDriver {
     }
 
     fn event(&self) -> Result<Event, DriverError> {
-        let mut inner = self.inner();
-        let event = inner.number();
-        inner.events.insert(event, None);
-        Ok(Event(event))
+        Ok(self.inner().host.event())
     }
 
     fn drop_event(&self, event: Event) {
-        self.inner().events.remove(&event.0);
+        self.inner().host.drop_event(event);
     }
 
     fn record(&self, event: Event, stream: Stream) -> Result<(), DriverError> {
@@ -195,12 +185,7 @@ impl Driver for FakeDriver {
     }
 
     fn elapsed(&self, from: Event, to: Event) -> Result<f32, DriverError> {
-        let inner = self.inner();
-        let at = |event: Event| inner.events.get(&event.0).copied().flatten();
-        match (at(from), at(to)) {
-            (Some(from), Some(to)) => Ok((to - from).as_secs_f32() * 1e3),
-            _ => Err(DriverError::Failed("an event that has not passed".to_owned())),
-        }
+        self.inner().host.elapsed(from, to)
     }
 
     fn alloc(&self, space: Space, bytes: u64) -> Result<u64, DriverError> {
@@ -224,14 +209,11 @@ impl Driver for FakeDriver {
     }
 
     fn alloc_pinned(&self, bytes: usize) -> Result<*mut u8, DriverError> {
-        let buffer = Buffer::zeroed(bytes).ok_or(DriverError::OutOfMemory(bytes as u64))?;
-        let start = buffer.as_ptr();
-        self.inner().pinned.insert(start as u64, buffer);
-        Ok(start)
+        self.inner().host.alloc(bytes)
     }
 
     unsafe fn free_pinned(&self, at: *mut u8, _bytes: usize) {
-        self.inner().pinned.remove(&(at as u64));
+        self.inner().host.free(at);
     }
 
     unsafe fn upload(
@@ -298,7 +280,7 @@ impl Driver for FakeDriver {
                     self.pool.install(|| run(kernel, &launch, &job, instead));
                 }
                 Work::Record(event) => {
-                    self.inner().events.insert(event.0, Some(Instant::now()));
+                    self.inner().host.pass(event);
                 }
             }
         }

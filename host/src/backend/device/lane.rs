@@ -301,8 +301,7 @@ impl Lane {
             }
             while !members.is_empty() {
                 let part: Vec<u32> = members.drain(..members.len().min(room)).collect();
-                let mut wave = self.start(session, layout, class, part)?;
-                wave.per_warp = chunk.per_warp;
+                let wave = self.start(session, chunk, class, part)?;
                 for (member, region, entries) in self.rounds(mirror, session, wave, chunk, sink)? {
                     match next_class(layouts, class, region, entries) {
                         Some(next) => waiting[next].push(member),
@@ -359,10 +358,11 @@ impl Lane {
     fn start<'w, DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
-        layout: &'w Layout,
+        chunk: &Chunk<'w>,
         class: usize,
         members: Vec<u32>,
     ) -> Result<Wave<'w>, ChunkError> {
+        let layout = &chunk.layouts[class];
         let count = members.len() as u32;
         let tiles = u64::from(count).div_ceil(DEVICE_INSTANCES_COUNT_MIN as u64);
         let instances = tiles * DEVICE_INSTANCES_COUNT_MIN as u64;
@@ -412,7 +412,7 @@ impl Lane {
         self.driver.synchronize(self.stream)?;
         self.send_temps_reset();
         let needs = vec![Instance::default(); members.len()];
-        Ok(Wave { class, layout, launch, per_warp: DEVICE_INSTANCES_COUNT_MIN, needs, members })
+        Ok(Wave { class, layout, launch, per_warp: chunk.per_warp, needs, members })
     }
 
     /// A new wave's instances read the code array of whichever mirror they run on: every temporary

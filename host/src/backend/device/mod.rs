@@ -14,6 +14,7 @@
 
 pub mod driver;
 pub mod fake;
+pub(crate) mod host_side;
 mod lane;
 mod memory;
 mod mirror;

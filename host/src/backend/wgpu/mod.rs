@@ -9,7 +9,7 @@ mod places;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
@@ -26,7 +26,7 @@ use warpevm_shaders::{Module, modules};
 use self::places::Places;
 use crate::backend::cuda::compile::cache_dir;
 use crate::backend::device::driver::{Driver, DriverError, Event, Space, Stream};
-use crate::buffer::Buffer;
+use crate::backend::device::host_side::HostSide;
 use crate::limits::{
     DEVICE_LANES_COUNT, WGPU_DISPATCHES_COUNT, WGPU_SPACE_START_BYTES, WGPU_STEPS_COUNT,
     WGPU_WAIT_SECONDS,
@@ -118,10 +118,8 @@ struct Inner {
     args: ::wgpu::Buffer,
     /// Of these buffers.
     bound: Option<BindGroup>,
-    next: u64,
     streams: HashMap<u64, Queued>,
-    events: HashMap<u64, Option<Instant>>,
-    pinned: HashMap<u64, Buffer>,
+    host: HostSide,
 }
 
 /// What a stream has under way.
@@ -233,10 +231,8 @@ impl WgpuDriver {
             memories,
             args,
             bound: None,
-            next: 0,
             streams: HashMap::new(),
-            events: HashMap::new(),
-            pinned: HashMap::new(),
+            host: HostSide::default(),
         };
         let pipelines = Default::default();
         let inner = Mutex::new(inner);
@@ -324,11 +320,6 @@ impl WgpuDriver {
 }
 
 impl Inner {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
     /// The buffer and offset of an address.
     fn place(&self, address: u64) -> Result<(&::wgpu::Buffer, u64), DriverError> {
         let number = (address >> 32).wrapping_sub(1);
@@ -382,7 +373,7 @@ impl Driver for WgpuDriver {
 
     fn stream(&self) -> Result<Stream, DriverError> {
         let mut inner = self.inner();
-        let stream = inner.number();
+        let stream = inner.host.number();
         inner.streams.insert(stream, Queued::default());
         Ok(Stream(stream))
     }
@@ -392,31 +383,23 @@ impl Driver for WgpuDriver {
     }
 
     fn event(&self) -> Result<Event, DriverError> {
-        let mut inner = self.inner();
-        let event = inner.number();
-        inner.events.insert(event, None);
-        Ok(Event(event))
+        Ok(self.inner().host.event())
     }
 
     fn drop_event(&self, event: Event) {
-        self.inner().events.remove(&event.0);
+        self.inner().host.drop_event(event);
     }
 
     /// Waits until the stream is there: the clock is the host's.
     fn record(&self, event: Event, stream: Stream) -> Result<(), DriverError> {
         let last = self.flush(&mut self.inner(), stream)?;
         self.wait(last)?;
-        self.inner().events.insert(event.0, Some(Instant::now()));
+        self.inner().host.pass(event);
         Ok(())
     }
 
     fn elapsed(&self, from: Event, to: Event) -> Result<f32, DriverError> {
-        let inner = self.inner();
-        let at = |event: Event| inner.events.get(&event.0).copied().flatten();
-        match (at(from), at(to)) {
-            (Some(from), Some(to)) => Ok((to - from).as_secs_f32() * 1e3),
-            _ => Err(DriverError::Failed("an event that has not passed".to_owned())),
-        }
+        self.inner().host.elapsed(from, to)
     }
 
     fn alloc(&self, space: Space, bytes: u64) -> Result<u64, DriverError> {
@@ -445,14 +428,11 @@ impl Driver for WgpuDriver {
     }
 
     fn alloc_pinned(&self, bytes: usize) -> Result<*mut u8, DriverError> {
-        let buffer = Buffer::zeroed(bytes).ok_or(DriverError::OutOfMemory(bytes as u64))?;
-        let start = buffer.as_ptr();
-        self.inner().pinned.insert(start as u64, buffer);
-        Ok(start)
+        self.inner().host.alloc(bytes)
     }
 
     unsafe fn free_pinned(&self, at: *mut u8, _bytes: usize) {
-        self.inner().pinned.remove(&(at as u64));
+        self.inner().host.free(at);
     }
 
     unsafe fn upload(

@@ -1,6 +1,6 @@
 //! What each idea that can be switched off is worth: cases with it off, beside all on, in turn.
 
-use super::measure::{Contender, END_TO_END, Measured, RESIDENT, measure};
+use super::measure::{Contender, END_TO_END, Measured, RESIDENT, Rounds, measure};
 use super::suites::{Planned, Suite};
 use serde::Serialize;
 use warpevm::Config;
@@ -87,7 +87,7 @@ pub(crate) fn choose(cases: &[Planned]) -> Vec<&Planned> {
 pub(crate) fn ablate(
     case: &Planned,
     base: Config,
-    rounds: u32,
+    rounds: Rounds,
 ) -> anyhow::Result<(Measured, Vec<Ablation>)> {
     let measured = measure(case, &contenders(base, case.in_order), rounds)?;
     // Blocks change the state, which is read anew; calls run on a state that is there.

@@ -2,7 +2,7 @@
 
 use super::super::output::{duration, percent};
 use super::ablate::{Ablation, CONTROL, ideas};
-use super::measure::{END_TO_END, FIRST, Measured, RESIDENT, Row};
+use super::measure::{END_TO_END, FIRST, Measured, RESIDENT, Rounds, Row};
 use super::model::{GPUS, Model, mix};
 use super::plot::{self, Axes, Line, short};
 use super::suites::Suite;
@@ -40,7 +40,7 @@ code { background: var(--soft); padding: 1px 4px; } .note { color: GrayText; fon
 pub(crate) struct Report<'a> {
     pub command: &'a str,
     pub machine: &'a str,
-    pub rounds: u32,
+    pub rounds: Rounds,
     pub measured: &'a [Measured],
     pub ablations: &'a [Ablation],
     pub left_out: &'a [String],
@@ -147,7 +147,7 @@ impl Report<'_> {
         let _ = write!(
             out,
             "<h1>warpevm benchmarks</h1>\n<p>warpevm {} executed Ethereum transactions{}. Everyone \
-             took turns on the same input, {} rounds after one that does not count; figures are \
+             took turns on the same input, {} rounds after some that do not count; figures are \
              medians. Every result (status, gas, output, logs, state changes) was compared with \
              that of revm, the usual implementation in Rust, and all were equal.</p>\n\
              <p>Machine: {}<br>Command: <code>{}</code></p>\n",

@@ -7,6 +7,7 @@ use alloy_primitives::B256;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
 use warpevm::input::MemoryState;
 use warpevm::plan::{BlockAccesses, Dag, Plan};
@@ -130,12 +131,51 @@ struct Expected {
     totals: BareTotals,
 }
 
-/// Measures a case. The first round does not count: engines compile in it, and every result is
-/// compared with revm's.
+/// Rounds that do not count after the first, at most, and how many seconds they may take in all:
+/// engines learn in them what transactions cost and how they depend on each other.
+const WARM_UPS: u32 = 3;
+const WARM_UP_SECONDS: f64 = 0.25;
+/// After so many seconds there are no more rounds than the least number.
+const ENOUGH_SECONDS: f64 = 0.5;
+
+/// How many rounds count: at least `least`, and up to `most` while they are short.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rounds {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl Rounds {
+    /// So many.
+    pub(crate) fn exactly(count: u32) -> Rounds {
+        Rounds { least: count, most: count }
+    }
+}
+
+impl Display for Rounds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match *self {
+            Rounds { least, most } if least == most => write!(f, "{most}"),
+            Rounds { least, most } => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+/// What a round is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Engines compile, and every result is compared with revm's.
+    First,
+    /// Nothing is kept.
+    WarmUp,
+    Counts,
+}
+
+/// Measures a case.
 pub(crate) fn measure(
     planned: &Planned,
     contenders: &[Contender],
-    rounds: u32,
+    rounds: Rounds,
 ) -> anyhow::Result<Measured> {
     let context = || planned.full_name();
     let work = (planned.make)().with_context(context)?;
@@ -146,7 +186,7 @@ fn measure_work(
     planned: &Planned,
     work: &Generated,
     contenders: &[Contender],
-    rounds: u32,
+    rounds: Rounds,
 ) -> anyhow::Result<Measured> {
     let expected = expected(work, planned.in_order)?;
     let Generated { env, txs, state } = work;
@@ -156,12 +196,26 @@ fn measure_work(
         .filter(|contender| !(planned.in_order && matches!(contender, Contender::RevmParallel(_))));
     let runners = runners.map(|contender| Runner::new(contender, work, planned.in_order));
     let mut runners = runners.collect::<anyhow::Result<Vec<_>>>()?;
-    for round in 0..=rounds {
+    let mut everyone = |turn: Turn| {
         for runner in &mut runners {
-            runner.round(work, planned.in_order, round, &expected).with_context(|| {
+            runner.round(work, planned.in_order, turn, &expected).with_context(|| {
                 let (name, threads) = (runner.contender.name(), runner.threads);
                 format!("{name}, {threads} threads")
             })?;
+        }
+        anyhow::Ok(())
+    };
+    everyone(Turn::First)?;
+    let start = Instant::now();
+    for _ in 0..WARM_UPS {
+        if start.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+            everyone(Turn::WarmUp)?;
+        }
+    }
+    let start = Instant::now();
+    for round in 0..rounds.most {
+        if round < rounds.least || start.elapsed().as_secs_f64() < ENOUGH_SECONDS {
+            everyone(Turn::Counts)?;
         }
     }
     let revm = runners.iter().find(|runner| matches!(runner.kind, Kind::Revm));
@@ -268,16 +322,16 @@ impl<'c> Runner<'c> {
         Ok(Runner { contender, threads, kind, seconds, report, hash })
     }
 
-    /// Runs a case once; round 0 is for checking.
+    /// Runs a case once.
     fn round(
         &mut self,
         work: &'c Generated,
         in_order: bool,
-        round: u32,
+        turn: Turn,
         expected: &Expected,
     ) -> anyhow::Result<()> {
         let Generated { env, txs, state } = work;
-        let counted = round > 0;
+        let counted = turn == Turn::Counts;
         let revm = |seconds: &mut BTreeMap<String, Vec<f64>>, start: Instant, got: BareTotals| {
             if counted {
                 add(seconds, END_TO_END, start.elapsed().as_secs_f64());
@@ -302,46 +356,49 @@ impl<'c> Runner<'c> {
                 revm(&mut self.seconds, start, got)
             }
             Kind::Engine(engine, resident) => {
+                let mut keep = |stage: &str, start: Instant| {
+                    if turn != Turn::WarmUp {
+                        add(&mut self.seconds, stage, start.elapsed().as_secs_f64());
+                    }
+                };
                 let stage = if counted { END_TO_END } else { FIRST };
+                let same_gas = |report: &Report| {
+                    let (gas, wanted) = (report.gas_used, expected.totals.gas_used);
+                    ensure!(gas == wanted, "{gas} gas, revm {wanted}");
+                    Ok(())
+                };
                 let (outcomes, report) = match resident {
                     None => {
                         let start = Instant::now();
                         let mut fresh = State::new(state)?;
                         let result = engine.execute(env, txs, &mut fresh)?;
                         drop(fresh);
-                        add(&mut self.seconds, stage, start.elapsed().as_secs_f64());
+                        keep(stage, start);
                         (result.outcomes, result.report)
                     }
                     Some(resident) => {
                         let start = Instant::now();
                         let fresh = State::new(state)?;
                         let batch = engine.simulate(env, txs, &fresh)?;
-                        add(&mut self.seconds, stage, start.elapsed().as_secs_f64());
+                        keep(stage, start);
                         drop(fresh);
                         let start = Instant::now();
                         let again = engine.simulate(env, txs, resident)?;
-                        let took = start.elapsed().as_secs_f64();
                         if counted {
-                            add(&mut self.seconds, RESIDENT, took);
-                            ensure!(
-                                again.report.gas_used == expected.totals.gas_used,
-                                "{} gas, revm {}",
-                                again.report.gas_used,
-                                expected.totals.gas_used
-                            );
-                        } else {
+                            keep(RESIDENT, start);
+                        }
+                        same_gas(&again.report)?;
+                        if turn == Turn::First {
                             check(expected, &again.outcomes)?;
                         }
                         (batch.outcomes, batch.report)
                     }
                 };
-                if !counted {
+                if turn == Turn::First {
                     self.hash = check(expected, &outcomes)?;
                 }
-                let gas = report.gas_used;
-                let wanted = expected.totals.gas_used;
-                ensure!(gas == wanted, "{gas} gas, revm {wanted}");
-                self.stages(&report, counted, in_order);
+                same_gas(&report)?;
+                self.stages(&report, turn, in_order);
                 self.report = report;
                 Ok(())
             }
@@ -349,14 +406,16 @@ impl<'c> Runner<'c> {
     }
 
     /// Takes the stages from a report. Compiling happens in the first run alone.
-    fn stages(&mut self, report: &Report, counted: bool, in_order: bool) {
+    fn stages(&mut self, report: &Report, turn: Turn, in_order: bool) {
+        let counted = turn == Turn::Counts;
         let mut rest = 0.0;
         for (stage, seconds) in &report.seconds {
             match *stage {
                 "execute" => rest += seconds * self.threads as f64,
                 stage => {
                     rest -= seconds;
-                    if counted != (stage == "compile") {
+                    let tells = if stage == "compile" { Turn::First } else { Turn::Counts };
+                    if turn == tells {
                         add(&mut self.seconds, stage, *seconds);
                     }
                 }

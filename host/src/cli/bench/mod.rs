@@ -16,7 +16,7 @@ use super::{BackendArg, GroupingArg, PolicyArg};
 use ablate::{Ablation, ablate, choose, ideas};
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
-use measure::{Contender, END_TO_END, FIRST, Measured, RESIDENT, measure};
+use measure::{Contender, END_TO_END, FIRST, Measured, RESIDENT, Rounds, measure};
 use model::Model;
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ use warpevm::conformance::fixtures;
 use warpevm::types::Policy;
 
 /// Rounds that count.
-const ROUNDS: u32 = 5;
-const ROUNDS_TINY: u32 = 1;
+const ROUNDS: Rounds = Rounds { least: 5, most: 25 };
+const ROUNDS_TINY: Rounds = Rounds { least: 1, most: 1 };
 /// Microseconds of one thread that a round of an ablation may take.
 const MICROS_ABLATE: f64 = 10_000.0;
 /// GPUs of the table whose ceilings the command line prints.
@@ -63,7 +63,7 @@ pub(crate) struct BenchArgs {
     /// Which transactions become neighbours on a GPU.
     #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
     grouping: GroupingArg,
-    /// Rounds that are measured, everyone in turn.
+    /// Rounds that are measured, everyone in turn; else 5 to 25, until they took half a second.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
     /// Only cases whose name (suite/case/batch) matches.
@@ -97,7 +97,11 @@ pub(crate) enum Against {
 
 /// Runs the command. Results that differ from revm's are an error that names the case.
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
-    let rounds = args.rounds.unwrap_or(if args.tiny { ROUNDS_TINY } else { ROUNDS });
+    let rounds = match args.rounds {
+        Some(count) => Rounds::exactly(count),
+        None if args.tiny => ROUNDS_TINY,
+        None => ROUNDS,
+    };
     // Writing comes last, and would be late to fail.
     for path in args.json.iter().chain(&args.html) {
         std::fs::write(path, "").with_context(|| path.display().to_string())?;
@@ -137,7 +141,7 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
 fn run(
     args: &BenchArgs,
     cases: &[suites::Planned],
-    rounds: u32,
+    rounds: Rounds,
     model: &Model,
 ) -> anyhow::Result<Vec<Measured>> {
     let progress = Progress::new(cases.len() as u64, "cases");
@@ -154,7 +158,7 @@ fn run(
 fn run_ablation(
     args: &BenchArgs,
     cases: &[suites::Planned],
-    rounds: u32,
+    rounds: Rounds,
 ) -> anyhow::Result<(Vec<Measured>, Vec<Ablation>)> {
     let chosen = choose(cases);
     let progress = Progress::new(chosen.len() as u64, "cases");
