@@ -13,8 +13,7 @@ use std::time::Instant;
 
 use alloy_primitives::{U256, aliases::U384, hex};
 use revm::precompile::{
-    PrecompileSpecId, Precompiles, bls12_381_const::TRUSTED_SETUP_TAU_G2_BYTES,
-    kzg_point_evaluation::kzg_to_versioned_hash, u64_to_address,
+    PrecompileSpecId, Precompiles, bls12_381_const::TRUSTED_SETUP_TAU_G2_BYTES, u64_to_address,
 };
 use warpevm_kernels as _;
 
@@ -506,60 +505,9 @@ fn map_roots() {
 
 // ---- point evaluation ----
 
-/// The parts of an input.
-#[derive(Clone)]
-struct Claim {
-    z: U256,
-    y: U256,
-    commitment: [u8; 48],
-    proof: [u8; 48],
-}
-
 impl Claim {
-    fn bytes(&self) -> Vec<u8> {
-        let hash = kzg_to_versioned_hash(&self.commitment);
-        let (z, y) = (self.z.to_be_bytes::<32>(), self.y.to_be_bytes::<32>());
-        [&hash[..], &z, &y, &self.commitment, &self.proof].concat()
-    }
-
     fn check(&self, what: &str) -> bool {
         agree(KZG, &self.bytes(), what).is_some()
-    }
-}
-
-fn compress(curve: &Curve, point: Point) -> [u8; 48] {
-    let Some((x, y)) = point else {
-        let mut bytes = [0; 48];
-        bytes[0] = 0xc0;
-        return bytes;
-    };
-    let mut bytes = x[0].to_be_bytes::<48>();
-    bytes[0] |= 0x80 | u8::from(y[0] > curve.p >> 1) << 5;
-    bytes
-}
-
-fn decompress(curve: &Curve, bytes: &[u8; 48]) -> Point {
-    let mut x = *bytes;
-    x[0] &= 0x1f;
-    let x = real(U384::from_be_bytes(x));
-    let y = curve.root(curve.right_side(x))?;
-    let larger = y[0] > curve.p >> 1;
-    Some((x, if larger == (bytes[0] & 0x20 != 0) { y } else { curve.neg_field(y) }))
-}
-
-/// A proof from the tests of c-kzg.
-fn valid_claim() -> Claim {
-    Claim {
-        z: u256("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000000"),
-        y: u256("1522a4a7f34e1ea350ae07c29c96c7e79655aa926122e95fe69fcbd932ca49e9"),
-        commitment: hex!(
-            "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca2"
-            "5f26936857bc3a7c2539ea8ec3a952b7"
-        ),
-        proof: hex!(
-            "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc216074"
-            "4faf0070725e00b60ad9a026a15b1a8c"
-        ),
     }
 }
 

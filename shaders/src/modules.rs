@@ -66,18 +66,31 @@ pub const POINTS: Module<'static> = module!(
     "op/keccak.wgsl",
     "generated/points.wgsl",
     "op/field.wgsl",
+    "op/field_256.wgsl",
     "precompile/points.wgsl"
 );
 /// Precompile 0x05.
 pub const MODULAR_POWER: Module<'static> =
     module!("modexp", "precompile/call.wgsl", "op/modexp.wgsl", "precompile/modexp.wgsl");
 /// Precompile 0x08: the pairing check on alt_bn128.
-pub const PAIRING: Module<'static> = module!(
-    "pairing",
+pub const BN254_PAIRING: Module<'static> = module!(
+    "bn254 pairing",
     "precompile/call.wgsl",
-    "generated/pairing.wgsl",
+    "generated/bn254_pairing.wgsl",
     "op/field.wgsl",
-    "precompile/pairing.wgsl"
+    "op/field_256.wgsl",
+    "precompile/bn254_pairing.wgsl"
+);
+/// Precompiles 0x0a to 0x11: point evaluation, BLS12-381.
+pub const BLS12_381: Module<'static> = module!(
+    "bls12_381",
+    "precompile/call.wgsl",
+    "op/md_padding.wgsl",
+    "op/sha256.wgsl",
+    "generated/bls12_381.wgsl",
+    "op/field.wgsl",
+    "op/field_384.wgsl",
+    "precompile/bls12_381.wgsl"
 );
 /// Indexes new accounts of the state table.
 pub const INDEX_ACCOUNTS: Module<'static> =
@@ -113,7 +126,7 @@ pub const PRECOMPILES: &[Module<'static>] = &[HASHES, POINTS, HOST_PRECOMPILES];
 /// Modexp.
 pub const MODEXP: &[Module<'static>] = &[MODULAR_POWER, HOST_PRECOMPILES];
 /// Pairings, KZG, BLS12-381.
-pub const CURVES: &[Module<'static>] = &[PAIRING, HOST_PRECOMPILES];
+pub const CURVES: &[Module<'static>] = &[BN254_PAIRING, BLS12_381, HOST_PRECOMPILES];
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ mod model;
 
 use std::time::Instant;
 
-use alloy_primitives::{U256, hex};
+use alloy_primitives::{U256, aliases::U384, hex};
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
@@ -594,7 +594,7 @@ fn pairing_input(g1: &model::Curve, g2: &model::Curve, pairs: &[[model::Point; 2
 #[test]
 fn pairing() {
     on_device("pairing", |gpu| {
-        let kernel = kernel(gpu, &modules::PAIRING);
+        let kernel = kernel(gpu, &modules::BN254_PAIRING);
         let (g1, g2) = (model::Curve::bn_g1(), model::Curve::bn_g2());
         let (p, q) = model::bn_generators();
         let encode = |pairs: &[[model::Point; 2]]| pairing_input(&g1, &g2, pairs);
@@ -649,5 +649,249 @@ fn pairing() {
         let most = [4, 5].map(|count| Call::new(rng, 8, encode(&vec![[p, q]; count])));
         let counts = check(gpu, &kernel, OSAKA, &most);
         assert_eq!((counts.done, counts.left), (1, 1));
+    });
+}
+
+/// A point and a scalar as an MSM reads them.
+fn multiple(curve: &model::Curve, point: model::Point, scalar: U256) -> Vec<u8> {
+    [model::bls_bytes(curve, point), scalar.to_be_bytes::<32>().to_vec()].concat()
+}
+
+/// Pairs as the precompile of BLS12-381 reads them.
+fn bls_pairs(g1: &model::Curve, g2: &model::Curve, pairs: &[[model::Point; 2]]) -> Vec<u8> {
+    let pair = |[p, q]: &[model::Point; 2]| [model::bls_bytes(g1, *p), model::bls_bytes(g2, *q)];
+    pairs.iter().flat_map(|both| pair(both).concat()).collect()
+}
+
+#[test]
+fn bls12_381_groups() {
+    on_device("bls12_381_groups", |gpu| {
+        let kernel = kernel(gpu, &modules::BLS12_381);
+        let (g1, g2) = model::bls_generators();
+        let curves = &mut model::Rng(SEED);
+        let rng = &mut Rng(SEED + 9400);
+        for (add, msm, curve, generator, most) in [
+            (0x0b, 0x0c, model::Curve::bls_g1(), g1, 32),
+            (0x0d, 0x0e, model::Curve::bls_g2(), g2, 8),
+        ] {
+            let mut calls = Vec::new();
+            let mut points = vec![None, generator, curve.neg(generator)];
+            points.extend((0..2).map(|_| curve.random(curves)));
+            points.push(curve.neg(points[3]));
+            for a in &points {
+                for b in &points {
+                    let sum = [a, b].map(|point| model::bls_bytes(&curve, *point)).concat();
+                    let mut bad = sum.clone();
+                    model::spoil(curves, &mut bad, 64, curve.p);
+                    calls.push(Call::new(rng, add, sum));
+                    let bad = recut(rng, bad);
+                    calls.push(Call::new(rng, add, bad));
+                }
+            }
+            let mut inside = vec![None, generator];
+            inside.extend((0..4).map(|_| curve.mul(curves.u256(), generator)));
+            for case in 0..24 {
+                let count = 1 + case % 3;
+                let mut input = Vec::new();
+                for _ in 0..count {
+                    let point = inside[curves.below(inside.len())];
+                    input.extend(multiple(&curve, point, curves.scalar()));
+                }
+                calls.push(Call::new(rng, msm, input.clone()));
+                model::spoil(curves, &mut input[..2 * 64], 64, curve.p);
+                let bad = recut(rng, input);
+                calls.push(Call::new(rng, msm, bad));
+            }
+            // Points of the curve that are not in the group, some of small order.
+            for point in model::subgroup_candidates(&curve, generator, curves) {
+                calls.push(Call::new(rng, msm, multiple(&curve, point, U256::from(1))));
+            }
+            calls.push(Call::new(rng, msm, Vec::new()));
+            let counts = check(gpu, &kernel, OSAKA, &calls);
+            assert!(counts.done > 60 && counts.failed > 40 && counts.left == 0, "{counts:?}");
+            let one = multiple(&curve, generator, U256::from(5));
+            let sum = model::bls_bytes(&curve, generator).repeat(2);
+            let samples = [(add, sum), (msm, one.clone()), (msm, one.repeat(2))];
+            let samples = samples.map(|(id, input)| Call::new(rng, id, input));
+            check_gas(gpu, &kernel, OSAKA, samples.into());
+            let ends = [most, most + 1].map(|count| Call::new(rng, msm, one.repeat(count)));
+            let counts = check(gpu, &kernel, OSAKA, &ends);
+            assert_eq!((counts.done, counts.left), (1, 1));
+            // There must be room for the output.
+            let call = Call::new(rng, add, vec![0; 512]);
+            assert_eq!(run(gpu, &kernel, OSAKA, 128, &[call]), [Answer::Class(256)]);
+        }
+    });
+}
+
+#[test]
+fn bls12_381_pairing() {
+    on_device("bls12_381_pairing", |gpu| {
+        let kernel = kernel(gpu, &modules::BLS12_381);
+        let (g1, g2) = (model::Curve::bls_g1(), model::Curve::bls_g2());
+        let (p, q) = model::bls_generators();
+        let encode = |pairs: &[[model::Point; 2]]| bls_pairs(&g1, &g2, pairs);
+        let [zero, one] = [0, 1].map(|x| format!("{x:064x}"));
+        check_known(
+            gpu,
+            &kernel,
+            &[
+                (0x0f, &encode(&[[p, q]]), &zero),
+                (0x0f, &encode(&[[None, q], [p, None]]), &one),
+                (0x0f, &encode(&[[p, q], [g1.neg(p), q]]), &one),
+                (0x0f, &encode(&[[p, q], [p, g2.neg(q)]]), &one),
+                (0x0f, &encode(&[[p, q], [p, q]]), &zero),
+            ],
+        );
+        let curves = &mut model::Rng(SEED);
+        let rng = &mut Rng(SEED + 9500);
+        let mut inputs = vec![Vec::new()];
+        for case in 0..16 {
+            let [a, b] = [curves.u256() % g1.r, curves.u256() % g1.r];
+            let [pa, qb] = [g1.mul(a, p), g2.mul(b, q)];
+            let product = g1.neg(g1.mul(a.mul_mod(b, g1.r), p));
+            let mut pairs = vec![[pa, qb], [product, q]];
+            match case % 4 {
+                0 => pairs.insert(1, [None, qb]),
+                1 => pairs.extend([[pa, q], [g1.neg(p), g2.mul(a, q)]]),
+                2 => pairs[1][0] = g1.neg(pa),
+                _ => {}
+            }
+            inputs.push(encode(&pairs));
+        }
+        for point in model::subgroup_candidates(&g1, p, curves) {
+            inputs.push(encode(&[[point, None]]));
+        }
+        for point in model::subgroup_candidates(&g2, q, curves) {
+            inputs.push(encode(&[[None, point]]));
+            inputs.push(encode(&[[p, q], [p, point]]));
+        }
+        for _ in 0..60 {
+            let pair = [[p, None][curves.below(2)], [q, None][curves.below(2)]];
+            let mut input = encode(&[[p, q], pair]);
+            model::spoil(curves, &mut input[384..], 64, g1.p);
+            inputs.push(recut(rng, input));
+        }
+        let calls: Vec<Call> =
+            inputs.into_iter().map(|input| Call::new(rng, 0x0f, input)).collect();
+        let counts = check(gpu, &kernel, OSAKA, &calls);
+        assert!(counts.done > 25 && counts.failed > 60 && counts.left == 0, "{counts:?}");
+        let samples = [1, 2].map(|count| Call::new(rng, 0x0f, encode(&vec![[p, q]; count])));
+        check_gas(gpu, &kernel, OSAKA, samples.into());
+        let most = [4, 5].map(|count| Call::new(rng, 0x0f, encode(&vec![[p, q]; count])));
+        let counts = check(gpu, &kernel, OSAKA, &most);
+        assert_eq!((counts.done, counts.left), (1, 1));
+    });
+}
+
+#[test]
+fn bls12_381_maps() {
+    on_device("bls12_381_maps", |gpu| {
+        let kernel = kernel(gpu, &modules::BLS12_381);
+        let curve = model::Curve::bls_g1();
+        let p = curve.p;
+        let curves = &mut model::Rng(SEED);
+        let rng = &mut Rng(SEED + 9600);
+        let mut edges: Vec<U384> = [0u64, 1, 2, 3].map(U384::from).to_vec();
+        edges.extend([p - U384::from(1), p - U384::from(2), (p - U384::from(1)) >> 1]);
+        // Where the map to G1 divides by zero: 11 u^2 = -1.
+        let minus = p - U384::from(11).inv_mod(p).expect("prime");
+        edges.extend(curve.base_root(minus).map(|u| [u, p - u]).into_iter().flatten());
+        let mut calls = Vec::new();
+        for case in 0..64 {
+            let mut number = || match curves.below(3) {
+                0 => edges[curves.below(edges.len())],
+                _ => curves.u384() % p,
+            };
+            let [a, b] = [number(), number()];
+            let a = edges.get(case).copied().unwrap_or(a);
+            let both = [model::padded(a), model::padded(b)].concat();
+            calls.push(Call::new(rng, 0x10, model::padded(a)));
+            calls.push(Call::new(rng, 0x11, both.clone()));
+            let mut bad = both;
+            model::spoil(curves, &mut bad, 64, p);
+            calls.push(Call::new(rng, 0x10, bad[..64].to_vec()));
+            let bad = recut(rng, bad);
+            calls.push(Call::new(rng, 0x11, bad));
+        }
+        let counts = check(gpu, &kernel, OSAKA, &calls);
+        assert!(counts.done > 130 && counts.failed > 50 && counts.left == 0, "{counts:?}");
+        let samples = [(0x10, 64), (0x11, 128)];
+        let samples = samples.map(|(id, len)| Call::new(rng, id, vec![0; len]));
+        check_gas(gpu, &kernel, OSAKA, samples.into());
+    });
+}
+
+#[test]
+fn point_evaluation() {
+    on_device("point_evaluation", |gpu| {
+        let kernel = kernel(gpu, &modules::BLS12_381);
+        let curve = model::Curve::bls_g1();
+        let (g1, _) = model::bls_generators();
+        let claim = model::valid_claim();
+        let commitment = model::decompress(&curve, &claim.commitment);
+        let proof = model::decompress(&curve, &claim.proof);
+        let curves = &mut model::Rng(SEED);
+        let rng = &mut Rng(SEED + 9700);
+        let mut claims = vec![claim.clone()];
+        // Claims about k f + c follow from those about f.
+        for case in 0..6 {
+            let k = if case == 0 { U256::ZERO } else { curves.u256() % curve.r };
+            let c = if case == 1 { U256::ZERO } else { curves.u256() % curve.r };
+            let sum = curve.add(curve.mul(k, commitment), curve.mul(c, g1));
+            let right = model::Claim {
+                z: claim.z,
+                y: claim.y.mul_mod(k, curve.r).add_mod(c, curve.r),
+                commitment: model::compress(&curve, sum),
+                proof: model::compress(&curve, curve.mul(k, proof)),
+            };
+            let y = right.y.add_mod(U256::from(1), curve.r);
+            claims.push(model::Claim { y, ..right.clone() });
+            claims.push(model::Claim { z: curves.u256() % curve.r, ..right.clone() });
+            claims.push(right);
+        }
+        // Constants, whose proof is infinity.
+        for k in [U256::ZERO, U256::from(1), curve.r - U256::from(1)] {
+            let commitment = model::compress(&curve, curve.mul(k, g1));
+            let proof = model::compress(&curve, None);
+            claims.push(model::Claim { z: k, y: k, commitment, proof });
+        }
+        let mut encodings = vec![
+            [0; 48],
+            model::compress(&curve, None),
+            model::compress(&curve, g1),
+            model::compress(&curve, curve.random(curves)),
+        ];
+        for x in [curve.p, curve.p - U384::from(1), U384::MAX >> 3] {
+            let compressed: U384 = x | (U384::from(1) << 383);
+            encodings.push(compressed.to_be_bytes());
+        }
+        for i in 0..encodings.len() {
+            for flags in [0x20, 0x40, 0x80, 0x60, 0xe0] {
+                let mut bytes = encodings[i];
+                bytes[0] ^= flags;
+                encodings.push(bytes);
+            }
+        }
+        for bytes in encodings {
+            claims.push(model::Claim { commitment: bytes, ..claim.clone() });
+            claims.push(model::Claim { proof: bytes, ..claim.clone() });
+        }
+        for big in [curve.r, U256::MAX] {
+            claims.push(model::Claim { z: big, ..claim.clone() });
+            claims.push(model::Claim { y: big, ..claim.clone() });
+        }
+        let mut inputs: Vec<Vec<u8>> = claims.iter().map(model::Claim::bytes).collect();
+        for case in 0..40 {
+            let mut bad = claim.bytes();
+            let at = if case < 8 { 0 } else { curves.below(192) };
+            bad[at] ^= 1 << (case % 8);
+            inputs.push(recut(rng, bad));
+        }
+        let calls: Vec<Call> =
+            inputs.into_iter().map(|input| Call::new(rng, 0x0a, input)).collect();
+        let counts = check(gpu, &kernel, OSAKA, &calls);
+        assert!(counts.done >= 10 && counts.failed > 100 && counts.left == 0, "{counts:?}");
+        check_gas(gpu, &kernel, OSAKA, vec![Call::new(rng, 0x0a, claim.bytes())]);
     });
 }

@@ -18,7 +18,8 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         ("shaders/wgsl/generated/numbers.wgsl", numbers_wgsl()),
         ("shaders/wgsl/generated/layout.wgsl", layout_wgsl()),
         ("shaders/wgsl/generated/points.wgsl", field_program::points_wgsl()),
-        ("shaders/wgsl/generated/pairing.wgsl", field_program::pairing_wgsl()),
+        ("shaders/wgsl/generated/bls12_381.wgsl", field_program::bls12_381_wgsl()),
+        ("shaders/wgsl/generated/bn254_pairing.wgsl", field_program::bn254_pairing_wgsl()),
     ] {
         let file = root.join(path);
         let old = fs::read_to_string(&file).unwrap_or_default();

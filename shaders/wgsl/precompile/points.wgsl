@@ -17,7 +17,7 @@ fn return_address() {
     keccak_pad(64u);
     keccak_permute();
     let digest = keccak_digest();
-    field_output(0u, Word(digest.lo, vec4(digest.hi.x, 0u, 0u, 0u)));
+    field_output(0u, 8u, Word(digest.lo, vec4(digest.hi.x, 0u, 0u, 0u)));
 }
 
 @compute @workgroup_size(64)

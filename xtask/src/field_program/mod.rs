@@ -2,12 +2,16 @@
 //! elliptic curves as short straight pieces of code over registers, since a GPU's compiler copies
 //! a multiplication to wherever WGSL has one.
 
-mod pairing;
+mod bls12_381;
+mod bn254_pairing;
 mod points;
+mod tables;
+mod tower;
 
 use std::fmt::Write;
 
-pub use pairing::pairing_wgsl;
+pub use bls12_381::bls12_381_wgsl;
+pub use bn254_pairing::bn254_pairing_wgsl;
 pub use points::points_wgsl;
 
 use crate::generate::NOTE;
@@ -68,17 +72,46 @@ const REGISTERS_MAX: u32 = 0xc0;
 /// A register.
 type Reg = u32;
 
+/// Times four bytes: a word of the EVM.
+const WORD: u32 = 8;
+
 /// A place in the code.
 type Label = usize;
 
 /// What `Op::End` says: bytes of output, or that the call fails.
-const FAIL: u32 = 255;
+const FAIL: u32 = 0xffff;
 
 /// What the machine gives instead where a program takes too long.
-const UNFINISHED: u32 = 254;
+const UNFINISHED: u32 = 0xfffe;
+
+/// Numbers of the machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Width {
+    Bits256,
+    Bits384,
+}
+
+impl Width {
+    /// In 32 bits each.
+    const fn limbs(self) -> usize {
+        match self {
+            Width::Bits256 => 8,
+            Width::Bits384 => 12,
+        }
+    }
+
+    /// Of Montgomery's factor.
+    const fn factor_bits(self) -> usize {
+        match self {
+            Width::Bits256 => 260,
+            Width::Bits384 => 390,
+        }
+    }
+}
 
 /// Code, and the constants that it loads; with registers that all programs have.
 struct Program {
+    width: Width,
     /// Six registers that stay 0, and the integers 1 and 2, not in Montgomery form.
     zeros: Reg,
     zero: Reg,
@@ -86,6 +119,9 @@ struct Program {
     /// 1, and the factor to Montgomery form.
     one: Reg,
     r2: Reg,
+    /// The factor that takes constants to Montgomery form, and the one that they have.
+    constants_in: Reg,
+    form_bits: Option<usize>,
     count: Reg,
     exponent: Reg,
     powers: Reg,
@@ -101,13 +137,16 @@ struct Program {
 }
 
 impl Program {
-    fn new() -> Self {
+    fn new(width: Width) -> Self {
         let mut m = Self {
+            width,
             zeros: 0,
             zero: 5,
             int: [6, 7],
             one: 8,
             r2: 9,
+            constants_in: 9,
+            form_bits: None,
             count: 10,
             exponent: 11,
             powers: 12,
@@ -190,6 +229,9 @@ impl Program {
 
     /// The next op for `count` registers each from those it names.
     fn repeat(&mut self, count: u32) {
+        if count == 1 {
+            return;
+        }
         self.op(Op::Repeat, 0, count - 1, 0);
     }
 
@@ -207,9 +249,14 @@ impl Program {
         self.op(Op::Const, d, at as u32, 0);
     }
 
-    /// The next word of the input.
-    fn input(&mut self, d: Reg) {
-        self.op(Op::Input, d, 0, 0);
+    /// The next so many times four bytes of the input.
+    fn input(&mut self, d: Reg, count: u32) {
+        self.op(Op::Input, d, count, 0);
+    }
+
+    /// The low `count` times four bytes of a register, in the output from byte 16 `at` on.
+    fn output(&mut self, at: u32, a: Reg, count: u32) {
+        self.op(Op::Output, at, a, count);
     }
 
     fn skip(&mut self, condition: If, a: Reg, b: Reg) {
@@ -237,7 +284,7 @@ impl Program {
     }
 
     fn end(&mut self, bytes: u32) {
-        self.op(Op::End, 0, bytes, 0);
+        self.op(Op::End, 0, bytes >> 8, bytes & 255);
     }
 
     /// Goes on only if the condition holds; else the program ends.
@@ -255,11 +302,21 @@ impl Program {
     fn field(&mut self, p: &str) {
         self.constant(self.r2, p);
         self.op(Op::Field, 0, self.r2, 0);
-        self.constant(self.r2, &r2(p));
+        let bits = 2 * self.width.factor_bits();
+        self.constant(self.r2, &power_of_two(bits, p, self.width));
         self.mul(self.one, self.int[0], self.r2);
+        if let Some(form) = self.form_bits {
+            self.constant(self.constants_in, &power_of_two(bits - form, p, self.width));
+        }
     }
 
-    /// To Montgomery form, which also reduces any 256-bit number.
+    /// Constants have a Montgomery form already, with the factor 2^bits.
+    fn constants_have_form(&mut self, bits: usize) {
+        self.form_bits = Some(bits);
+        self.constants_in = self.reg();
+    }
+
+    /// To Montgomery form, which also reduces any number.
     fn enter_form(&mut self, d: Reg, a: Reg) {
         self.mul(d, a, self.r2);
     }
@@ -270,7 +327,7 @@ impl Program {
 
     fn form_constant(&mut self, d: Reg, hex: &str) {
         self.constant(d, hex);
-        self.enter_form(d, d);
+        self.mul(d, d, self.constants_in);
     }
 
     /// Counts down; jumps unless 0 is reached.
@@ -287,7 +344,8 @@ impl Program {
         self.sqr(w + 2, w + 1);
         self.mul(w + 3, w + 2, w + 1);
         self.copy(self.result, self.one);
-        self.constant(self.count, "80");
+        let digits = 16 * self.width.limbs();
+        self.constant(self.count, &format!("{digits:x}"));
         let turn = self.here();
         self.sub(self.count, self.count, self.int[0]);
         self.sqr(self.result, self.result);
@@ -317,8 +375,8 @@ impl Program {
             assert_eq!(*op as usize, i);
             writeln!(s, "const FIELD_{name}: u32 = {i}u;").unwrap();
         }
-        writeln!(s, "const FIELD_FAIL: u32 = {FAIL}u;").unwrap();
-        writeln!(s, "const FIELD_UNFINISHED: u32 = {UNFINISHED}u;").unwrap();
+        writeln!(s, "const FIELD_FAIL: u32 = {FAIL:#x}u;").unwrap();
+        writeln!(s, "const FIELD_UNFINISHED: u32 = {UNFINISHED:#x}u;").unwrap();
         writeln!(s, "const FIELD_REGISTERS: u32 = {}u;", self.registers).unwrap();
         for (name, register) in names {
             writeln!(s, "const FIELD_{name}: u32 = {register}u;").unwrap();
@@ -327,20 +385,21 @@ impl Program {
             let at = self.labels[*label].expect("an entry has a place");
             writeln!(s, "const FIELD_AT_{name}: u32 = {at}u;").unwrap();
         }
-        let limbs: Vec<u32> = self.constants.iter().flat_map(|hex| limbs(hex)).collect();
+        let limbs: Vec<u32> =
+            self.constants.iter().flat_map(|hex| limbs(hex, self.width)).collect();
         array(&mut s, "field_constants", &limbs);
         array(&mut s, "field_program", &self.code);
         s
     }
 }
 
-/// The eight limbs of a number, least significant first.
-fn limbs(hex: &str) -> [u32; 8] {
-    let padded = format!("{hex:0>64}");
-    std::array::from_fn(|i| {
-        let digits = &padded[56 - 8 * i..64 - 8 * i];
-        u32::from_str_radix(digits, 16).expect("a hexadecimal number")
-    })
+/// The limbs of a number, least significant first.
+fn limbs(hex: &str, width: Width) -> Vec<u32> {
+    let digits = 8 * width.limbs();
+    let padded = format!("{hex:0>digits$}");
+    assert_eq!(padded.len(), digits, "{hex}");
+    let limb = |at: usize| u32::from_str_radix(&padded[at..at + 8], 16);
+    (0..digits).step_by(8).rev().map(|at| limb(at).expect("a hexadecimal number")).collect()
 }
 
 /// Units of 16 bytes.
@@ -358,18 +417,22 @@ fn array(s: &mut String, name: &str, words: &[u32]) {
 
 const BN254_P: &str = "30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47";
 
-/// 2^520 modulo a prime: the factor that takes a number to its Montgomery form.
-fn r2(p: &str) -> String {
-    let p = limbs(p);
-    let less = |a: &[u32; 8]| a.iter().rev().lt(p.iter().rev());
-    let mut x = [1, 0, 0, 0, 0, 0, 0, 0];
-    for _ in 0..520 {
-        let above = x[7] >> 31 != 0;
-        x = std::array::from_fn(|i| x[i] << 1 | if i > 0 { x[i - 1] >> 31 } else { 0 });
+/// 2^bits modulo a prime.
+fn power_of_two(bits: usize, p: &str, width: Width) -> String {
+    let p = limbs(p, width);
+    let less = |a: &[u32]| a.iter().rev().lt(p.iter().rev());
+    let mut x = limbs("1", width);
+    for _ in 0..bits {
+        let mut above = false;
+        for limb in &mut x {
+            let next = *limb >> 31 != 0;
+            *limb = *limb << 1 | u32::from(above);
+            above = next;
+        }
         if above || !less(&x) {
             let mut borrow = false;
-            for (x, p) in x.iter_mut().zip(p) {
-                let (d, b1) = x.overflowing_sub(p);
+            for (x, p) in x.iter_mut().zip(&p) {
+                let (d, b1) = x.overflowing_sub(*p);
                 let (d, b2) = d.overflowing_sub(borrow.into());
                 (*x, borrow) = (d, b1 || b2);
             }

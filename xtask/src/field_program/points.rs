@@ -51,7 +51,7 @@ struct Points {
 
 /// The file `generated/points.wgsl`.
 pub fn points_wgsl() -> String {
-    let mut m = Program::new();
+    let mut m = Program::new(Width::Bits256);
     let table = m.regs(48);
     let mut point = || Point::new(m.regs(3));
     let (p, q, g) = (point(), point(), point());
@@ -250,7 +250,7 @@ impl Points {
         let order = self.t[0];
         let m = &mut self.m;
         for word in [hash, v, r, s] {
-            m.input(word);
+            m.input(word, WORD);
         }
         // v is 27 or 28.
         let v_is_valid = m.label();
@@ -310,7 +310,7 @@ impl Points {
         let [hash, r, s, x, y] = std::array::from_fn(|_| self.m.reg());
         let bound = self.t[0];
         for word in [hash, r, s, x, y] {
-            self.m.input(word);
+            self.m.input(word, WORD);
         }
         self.m.constant(bound, P256_N);
         for word in [r, s] {
@@ -351,7 +351,7 @@ impl Points {
         self.m.field(P256_N);
         self.m.add(self.x, self.x, self.m.zero);
         self.m.require(If::Equal, self.x, r, 0);
-        self.m.op(Op::Output, 0, self.m.int[0], 0);
+        self.m.output(0, self.m.int[0], WORD);
         self.m.end(32);
     }
 
@@ -359,8 +359,8 @@ impl Points {
     fn bn254_read(&mut self) -> Label {
         let start = self.m.here();
         let (q, left, right, bound) = (self.q, self.t[1], self.t[2], self.t[0]);
-        self.m.input(q.x);
-        self.m.input(q.y);
+        self.m.input(q.x, WORD);
+        self.m.input(q.y, WORD);
         self.m.copy(q.z, self.m.zero);
         self.m.constant(bound, BN254_P);
         self.m.require(If::Less, q.x, bound, FAIL);
@@ -396,8 +396,8 @@ impl Points {
         self.m.bind(finite);
         self.m.call(affine);
         self.m.bind(output);
-        self.m.op(Op::Output, 0, self.x, 0);
-        self.m.op(Op::Output, 1, self.y, 0);
+        self.m.output(0, self.x, WORD);
+        self.m.output(2, self.y, WORD);
         self.m.end(64);
         start
     }
@@ -425,7 +425,7 @@ impl Points {
         self.m.call(read);
         self.infinity(self.g);
         self.m.copy(self.u[0], self.m.zero);
-        self.m.input(self.u[1]);
+        self.m.input(self.u[1], WORD);
         self.m.call(mul_add);
         self.m.jump(write);
     }

@@ -28,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if pairs > PAIRING_PAIRS_MAX {
         return;
     }
-    field_registers[2u * FIELD_PAIRS].x = pairs;
+    field_registers[FIELD_UNITS * FIELD_PAIRS].x = pairs;
     let len = field_run(FIELD_AT_PAIRING);
     if len != FIELD_UNFINISHED {
         call_close(len != FIELD_FAIL, len);
