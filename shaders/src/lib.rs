@@ -21,7 +21,10 @@ macro_rules! file {
     };
 }
 
+mod field_data;
 pub mod modules;
+
+pub use field_data::FIELD_DATA;
 
 /// Op numbers, specs, limits and enumerations as WGSL constants.
 pub const NUMBERS: File<'static> = file!("generated/numbers.wgsl");

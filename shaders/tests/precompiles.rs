@@ -17,7 +17,7 @@ use alloy_primitives::{U256, aliases::U384, hex};
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
-use warpevm_shaders::{Module, modules};
+use warpevm_shaders::{FIELD_DATA, Module, modules};
 use wgpu::{BufferUsages, ComputePipeline};
 
 use common::{must, on_device};
@@ -141,6 +141,8 @@ fn run(
     let data_at = layout_at + size_of::<Layout>();
     let mut input = vec![0; layout_at];
     input.extend(bytemuck::bytes_of(&layout));
+    let fields_at = input.len() as u32;
+    input.extend_from_slice(bytemuck::cast_slice(&FIELD_DATA));
     for (i, call) in calls.iter().enumerate() {
         let off = if call.in_data {
             input.resize(input.len().next_multiple_of(16) + call.shift as usize, 0xdd);
@@ -175,6 +177,8 @@ fn run(
     let mut args = bytemuck::bytes_of(&launch).to_vec();
     args.resize(144, 0);
     args.extend(bytemuck::bytes_of(&job));
+    args.resize(216, 0);
+    args.extend(fields_at.to_le_bytes());
     args.resize(224, 0);
     lanes.bytes = dispatch(gpu, kernel, &args, &lanes.bytes, &input, calls.len());
     (0..calls.len()).map(|i| answer(&lanes, i, return_off)).collect()

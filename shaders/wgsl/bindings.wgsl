@@ -3,6 +3,7 @@
 
 const LAUNCH: u32 = 0u;
 const JOB: u32 = 144u;
+const FIELDS: u32 = 216u;  // the address of the field programs' data, as far as it is an offset
 
 @group(0) @binding(0) var<uniform> args: array<vec4<u32>, 14>;
 @group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;

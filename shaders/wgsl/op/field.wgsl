@@ -45,6 +45,21 @@ fn field_carry(t: ptr<function, vec4<u32>>, carry: u32) -> u32 {
     return w >> 13u;
 }
 
+// Programs and constants are data: as arrays of a kernel they would cost its compiler as much as
+// code.
+fn field_data(i: u32) -> u32 {
+    return input_at(arg(FIELDS) + 4u * i);
+}
+
+fn field_constant(i: u32) -> FieldNumber {
+    let at = FIELD_CONSTANTS + i * FIELD_COUNT;
+    var x: FieldNumber;
+    for (var k = 0u; k < rolled(FIELD_COUNT); k++) {
+        x = field_push_low(x, field_data(at + k));
+    }
+    return x;
+}
+
 // The register that an operand names, within the call that has `window` as d << 16 | a << 8 | b.
 fn field_operand(i: u32, window: u32) -> u32 {
     let base = (window >> (16u - 8u * ((i >> 4u) & 3u))) & 0xffu;
@@ -106,7 +121,7 @@ fn field_run(start: u32) -> u32 {
     var again = 0u;
     var next = 0u;
     for (var step = 0u; step < FIELD_STEPS_MAX; step++) {
-        let fetched = field_program[pc >> 2u][pc & 3u];
+        let fetched = field_data(FIELD_CODE + pc);
         let word = select(fetched, next, again != 0u);
         pc += u32(again == 0u);
         let op = word >> 24u;
@@ -174,7 +189,7 @@ fn field_run(start: u32) -> u32 {
             calls = vec4(pc + 1u, calls.xyz);
             windows = vec4(window, windows.xyz);
             window = (d << 16u) | (ra << 8u) | rb;
-            pc = field_program[pc >> 2u][pc & 3u];
+            pc = field_data(FIELD_CODE + pc);
         } else if op == FIELD_RETURN {
             pc = calls.x;
             calls = vec4(calls.yzw, 0u);

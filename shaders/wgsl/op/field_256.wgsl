@@ -121,7 +121,3 @@ fn field_set(i: u32, x: FieldNumber) {
     field_registers[2u * i] = x.lo;
     field_registers[2u * i + 1u] = x.hi;
 }
-
-fn field_constant(i: u32) -> FieldNumber {
-    return FieldNumber(field_constants[2u * i], field_constants[2u * i + 1u]);
-}

@@ -194,11 +194,3 @@ fn field_set(i: u32, x: FieldNumber) {
     field_registers[3u * i + 1u] = x.v1;
     field_registers[3u * i + 2u] = x.v2;
 }
-
-fn field_constant(i: u32) -> FieldNumber {
-    return FieldNumber(
-        field_constants[3u * i],
-        field_constants[3u * i + 1u],
-        field_constants[3u * i + 2u],
-    );
-}

@@ -22,9 +22,9 @@ const KZG_POINT_BYTES: u32 = 48u;
 fn bls_msm_gas(count: u32, in_g2: bool) -> vec2<u32> {
     let i = min(count, 128u) - 1u;
     if in_g2 {
-        return u64_shr(u64_mul32(count, bls381_g2_discounts[i >> 2u][i & 3u] * 45u), 1u);
+        return u64_shr(u64_mul32(count, field_data(FIELD_G2_DISCOUNTS + i) * 45u), 1u);
     }
-    return u64_mul32(count, bls381_g1_discounts[i >> 2u][i & 3u] * 12u);
+    return u64_mul32(count, field_data(FIELD_G1_DISCOUNTS + i) * 12u);
 }
 
 // What stands in the three top bits of a point's encoding: for the program whether it is infinity,

@@ -65,7 +65,7 @@ fn z_digits() -> String {
 }
 
 /// The file `generated/bls12_381.wgsl`.
-pub fn bls12_381_wgsl() -> String {
+pub fn bls12_381_wgsl(data: &mut Vec<u32>) -> String {
     let tables = Tables::read();
     let curve = Curve {
         xi: 1,
@@ -98,16 +98,14 @@ pub fn bls12_381_wgsl() -> String {
     let exponent = tables.hex("bls381_root_exponent", 0);
     let mut bls = Bls { c, tables, room, p, half_p, exponent, miller: 0, flags, claim };
     bls.write();
-    let discounts = ["bls381_g1_discounts", "bls381_g2_discounts"].map(|name| {
-        let values: Vec<u32> = bls.tables.values(name).iter().map(|value| *value as u32).collect();
-        (name, values)
+    let discounts =
+        [("G1_DISCOUNTS", "bls381_g1_discounts"), ("G2_DISCOUNTS", "bls381_g2_discounts")];
+    let discounts = discounts.map(|(name, table)| {
+        let values = bls.tables.values(table).iter().map(|value| *value as u32);
+        (name, values.collect())
     });
     let names = [("PAIRS", bls.c.pairs), ("FLAGS", flags)];
-    let mut s = bls.c.m.wgsl("BLS12-381", &names);
-    for (name, values) in discounts {
-        array(&mut s, name, &values);
-    }
-    s
+    bls.c.m.finish("BLS12-381", &names, &discounts, data)
 }
 
 /// Half of an odd number, less a half.

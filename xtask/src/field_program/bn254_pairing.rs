@@ -52,7 +52,7 @@ const X_TOP: &str = "3e";
 const HALF: &str = "183227397098d014dc2822db40c0ac2ecbc0b548b438e5469e10460b6c3e7ea4";
 
 /// The file `generated/bn254_pairing.wgsl`.
-pub fn bn254_pairing_wgsl() -> String {
+pub fn bn254_pairing_wgsl(data: &mut Vec<u32>) -> String {
     let frobenius = FROBENIUS.map(|both| both.map(String::from));
     let psi = [frobenius[1].clone(), frobenius[2].clone()];
     let frobenius2 = FROBENIUS2.map(String::from);
@@ -62,7 +62,7 @@ pub fn bn254_pairing_wgsl() -> String {
     c.g2 = c.points(2);
     c.bn254_main();
     let pairs = c.pairs;
-    c.m.wgsl("the pairing check on alt_bn128", &[("PAIRS", pairs)])
+    c.m.finish("the pairing check on alt_bn128", &[("PAIRS", pairs)], &[], data)
 }
 
 impl Tower {

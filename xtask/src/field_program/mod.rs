@@ -10,10 +10,6 @@ mod tower;
 
 use std::fmt::Write;
 
-pub use bls12_381::bls12_381_wgsl;
-pub use bn254_pairing::bn254_pairing_wgsl;
-pub use points::points_wgsl;
-
 use crate::generate::NOTE;
 
 /// An op of the machine; the order is that of the constants that WGSL sees.
@@ -364,8 +360,15 @@ impl Program {
         self.call(power);
     }
 
-    /// The generated file; `names` are registers that kernels read.
-    fn wgsl(mut self, what: &str, names: &[(&str, Reg)]) -> String {
+    /// The generated file, and what it needs of the data that all programs share; `names` are
+    /// registers that kernels read, `tables` numbers for them.
+    fn finish(
+        mut self,
+        what: &str,
+        names: &[(&str, Reg)],
+        tables: &[(&str, Vec<u32>)],
+        data: &mut Vec<u32>,
+    ) -> String {
         assert!(self.registers <= REGISTERS_MAX);
         for (at, label) in std::mem::take(&mut self.open) {
             self.code[at] |= self.labels[label].expect("a label has a place") as u32;
@@ -385,10 +388,15 @@ impl Program {
             let at = self.labels[*label].expect("an entry has a place");
             writeln!(s, "const FIELD_AT_{name}: u32 = {at}u;").unwrap();
         }
-        let limbs: Vec<u32> =
-            self.constants.iter().flat_map(|hex| limbs(hex, self.width)).collect();
-        array(&mut s, "field_constants", &limbs);
-        array(&mut s, "field_program", &self.code);
+        let limbs = |hex: &String| limbs(hex, self.width).into_iter().rev();
+        let constants: Vec<u32> = self.constants.iter().flat_map(limbs).collect();
+        writeln!(s, "\n// Where in the field programs' data, in places of 32 bits.").unwrap();
+        let own = [("CODE", &self.code), ("CONSTANTS", &constants)];
+        let tables = tables.iter().map(|(name, values)| (*name, values));
+        for (name, values) in own.into_iter().chain(tables) {
+            writeln!(s, "const FIELD_{name}: u32 = {}u;", data.len()).unwrap();
+            data.extend(values);
+        }
         s
     }
 }
@@ -402,17 +410,28 @@ fn limbs(hex: &str, width: Width) -> Vec<u32> {
     (0..digits).step_by(8).rev().map(|at| limb(at).expect("a hexadecimal number")).collect()
 }
 
-/// Units of 16 bytes.
-fn array(s: &mut String, name: &str, words: &[u32]) {
-    let units = words.len().div_ceil(4);
-    writeln!(s, "\nvar<private> {name}: array<vec4<u32>, {units}> = array(").unwrap();
-    for unit in words.chunks(4) {
-        let mut four = [0; 4];
-        four[..unit.len()].copy_from_slice(unit);
-        let [x, y, z, w] = four;
-        writeln!(s, "    vec4({x:#010x}u, {y:#010x}u, {z:#010x}u, {w:#010x}u),").unwrap();
+/// The generated files: one in WGSL for each program, and what they share.
+pub fn files() -> [(&'static str, String); 4] {
+    let mut data = Vec::new();
+    let points = points::points_wgsl(&mut data);
+    let bn254_pairing = bn254_pairing::bn254_pairing_wgsl(&mut data);
+    let bls12_381 = bls12_381::bls12_381_wgsl(&mut data);
+    let mut s =
+        format!("{NOTE}//! Programs of the field machine (`op/field.wgsl`) and their numbers.");
+    let what = "What kernels find where the argument `FIELDS` says.";
+    write!(s, "\n\n/// {what}\n#[rustfmt::skip]\n").unwrap();
+    writeln!(s, "pub static FIELD_DATA: [u32; {}] = [", data.len()).unwrap();
+    for line in data.chunks(8) {
+        let numbers: Vec<String> = line.iter().map(|x| format!("{x:#x}")).collect();
+        writeln!(s, "    {},", numbers.join(", ")).unwrap();
     }
-    s.push_str(");\n");
+    s.push_str("];\n");
+    [
+        ("shaders/wgsl/generated/points.wgsl", points),
+        ("shaders/wgsl/generated/bn254_pairing.wgsl", bn254_pairing),
+        ("shaders/wgsl/generated/bls12_381.wgsl", bls12_381),
+        ("shaders/src/field_data.rs", s),
+    ]
 }
 
 const BN254_P: &str = "30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47";

@@ -50,7 +50,7 @@ struct Points {
 }
 
 /// The file `generated/points.wgsl`.
-pub fn points_wgsl() -> String {
+pub fn points_wgsl(data: &mut Vec<u32>) -> String {
     let mut m = Program::new(Width::Bits256);
     let table = m.regs(48);
     let mut point = || Point::new(m.regs(3));
@@ -80,7 +80,8 @@ pub fn points_wgsl() -> String {
     c.bn254_add(read, add, write);
     c.bn254_mul(read, mul_add, write);
     let [x, y] = [c.x, c.y];
-    c.m.wgsl("ECRECOVER, P256VERIFY, sums and products on alt_bn128", &[("X", x), ("Y", y)])
+    let what = "ECRECOVER, P256VERIFY, sums and products on alt_bn128";
+    c.m.finish(what, &[("X", x), ("Y", y)], &[], data)
 }
 
 impl Points {

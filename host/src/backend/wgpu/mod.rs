@@ -17,11 +17,11 @@ use ::wgpu::{
     CommandEncoder, ComputePipeline, DeviceType, MapMode, PipelineLayout, PipelineLayoutDescriptor,
     ShaderStages, SubmissionIndex,
 };
-use bytemuck::bytes_of;
+use bytemuck::{bytes_of, cast_slice};
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::Kernel;
 use warpevm_shaders::gpu::{self, Adapter, Gpu, GpuError, Options};
-use warpevm_shaders::{Module, modules};
+use warpevm_shaders::{FIELD_DATA, Module, modules};
 
 use self::places::Places;
 use crate::backend::cuda::compile::cache_dir;
@@ -35,10 +35,12 @@ use crate::limits::{
 /// Names the adapter that is taken: its number, or a part of its name.
 pub const ADAPTER_VAR: &str = "WARPEVM_WGPU_ADAPTER";
 
-/// Where the job stands among a kernel's arguments, and their length (`bindings.wgsl`).
+/// Where the job and the address of field programs stand among a kernel's arguments, and their
+/// length (`bindings.wgsl`).
 const JOB_AT: usize = 144;
+const FIELDS_AT: usize = 216;
 const ARGS_BYTES: usize = 14 * 16;
-const _: () = assert!(size_of::<Launch>() <= JOB_AT && JOB_AT + size_of::<Job>() <= ARGS_BYTES);
+const _: () = assert!(size_of::<Launch>() <= JOB_AT && JOB_AT + size_of::<Job>() <= FIELDS_AT);
 
 /// Threads of a workgroup, workgroups of a row of the grid (`thread_of` of `bindings.wgsl`).
 const WORKGROUP_THREADS: u32 = 64;
@@ -104,6 +106,8 @@ pub struct WgpuDriver {
     pipelines: [OnceLock<Pipelines>; Kernel::ALL.len()],
     /// The longest buffer that a space can have.
     space_bytes_max: u64,
+    /// Where the programs of elliptic curves lie in the space of inputs.
+    fields: u32,
     inner: Mutex<Inner>,
 }
 
@@ -236,7 +240,16 @@ impl WgpuDriver {
         };
         let pipelines = Default::default();
         let inner = Mutex::new(inner);
-        Ok(WgpuDriver { gpu, bindings, layout, pipelines, space_bytes_max, inner })
+        let fields = 0;
+        let mut driver =
+            WgpuDriver { gpu, bindings, layout, pipelines, space_bytes_max, fields, inner };
+        let address = driver.alloc(Space::Input, size_of_val(&FIELD_DATA) as u64)?;
+        let bytes: &[u8] = cast_slice(&FIELD_DATA);
+        let (buffer, at) =
+            driver.inner().place(address).map(|(buffer, at)| (buffer.clone(), at))?;
+        driver.gpu.queue.write_buffer(&buffer, at, bytes);
+        driver.fields = at as u32;
+        Ok(driver)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -520,6 +533,7 @@ impl Driver for WgpuDriver {
         let mut args = [0; ARGS_BYTES];
         args[..size_of::<Launch>()].copy_from_slice(bytes_of(&launch));
         args[JOB_AT..][..size_of::<Job>()].copy_from_slice(bytes_of(job));
+        args[FIELDS_AT..][..4].copy_from_slice(bytes_of(&self.fields));
         let groups = job.count.div_ceil(WORKGROUP_THREADS);
         let (columns, rows) = (groups.min(ROW_WORKGROUPS), groups.div_ceil(ROW_WORKGROUPS));
         let mut inner = self.inner();
