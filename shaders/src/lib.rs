@@ -1,7 +1,8 @@
 //! The device code of warpevm in WGSL.
 //!
-//! So far it holds what the shaders share with the host: the numbers of the device ABI, generated
-//! from the same Rust tables as the C++ headers, so that both kernels mean the same.
+//! Kernels are modules put together of files ([`modules`]). What they share with the host (numbers
+//! of the device ABI, programs of elliptic curves) is generated from the same Rust tables as the C++
+//! headers, so that both kernels mean the same.
 
 #[cfg(feature = "device")]
 pub mod gpu;
