@@ -22,11 +22,15 @@ struct Capacities {
 /// - Class 0 fits a token transfer (1 frame of about 30 slots, 4 accounts, 2 to 4 slots, one log)
 ///   or a swap through a few contracts, within 16 KiB.
 /// - Class 1 (128 KiB) fits most of what mainnet does.
-/// - Class 2 (1 MiB) fits nearly all of it; class 3 (16 MiB) allows the full call depth.
-/// - Class 4 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
+/// - Class 2 (1 MiB) fits nearly all of it.
+/// - Class 3 (2.4 MiB) allows the full call depth where frames are small, or a memory of 1 MiB. It
+///   is the largest of which 32 instances fit into what a lane takes of 128 MiB, which is all that
+///   some adapters bind.
+/// - Class 4 (16 MiB) has some of everything.
+/// - Class 5 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
 ///   stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
 ///   system commits only what is touched.
-const CLASSES: [Capacities; 5] = [
+const CLASSES: [Capacities; 6] = [
     Capacities {
         frames: 6,
         slots: 146,
@@ -56,6 +60,16 @@ const CLASSES: [Capacities; 5] = [
         storage: 1024,
         journal: 2048,
         logs: 64 << 10,
+    },
+    Capacities {
+        frames: CALL_DEPTH_MAX + 1,
+        slots: 12_800,
+        memory: 1088 << 10,
+        ret: 336 << 10,
+        accounts: 1024,
+        storage: 1024,
+        journal: 2304,
+        logs: 72 << 10,
     },
     Capacities {
         frames: CALL_DEPTH_MAX + 1,
@@ -178,8 +192,10 @@ mod tests {
         assert!(bytes[0] <= 16 << 10, "{bytes:?}");
         assert!(bytes[1] <= 128 << 10, "{bytes:?}");
         assert!(bytes[2] <= 1 << 20, "{bytes:?}");
-        assert!(bytes[3] <= 16 << 20, "{bytes:?}");
-        assert!(bytes[4] < 1 << 32, "offsets are 32 bits: {bytes:?}");
+        // 2.4 MiB.
+        assert!(bytes[3] * 10 <= 24 << 20, "{bytes:?}");
+        assert!(bytes[4] <= 16 << 20, "{bytes:?}");
+        assert!(bytes[5] < 1 << 32, "offsets are 32 bits: {bytes:?}");
     }
 
     #[test]
@@ -225,8 +241,10 @@ mod tests {
         let layouts = classes();
         assert_eq!(next_class(&layouts, 0, Region::Memory, 3000), Some(1));
         assert_eq!(next_class(&layouts, 0, Region::Memory, 1 << 20), Some(3));
+        assert_eq!(next_class(&layouts, 2, Region::Frames, 129), Some(3));
+        assert_eq!(next_class(&layouts, 2, Region::Memory, 2 << 20), Some(4));
         assert_eq!(next_class(&layouts, 1, Region::Logs, 100), Some(2));
         assert_eq!(next_class(&layouts, 0, Region::Memory, u32::MAX), None);
-        assert_eq!(next_class(&layouts, 4, Region::Frames, 1), None);
+        assert_eq!(next_class(&layouts, 5, Region::Frames, 1), None);
     }
 }

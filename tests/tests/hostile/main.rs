@@ -29,7 +29,7 @@ const CALLER: Address = Address::repeat_byte(0xaa);
 const TARGET: Address = Address::repeat_byte(0xc0);
 const OTHER: Address = Address::repeat_byte(0xc1);
 /// Memory classes above the one that a call starts in: so often it restarts at most.
-const RESTARTS_MAX: u64 = 4;
+const RESTARTS_MAX: u64 = 5;
 /// Gas that each suspension costs at least, whatever it asks for: an op that can miss something
 /// costs as much in every spec.
 const SUSPENSION_GAS_MIN: u64 = 20;

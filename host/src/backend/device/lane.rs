@@ -268,8 +268,7 @@ impl Lane {
 
     /// Instances of a class that it can hold, in whole tiles; 0: none.
     pub fn capacity(&self, layout: &Layout, most: usize) -> usize {
-        let fit = (self.budget / (layout.bytes + DEVICE_RESULT_BYTES)) as usize;
-        fit.min(most) / DEVICE_INSTANCES_COUNT_MIN * DEVICE_INSTANCES_COUNT_MIN
+        instances(self.budget, layout, most)
     }
 
     /// Gives all its memory back, after an error.
@@ -830,6 +829,12 @@ impl Lane {
         self.counts.page_in += start.elapsed();
         Ok(())
     }
+}
+
+/// Instances of a class that so many bytes hold, at most `most`, in whole tiles.
+pub fn instances(bytes: u64, layout: &Layout, most: usize) -> usize {
+    let fit = (bytes / (layout.bytes + DEVICE_RESULT_BYTES)) as usize;
+    fit.min(most) / DEVICE_INSTANCES_COUNT_MIN * DEVICE_INSTANCES_COUNT_MIN
 }
 
 /// The threads' instances if so many of a warp have one; nothing if all have.

@@ -83,6 +83,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Bytes for the instances of each of so many lanes.
+fn lane_bytes(free: u64, lanes: usize) -> u64 {
+    free / 100 * DEVICE_MEMORY_PERCENT / lanes as u64
+}
+
 impl Gpu {
     fn new(driver: AnyDriver) -> Result<Gpu, Error> {
         let unusable = |error: ChunkError| match error {
@@ -91,7 +96,7 @@ impl Gpu {
         };
         let free = driver.free_bytes().map_err(|error| unusable(error.into()))?;
         let count = driver.lanes();
-        let budget = free / 100 * DEVICE_MEMORY_PERCENT / count as u64;
+        let budget = lane_bytes(free, count);
         let lanes = (0..count).map(|_| Lane::new(&driver, budget));
         let lanes = lanes.collect::<Result<Vec<Lane>, ChunkError>>().map_err(unusable)?;
         let lane_numbers = lanes.iter().map(|lane| lane.number() + 1).max().unwrap_or_default();
@@ -399,5 +404,21 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
 
     fn elsewhere(&mut self, index: usize, reason: Fallback) {
         self.set(index, Landed::Elsewhere(reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::classes;
+
+    #[test]
+    fn the_full_call_depth_fits_where_128_mib_are_bound() {
+        // Less the unit that no allocation begins in (`backend/wgpu/places.rs`); one lane, as a
+        // device that is a CPU has.
+        let bytes = lane_bytes((128 << 20) - 256, 1);
+        let holds = classes().map(|layout| lane::instances(bytes, &layout, 32) == 32);
+        assert_eq!(holds, [true, true, true, true, false, false]);
+        assert_eq!(classes()[3].frames_cap, warpevm_kernels::abi::CALL_DEPTH_MAX + 1);
     }
 }
