@@ -18,7 +18,7 @@ use crate::state::State;
 use crate::state::codes::{CodeArray, CodeBytes, TempCodes, hash_word};
 use crate::state::table::{Full, Table};
 use crate::state::versions::Versions;
-use crate::types::{Env, Spec};
+use crate::types::{Env, Spec, Transaction};
 
 /// What all transactions of one call of the engine share.
 pub struct Session<'s, DB> {
@@ -262,6 +262,25 @@ pub fn page_in<DB: DatabaseRef + Sync>(
             Ok(_) => return Ok(()),
             Err(Ok(full)) => hold.grow(full)?,
             Err(Err(error)) => return Err(error),
+        }
+    }
+}
+
+/// Puts the accounts into the table that these transactions ask for first: senders and callees. It
+/// is no promise: an account that the database does not give is asked for again by the transaction
+/// that needs it, which then says why.
+pub fn page_ahead<'t, DB: DatabaseRef + Sync>(
+    hold: &mut Hold<'_, DB>,
+    txs: impl Iterator<Item = &'t Transaction>,
+) {
+    for tx in txs {
+        for address in [Some(&tx.caller), tx.kind.to()].into_iter().flatten() {
+            let addr = address.into_array();
+            if let Err(Ok(full)) = hold.state.page_account(hold.table(), &addr)
+                && hold.grow(full).is_ok()
+            {
+                let _ = hold.state.page_account(hold.table(), &addr);
+            }
         }
     }
 }

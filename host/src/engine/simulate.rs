@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
-use crate::session::{Hold, Session};
+use crate::session::{Hold, Session, page_ahead};
 use crate::state::State;
 use crate::state::codes::TempCodes;
 use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};
@@ -149,10 +149,17 @@ impl Engine {
         let mut worker = self.worker()?;
         let mut hold = Hold::new(session.state);
         let class = self.config.simulate_class;
-        let run = calls.iter().zip(outcomes).try_for_each(|(call, outcome)| {
-            *outcome = worker.simulate(session, &mut hold, call, class)?;
-            hold.breathe();
-            Ok(())
+        let groups = calls.chunks(CHUNK_TRANSACTIONS_COUNT);
+        let groups = groups.zip(outcomes.chunks_mut(CHUNK_TRANSACTIONS_COUNT));
+        let run = groups.into_iter().try_for_each(|(calls, outcomes)| {
+            let start = Instant::now();
+            page_ahead(&mut hold, calls.iter());
+            worker.counts.page_in += start.elapsed();
+            calls.iter().zip(outcomes).try_for_each(|(call, outcome)| {
+                *outcome = worker.simulate(session, &mut hold, call, class)?;
+                hold.breathe();
+                Ok(())
+            })
         });
         self.rest(worker, counts);
         run
