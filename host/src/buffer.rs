@@ -1,7 +1,7 @@
 //! Zeroed memory that the kernels address directly, committed by the system page by page on first
 //! use.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -34,10 +34,15 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// A zeroed buffer, or `None` when the system has no address space left.
     pub fn zeroed(bytes: usize) -> Option<Buffer> {
+        Self::allocated(bytes, alloc_zeroed)
+    }
+
+    /// A buffer from `alloc` or `alloc_zeroed`. Only what is zeroed may be viewed as a slice.
+    fn allocated(bytes: usize, allocate: unsafe fn(Layout) -> *mut u8) -> Option<Buffer> {
         let size = bytes.checked_add(ALIGN_BYTES)?;
         let layout = Layout::from_size_align(size, ASKED_ALIGN_BYTES).ok()?;
         // SAFETY: the layout has a size above zero.
-        let block = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let block = NonNull::new(unsafe { allocate(layout) })?;
         let skip = block.as_ptr().align_offset(ALIGN_BYTES);
         // SAFETY: `skip` is less than the alignment, which was added to the size.
         let start = unsafe { block.add(skip) };
@@ -85,8 +90,18 @@ impl<T: Pod> Column<T> {
 
     /// A zeroed array of `capacity` entries.
     pub fn zeroed(capacity: u32) -> Option<Column<T>> {
-        let buffer = Buffer::zeroed(size_of::<T>().checked_mul(capacity as usize)?)?;
-        Some(Column { buffer, capacity, entry: PhantomData })
+        Self::allocated(capacity, alloc_zeroed)
+    }
+
+    /// An array of `capacity` entries, each of which must be written before it is read: room that
+    /// is not used costs no time.
+    pub fn unfilled(capacity: u32) -> Option<Column<T>> {
+        Self::allocated(capacity, alloc)
+    }
+
+    fn allocated(capacity: u32, allocate: unsafe fn(Layout) -> *mut u8) -> Option<Column<T>> {
+        let bytes = size_of::<T>().checked_mul(capacity as usize)?;
+        Some(Column { buffer: Buffer::allocated(bytes, allocate)?, capacity, entry: PhantomData })
     }
 
     /// Entries it has room for.
@@ -109,8 +124,8 @@ impl<T: Pod> Column<T> {
     fn pieces(&self, index: u32) -> &[AtomicU64] {
         const { assert!(align_of::<T>() == 8 && size_of::<T>().is_multiple_of(8)) };
         let start = self.entry_ptr(index).cast::<AtomicU64>();
-        // SAFETY: within the allocation, aligned, initialised (zeroed). Fields of published entries
-        // that change are accessed atomically by everyone while others may read them.
+        // SAFETY: within the allocation, aligned, initialised (zeroed or written). Fields of published
+        // entries that change are accessed atomically by everyone while others may read them.
         unsafe { std::slice::from_raw_parts(start, Self::PIECES) }
     }
 
@@ -146,10 +161,10 @@ impl<T: Pod> Column<T> {
         unsafe { self.entry_ptr(index).write(value) }
     }
 
-    /// A larger copy of the first `len` entries.
+    /// A larger copy of the first `len` entries; the others must be written before they are read.
     pub fn grown(&self, capacity: u32, len: u32) -> Option<Column<T>> {
         assert!(len <= self.capacity && capacity >= self.capacity);
-        let column = Column::<T>::zeroed(capacity)?;
+        let column = Column::<T>::unfilled(capacity)?;
         // SAFETY: both hold at least `len` entries and do not overlap.
         unsafe {
             let to = column.buffer.as_ptr().cast::<T>();

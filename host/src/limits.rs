@@ -2,11 +2,14 @@
 
 use warpevm_kernels::abi::CODE_TEMP_BASE;
 
-/// Accounts that a fresh state table holds before it grows. A state test touches a handful; the
-/// table doubles, so that large batches pay a few rehashes only.
+/// Accounts that a fresh state table holds before it grows. A state test touches a handful, and
+/// pays for clearing the hash index only.
 pub const ACCOUNTS_START_COUNT: u32 = 1 << 10;
 /// Slots that a fresh state table holds before it grows.
 pub const SLOTS_START_COUNT: u32 = 1 << 11;
+/// A state table below so many entries quadruples when it is full, so that large batches pay a few
+/// rehashes only; a larger one doubles, as a device has room for all that it may hold.
+pub const QUADRUPLED_ENTRIES_COUNT_MAX: u32 = 1 << 20;
 /// Accounts, and slots, that a state table holds at most: entry + 1 and the mask must fit 32 bits,
 /// and the hash index is twice as long.
 pub const TABLE_ENTRIES_COUNT_MAX: u32 = 1 << 30;

@@ -17,7 +17,8 @@ use warpevm_kernels::abi::{
 use crate::buffer::Column;
 use crate::error::Error;
 use crate::limits::{
-    ACCOUNTS_START_COUNT, SLOTS_START_COUNT, TABLE_ENTRIES_COUNT_MAX, TOUCHED_COUNT_MAX,
+    ACCOUNTS_START_COUNT, QUADRUPLED_ENTRIES_COUNT_MAX, SLOTS_START_COUNT, TABLE_ENTRIES_COUNT_MAX,
+    TOUCHED_COUNT_MAX,
 };
 
 /// The hash step of table and overlays: a folded 64-bit product. Kernels compute the same.
@@ -58,13 +59,24 @@ pub enum Full {
     Slots,
 }
 
+/// The capacity after this one: small tables quadruple, so that a fresh one is soon large enough.
+fn larger(capacity: u32) -> Result<u32, Error> {
+    let factor = if capacity < QUADRUPLED_ENTRIES_COUNT_MAX { 4 } else { 2 };
+    match capacity * factor {
+        larger @ ..=TABLE_ENTRIES_COUNT_MAX => Ok(larger),
+        _ => Err(Error::Limit("entries of the state table")),
+    }
+}
+
 /// A hash index: entry + 1, 0 is free.
 #[derive(Debug)]
 struct Index(Box<[AtomicU32]>);
 
 impl Index {
     fn new(entries: u32) -> Index {
-        Index((0..entries as usize * 2).map(|_| AtomicU32::new(0)).collect())
+        let places = Box::new_zeroed_slice(entries as usize * 2);
+        // SAFETY: all bits zero are an `AtomicU32`.
+        Index(unsafe { places.assume_init() })
     }
 
     fn mask(&self) -> u32 {
@@ -166,10 +178,10 @@ impl Table {
         Ok(Table {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             seed,
-            accounts: Column::zeroed(ACCOUNTS_START_COUNT).ok_or(NO_MEMORY)?,
+            accounts: Column::unfilled(ACCOUNTS_START_COUNT).ok_or(NO_MEMORY)?,
             account_index: Index::new(ACCOUNTS_START_COUNT),
             account_len: AtomicU32::new(0),
-            slots: Column::zeroed(SLOTS_START_COUNT).ok_or(NO_MEMORY)?,
+            slots: Column::unfilled(SLOTS_START_COUNT).ok_or(NO_MEMORY)?,
             slot_index: Index::new(SLOTS_START_COUNT),
             slot_len: AtomicU32::new(0),
             side: Mutex::new(Side::default()),
@@ -304,16 +316,12 @@ impl Table {
         self.writer().insert_slot(account, key, value)
     }
 
-    /// Doubles what is full, unless another thread has done so.
+    /// Enlarges what is full, unless another thread has done so.
     pub fn grow(&mut self, full: Full) -> Result<(), Error> {
-        let too_many = Error::Limit("entries of the state table");
         match full {
             Full::Accounts if self.account_count() == self.accounts.capacity() => {
                 let len = self.account_count();
-                let capacity = self.accounts.capacity() * 2;
-                if capacity > TABLE_ENTRIES_COUNT_MAX {
-                    return Err(too_many);
-                }
+                let capacity = larger(len)?;
                 self.accounts = self.accounts.grown(capacity, len).ok_or(NO_MEMORY)?;
                 self.account_index = Index::new(capacity);
                 for i in 0..len {
@@ -323,10 +331,7 @@ impl Table {
             }
             Full::Slots if self.slot_count() == self.slots.capacity() => {
                 let len = self.slot_count();
-                let capacity = self.slots.capacity() * 2;
-                if capacity > TABLE_ENTRIES_COUNT_MAX {
-                    return Err(too_many);
-                }
+                let capacity = larger(len)?;
                 self.slots = self.slots.grown(capacity, len).ok_or(NO_MEMORY)?;
                 self.slot_index = Index::new(capacity);
                 for i in 0..len {
