@@ -250,7 +250,7 @@ impl Worker {
             // layout's size), the table (held, so it does not move, and changed by its publication
             // rule only), the code array. No other thread knows this instance.
             unsafe { warpevm_kernels::cpu_run(&launch, 0) };
-            let head = *head_mut(memory);
+            let head = head_mut(memory);
             match Status::from_u32(head.status) {
                 Some(Status::Done) => {
                     self.host_precompile = head.host_precompiles != 0;
@@ -259,10 +259,10 @@ impl Worker {
                 Some(Status::Suspended) => {}
                 _ => return Err(Error::Device(format!("status {} after a launch", head.status))),
             }
-            if stuck(&last_need, &head) {
+            if stuck(&last_need, head) {
                 return Err(Error::Device(format!("need {} is not met", head.need)));
             }
-            last_need = head;
+            last_need = *head;
             let served = serve(&mut codes, hold, memory.bytes_mut(), layout, data)?;
             if served != Served::Resume {
                 return Ok(Some(served));
@@ -339,12 +339,12 @@ impl Worker {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Finished { overlay, ended, fallback } = self.finished(session, class)?;
         let codes = session.code_view(&self.temps);
-        let result = ended.map(|mut executed| {
+        let mut outcome = Outcome { result: ended, fallback };
+        if let Ok(executed) = &mut outcome.result {
             executed.changes = changes(&overlay, table, codes, session.spec(), &mut scratch);
-            executed
-        });
+        }
         self.scratch = scratch;
-        Ok(Outcome { result, fallback })
+        Ok(outcome)
     }
 
     /// The codes of the transaction that ran last.

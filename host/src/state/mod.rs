@@ -131,10 +131,11 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         table: &Table,
         addr: &Addr,
     ) -> Result<u32, Result<Full, Error>> {
-        if let Some(found) = table.find_account(addr) {
-            return Ok(found);
-        }
-        table.insert_account(self.fetch_account(addr).map_err(Err)?).map_err(Ok)
+        let at = match table.find_account_place(addr) {
+            Ok(found) => return Ok(found),
+            Err(at) => at,
+        };
+        table.insert_account_at(at, self.fetch_account(addr).map_err(Err)?).map_err(Ok)
     }
 
     /// Puts a slot into the table. `Err(Ok(full))`: no room.
@@ -145,12 +146,13 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         key: &Word,
     ) -> Result<u32, Result<Full, Error>> {
         let account = self.page_account(table, addr)?;
-        if let Some(found) = table.find_slot(account, key) {
-            return Ok(found);
-        }
+        let at = match table.find_slot_place(account, key) {
+            Ok(found) => return Ok(found),
+            Err(at) => at,
+        };
         let wiped = table.account(account).flags & ACCOUNT_WIPED != 0;
         let value = if wiped { U256::ZERO } else { self.fetch_slot(addr, key).map_err(Err)? };
-        table.insert_slot(account, *key, value.into_limbs()).map_err(Ok)
+        table.insert_slot_at(at, account, *key, value.into_limbs()).map_err(Ok)
     }
 
     fn fetch_slot(&self, addr: &Addr, key: &Word) -> Result<U256, Error> {

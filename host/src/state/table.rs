@@ -85,8 +85,12 @@ impl Index {
 
     /// The entry for which `is` holds, or the free place where it belongs.
     fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Result<u32, u32> {
+        self.find_from(hash as u32 & self.mask(), is)
+    }
+
+    /// The same, searched from a place on.
+    fn find_from(&self, mut at: u32, is: impl Fn(u32) -> bool) -> Result<u32, u32> {
         let mask = self.mask();
-        let mut at = hash as u32 & mask;
         // The load factor is at most 1/2, so there is a free place.
         loop {
             match self.0[at as usize].load(Ordering::Acquire) {
@@ -244,11 +248,14 @@ impl Table {
         self.find_account_place(addr).ok()
     }
 
-    fn find_account_place(&self, addr: &Addr) -> Result<u32, u32> {
-        self.account_index.find(account_hash(self.seed, addr), |i| {
-            // SAFETY: a published entry, whose address never changes.
-            unsafe { (*self.accounts.entry_ptr(i)).addr == *addr }
-        })
+    /// The account's index, or the place where it belongs.
+    pub fn find_account_place(&self, addr: &Addr) -> Result<u32, u32> {
+        self.account_index.find(account_hash(self.seed, addr), |i| self.is_account(i, addr))
+    }
+
+    fn is_account(&self, index: u32, addr: &Addr) -> bool {
+        // SAFETY: a published entry, whose address never changes.
+        unsafe { (*self.accounts.entry_ptr(index)).addr == *addr }
     }
 
     /// The slot's index.
@@ -256,12 +263,16 @@ impl Table {
         self.find_slot_place(account, key).ok()
     }
 
-    fn find_slot_place(&self, account: u32, key: &Word) -> Result<u32, u32> {
-        self.slot_index.find(slot_hash(self.seed, key, account), |i| {
-            let slot = self.slots.entry_ptr(i);
-            // SAFETY: a published entry, whose account and key never change.
-            unsafe { (*slot).account == account && (*slot).key == *key }
-        })
+    /// The slot's index, or the place where it belongs.
+    pub fn find_slot_place(&self, account: u32, key: &Word) -> Result<u32, u32> {
+        let hash = slot_hash(self.seed, key, account);
+        self.slot_index.find(hash, |i| self.is_slot(i, account, key))
+    }
+
+    fn is_slot(&self, index: u32, account: u32, key: &Word) -> bool {
+        let slot = self.slots.entry_ptr(index);
+        // SAFETY: a published entry, whose account and key never change.
+        unsafe { (*slot).account == account && (*slot).key == *key }
     }
 
     /// The account at `index`.
@@ -293,8 +304,16 @@ impl Table {
 
     /// Adds an account as the database has it, unless it is there.
     pub fn insert_account(&self, account: TableAccount) -> Result<u32, Full> {
+        match self.find_account_place(&account.addr) {
+            Ok(found) => Ok(found),
+            Err(at) => self.insert_account_at(at, account),
+        }
+    }
+
+    /// The same for an account that belongs to this place, unless others have come there since.
+    pub fn insert_account_at(&self, at: u32, account: TableAccount) -> Result<u32, Full> {
         let mut side = self.side();
-        let at = match self.find_account_place(&account.addr) {
+        let at = match self.account_index.find_from(at, |i| self.is_account(i, &account.addr)) {
             Ok(found) => return Ok(found),
             Err(at) => at,
         };
@@ -314,6 +333,17 @@ impl Table {
     /// Adds a slot as the database has it, unless it is there.
     pub fn insert_slot(&self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
         self.writer().insert_slot(account, key, value)
+    }
+
+    /// The same for a slot that belongs to this place, unless others have come there since.
+    pub fn insert_slot_at(
+        &self,
+        at: u32,
+        account: u32,
+        key: Word,
+        value: Word,
+    ) -> Result<u32, Full> {
+        self.writer().insert_slot_at(at, account, key, value)
     }
 
     /// Enlarges what is full, unless another thread has done so.
@@ -378,8 +408,21 @@ impl Writer<'_> {
     /// Adds a slot as the database has it, unless it is there or its account was wiped since the
     /// database was asked.
     pub fn insert_slot(&mut self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
+        match self.table.find_slot_place(account, &key) {
+            Ok(found) => Ok(found),
+            Err(at) => self.insert_slot_at(at, account, key, value),
+        }
+    }
+
+    fn insert_slot_at(
+        &mut self,
+        at: u32,
+        account: u32,
+        key: Word,
+        value: Word,
+    ) -> Result<u32, Full> {
         let (table, side) = (self.table, &mut self.side);
-        let at = match table.find_slot_place(account, &key) {
+        let at = match table.slot_index.find_from(at, |i| table.is_slot(i, account, &key)) {
             Ok(found) => return Ok(found),
             Err(at) => at,
         };
