@@ -124,8 +124,9 @@ impl<T: Pod> Column<T> {
     fn pieces(&self, index: u32) -> &[AtomicU64] {
         const { assert!(align_of::<T>() == 8 && size_of::<T>().is_multiple_of(8)) };
         let start = self.entry_ptr(index).cast::<AtomicU64>();
-        // SAFETY: within the allocation, aligned, initialised (zeroed or written). Fields of published
-        // entries that change are accessed atomically by everyone while others may read them.
+        // SAFETY: within the allocation, aligned, initialised (zeroed or written). Fields of
+        // published entries that change are accessed atomically by everyone while others may read
+        // them.
         unsafe { std::slice::from_raw_parts(start, Self::PIECES) }
     }
 
