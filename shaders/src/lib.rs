@@ -1,7 +1,7 @@
 //! The device code of warpevm in WGSL.
 //!
-//! Kernels are modules put together of files ([`modules`]). What they share with the host (numbers
-//! of the device ABI, programs of elliptic curves) is generated from the same Rust tables as the C++
+//! Kernels are modules put together of files ([`modules`]). What they share with the host, numbers
+//! of the device ABI and programs of elliptic curves, is generated from the same tables as the C++
 //! headers, so that both kernels mean the same.
 
 #[cfg(feature = "device")]

@@ -1,6 +1,6 @@
-// The field machine: programs over registers of 256 or 384 bits (field_256.wgsl, field_384.wgsl), for
-// elliptic curves. A driver inlines every function wherever it is called; here a multiplication
-// stands once, and what is done with it is data (generated/*.wgsl, from xtask/src/field_program).
+// The field machine: programs over registers of 256 or 384 bits (field_256.wgsl, field_384.wgsl),
+// for elliptic curves. A driver inlines every function wherever it is called; here a multiplication
+// stands once, and what is done with it is data (from xtask/src/field_program).
 //
 // An instruction is op << 24 | d << 16 | a << 8 | b; d, a, b are registers where nothing else is
 // said: their numbers below 0xc0; 0xc0, 0xd0, 0xe0 and up to 15 more are those from the d, a, b of
