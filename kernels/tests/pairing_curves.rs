@@ -441,12 +441,7 @@ fn pairing_inputs() {
 fn maps() {
     let mut rng = Rng(SEED);
     let p = u384(BLS_P);
-    let curve = Curve::bls_g1();
-    let mut edges: Vec<U384> = [0u64, 1, 2, 3].map(U384::from).to_vec();
-    edges.extend([p - U384::from(1), p - U384::from(2), (p - U384::from(1)) >> 1]);
-    // Where the map to G1 divides by zero: 11 u^2 = -1.
-    let minus = p - U384::from(11).inv_mod(p).expect("prime");
-    edges.extend(curve.base_root(minus).map(|u| [u, p - u]).into_iter().flatten());
+    let edges = map_edges();
     for case in 0..200 {
         let [a, b] = [0, 0].map(|_| if rng.below(4) == 0 { rng.below(edges.len()) } else { 99 });
         let a = edges.get(a).copied().unwrap_or_else(|| rng.u384() % p);
@@ -551,26 +546,8 @@ fn point_evaluation_claims() {
 fn point_evaluation_inputs() {
     let mut rng = Rng(SEED);
     let curve = Curve::bls_g1();
-    let (g1, _) = bls_generators();
     let claim = valid_claim();
-    let mut encodings = vec![
-        [0; 48],
-        compress(&curve, None),
-        compress(&curve, g1),
-        compress(&curve, curve.random(&mut rng)),
-        compress(&curve, Some((real(U384::ZERO), real(U384::from(2))))),
-    ];
-    for x in [curve.p, curve.p + U384::from(1), curve.p - U384::from(1), U384::MAX >> 3] {
-        let compressed: U384 = x | (U384::from(1) << 383);
-        encodings.push(compressed.to_be_bytes());
-    }
-    for i in 0..encodings.len() {
-        for flags in [0x20, 0x40, 0x80, 0x60, 0xe0] {
-            let mut bytes = encodings[i];
-            bytes[0] ^= flags;
-            encodings.push(bytes);
-        }
-    }
+    let mut encodings = encodings(&mut rng);
     let mut infinity_and_more = compress(&curve, None);
     infinity_and_more[47] = 1;
     encodings.push(infinity_and_more);

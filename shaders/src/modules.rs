@@ -65,6 +65,7 @@ pub const POINTS: Module<'static> = module!(
     "precompile/call.wgsl",
     "op/keccak.wgsl",
     "generated/points.wgsl",
+    "generated/field.wgsl",
     "op/field.wgsl",
     "op/field_256.wgsl",
     "precompile/points.wgsl"
@@ -77,6 +78,7 @@ pub const BN254_PAIRING: Module<'static> = module!(
     "bn254 pairing",
     "precompile/call.wgsl",
     "generated/bn254_pairing.wgsl",
+    "generated/field.wgsl",
     "op/field.wgsl",
     "op/field_256.wgsl",
     "precompile/bn254_pairing.wgsl"
@@ -88,6 +90,7 @@ pub const BLS12_381: Module<'static> = module!(
     "op/md_padding.wgsl",
     "op/sha256.wgsl",
     "generated/bls12_381.wgsl",
+    "generated/field.wgsl",
     "op/field.wgsl",
     "op/field_384.wgsl",
     "precompile/bls12_381.wgsl"

@@ -13,7 +13,7 @@ mod model;
 
 use std::time::Instant;
 
-use alloy_primitives::{U256, aliases::U384, hex};
+use alloy_primitives::{U256, hex};
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
@@ -589,36 +589,44 @@ fn points() {
     });
 }
 
-/// Pairs as the precompile reads them.
-fn pairing_input(g1: &model::Curve, g2: &model::Curve, pairs: &[[model::Point; 2]]) -> Vec<u8> {
-    let pair = |[p, q]: &[model::Point; 2]| [model::bn_bytes(g1, *p), model::bn_bytes(g2, *q)];
-    pairs.iter().flat_map(|both| pair(both).concat()).collect()
+/// A curve with a pairing check, and its kernel.
+struct Pairings {
+    id: u32,
+    module: &'static Module<'static>,
+    g1: model::Curve,
+    g2: model::Curve,
+    generators: (model::Point, model::Point),
+    bytes: fn(&model::Curve, model::Point) -> Vec<u8>,
+    /// Of a coordinate.
+    coordinate_bytes: usize,
 }
 
-#[test]
-fn pairing() {
-    on_device("pairing", |gpu| {
-        let kernel = kernel(gpu, &modules::BN254_PAIRING);
-        let (g1, g2) = (model::Curve::bn_g1(), model::Curve::bn_g2());
-        let (p, q) = model::bn_generators();
-        let encode = |pairs: &[[model::Point; 2]]| pairing_input(&g1, &g2, pairs);
+impl Pairings {
+    fn encode(&self, pairs: &[[model::Point; 2]]) -> Vec<u8> {
+        let bytes = |[p, q]: &[model::Point; 2]| {
+            [(self.bytes)(&self.g1, *p), (self.bytes)(&self.g2, *q)].concat()
+        };
+        pairs.iter().flat_map(bytes).collect()
+    }
+
+    /// Products of one and others, points outside of the groups, and what is no point.
+    fn check(&self, gpu: &Gpu, kernel: &ComputePipeline, rng: &mut Rng) {
+        let (g1, g2, (p, q)) = (&self.g1, &self.g2, self.generators);
         let [zero, one] = [0, 1].map(|x| format!("{x:064x}"));
         check_known(
             gpu,
-            &kernel,
+            kernel,
             &[
-                (8, &[], &one),
-                (8, &encode(&[[p, q]]), &zero),
-                (8, &encode(&[[None, q], [p, None]]), &one),
-                (8, &encode(&[[p, q], [g1.neg(p), q]]), &one),
-                (8, &encode(&[[p, q], [p, g2.neg(q)]]), &one),
-                (8, &encode(&[[p, q], [p, q]]), &zero),
+                (self.id, &self.encode(&[[p, q]]), &zero),
+                (self.id, &self.encode(&[[None, q], [p, None]]), &one),
+                (self.id, &self.encode(&[[p, q], [g1.neg(p), q]]), &one),
+                (self.id, &self.encode(&[[p, q], [p, g2.neg(q)]]), &one),
+                (self.id, &self.encode(&[[p, q], [p, q]]), &zero),
             ],
         );
         let curves = &mut model::Rng(SEED);
-        let rng = &mut Rng(SEED + 9300);
         let mut inputs = Vec::new();
-        for case in 0..24 {
+        for case in 0..20 {
             let [a, b] = [curves.u256() % g1.r, curves.u256() % g1.r];
             let [pa, qb] = [g1.mul(a, p), g2.mul(b, q)];
             let product = g1.neg(g1.mul(a.mul_mod(b, g1.r), p));
@@ -629,42 +637,61 @@ fn pairing() {
                 2 => pairs[1][0] = g1.neg(pa),
                 _ => {}
             }
-            inputs.push(encode(&pairs));
+            inputs.push(self.encode(&pairs));
         }
-        // Points of the twist outside of G2, some of small order, also beside infinity.
-        for point in model::subgroup_candidates(&g2, q, curves) {
-            inputs.push(encode(&[[None, point]]));
-            inputs.push(encode(&[[p, q], [p, point]]));
+        // Points outside of the groups, some of small order, also beside infinity.
+        for point in model::subgroup_candidates(g1, p, curves) {
+            inputs.push(self.encode(&[[point, None]]));
         }
-        for _ in 0..100 {
+        for point in model::subgroup_candidates(g2, q, curves) {
+            inputs.push(self.encode(&[[None, point]]));
+            inputs.push(self.encode(&[[p, q], [p, point]]));
+        }
+        for _ in 0..80 {
             let pair = [[p, None][curves.below(2)], [q, None][curves.below(2)]];
-            let mut input = encode(&[[p, q], pair]);
-            model::spoil(curves, &mut input[192..], 32, g1.p);
+            let mut input = self.encode(&[[p, q], pair]);
+            let half = input.len() / 2;
+            model::spoil(curves, &mut input[half..], self.coordinate_bytes, g1.p);
             inputs.push(recut(rng, input));
         }
-        let calls: Vec<Call> = inputs.into_iter().map(|input| Call::new(rng, 8, input)).collect();
-        let counts = check(gpu, &kernel, OSAKA, &calls);
-        assert!(counts.done > 40 && counts.failed > 80 && counts.left == 0, "{counts:?}");
+        let call = |rng: &mut Rng, input| Call::new(rng, self.id, input);
+        let calls: Vec<Call> = inputs.into_iter().map(|input| call(rng, input)).collect();
+        let counts = check(gpu, kernel, OSAKA, &calls);
+        assert!(counts.done > 40 && counts.failed > 60 && counts.left == 0, "{counts:?}");
+        let most = [4, 5].map(|count| call(rng, self.encode(&vec![[p, q]; count])));
+        let counts = check(gpu, kernel, OSAKA, &most);
+        assert_eq!((counts.done, counts.left), (1, 1));
+    }
+}
+
+#[test]
+fn pairing() {
+    on_device("pairing", |gpu| {
+        let pairings = Pairings {
+            id: 8,
+            module: &modules::BN254_PAIRING,
+            g1: model::Curve::bn_g1(),
+            g2: model::Curve::bn_g2(),
+            generators: model::bn_generators(),
+            bytes: model::bn_bytes,
+            coordinate_bytes: 32,
+        };
+        let kernel = kernel(gpu, pairings.module);
+        let rng = &mut Rng(SEED + 9300);
+        check_known(gpu, &kernel, &[(8, &[], &format!("{:064x}", 1))]);
+        pairings.check(gpu, &kernel, rng);
+        let (p, q) = pairings.generators;
         for spec in [BYZANTIUM, ISTANBUL] {
-            let samples = [encode(&[]), encode(&[[p, q]])];
+            let samples = [pairings.encode(&[]), pairings.encode(&[[p, q]])];
             let samples = samples.map(|input| Call::new(rng, 8, input));
             check_gas(gpu, &kernel, spec, samples.into());
         }
-        let most = [4, 5].map(|count| Call::new(rng, 8, encode(&vec![[p, q]; count])));
-        let counts = check(gpu, &kernel, OSAKA, &most);
-        assert_eq!((counts.done, counts.left), (1, 1));
     });
 }
 
 /// A point and a scalar as an MSM reads them.
 fn multiple(curve: &model::Curve, point: model::Point, scalar: U256) -> Vec<u8> {
     [model::bls_bytes(curve, point), scalar.to_be_bytes::<32>().to_vec()].concat()
-}
-
-/// Pairs as the precompile of BLS12-381 reads them.
-fn bls_pairs(g1: &model::Curve, g2: &model::Curve, pairs: &[[model::Point; 2]]) -> Vec<u8> {
-    let pair = |[p, q]: &[model::Point; 2]| [model::bls_bytes(g1, *p), model::bls_bytes(g2, *q)];
-    pairs.iter().flat_map(|both| pair(both).concat()).collect()
 }
 
 #[test]
@@ -731,60 +758,24 @@ fn bls12_381_groups() {
 #[test]
 fn bls12_381_pairing() {
     on_device("bls12_381_pairing", |gpu| {
-        let kernel = kernel(gpu, &modules::BLS12_381);
-        let (g1, g2) = (model::Curve::bls_g1(), model::Curve::bls_g2());
-        let (p, q) = model::bls_generators();
-        let encode = |pairs: &[[model::Point; 2]]| bls_pairs(&g1, &g2, pairs);
-        let [zero, one] = [0, 1].map(|x| format!("{x:064x}"));
-        check_known(
-            gpu,
-            &kernel,
-            &[
-                (0x0f, &encode(&[[p, q]]), &zero),
-                (0x0f, &encode(&[[None, q], [p, None]]), &one),
-                (0x0f, &encode(&[[p, q], [g1.neg(p), q]]), &one),
-                (0x0f, &encode(&[[p, q], [p, g2.neg(q)]]), &one),
-                (0x0f, &encode(&[[p, q], [p, q]]), &zero),
-            ],
-        );
-        let curves = &mut model::Rng(SEED);
+        let pairings = Pairings {
+            id: 0x0f,
+            module: &modules::BLS12_381,
+            g1: model::Curve::bls_g1(),
+            g2: model::Curve::bls_g2(),
+            generators: model::bls_generators(),
+            bytes: model::bls_bytes,
+            coordinate_bytes: 64,
+        };
+        let kernel = kernel(gpu, pairings.module);
         let rng = &mut Rng(SEED + 9500);
-        let mut inputs = vec![Vec::new()];
-        for case in 0..16 {
-            let [a, b] = [curves.u256() % g1.r, curves.u256() % g1.r];
-            let [pa, qb] = [g1.mul(a, p), g2.mul(b, q)];
-            let product = g1.neg(g1.mul(a.mul_mod(b, g1.r), p));
-            let mut pairs = vec![[pa, qb], [product, q]];
-            match case % 4 {
-                0 => pairs.insert(1, [None, qb]),
-                1 => pairs.extend([[pa, q], [g1.neg(p), g2.mul(a, q)]]),
-                2 => pairs[1][0] = g1.neg(pa),
-                _ => {}
-            }
-            inputs.push(encode(&pairs));
-        }
-        for point in model::subgroup_candidates(&g1, p, curves) {
-            inputs.push(encode(&[[point, None]]));
-        }
-        for point in model::subgroup_candidates(&g2, q, curves) {
-            inputs.push(encode(&[[None, point]]));
-            inputs.push(encode(&[[p, q], [p, point]]));
-        }
-        for _ in 0..60 {
-            let pair = [[p, None][curves.below(2)], [q, None][curves.below(2)]];
-            let mut input = encode(&[[p, q], pair]);
-            model::spoil(curves, &mut input[384..], 64, g1.p);
-            inputs.push(recut(rng, input));
-        }
-        let calls: Vec<Call> =
-            inputs.into_iter().map(|input| Call::new(rng, 0x0f, input)).collect();
-        let counts = check(gpu, &kernel, OSAKA, &calls);
-        assert!(counts.done > 25 && counts.failed > 60 && counts.left == 0, "{counts:?}");
-        let samples = [1, 2].map(|count| Call::new(rng, 0x0f, encode(&vec![[p, q]; count])));
+        pairings.check(gpu, &kernel, rng);
+        let (p, q) = pairings.generators;
+        let samples = [1, 2].map(|count| pairings.encode(&vec![[p, q]; count]));
+        let samples = samples.map(|input| Call::new(rng, 0x0f, input));
         check_gas(gpu, &kernel, OSAKA, samples.into());
-        let most = [4, 5].map(|count| Call::new(rng, 0x0f, encode(&vec![[p, q]; count])));
-        let counts = check(gpu, &kernel, OSAKA, &most);
-        assert_eq!((counts.done, counts.left), (1, 1));
+        let nothing = Call::new(rng, 0x0f, Vec::new());
+        assert_eq!(check(gpu, &kernel, OSAKA, &[nothing]).failed, 1);
     });
 }
 
@@ -792,15 +783,10 @@ fn bls12_381_pairing() {
 fn bls12_381_maps() {
     on_device("bls12_381_maps", |gpu| {
         let kernel = kernel(gpu, &modules::BLS12_381);
-        let curve = model::Curve::bls_g1();
-        let p = curve.p;
+        let p = model::Curve::bls_g1().p;
         let curves = &mut model::Rng(SEED);
         let rng = &mut Rng(SEED + 9600);
-        let mut edges: Vec<U384> = [0u64, 1, 2, 3].map(U384::from).to_vec();
-        edges.extend([p - U384::from(1), p - U384::from(2), (p - U384::from(1)) >> 1]);
-        // Where the map to G1 divides by zero: 11 u^2 = -1.
-        let minus = p - U384::from(11).inv_mod(p).expect("prime");
-        edges.extend(curve.base_root(minus).map(|u| [u, p - u]).into_iter().flatten());
+        let edges = model::map_edges();
         let mut calls = Vec::new();
         for case in 0..64 {
             let mut number = || match curves.below(3) {
@@ -860,24 +846,7 @@ fn point_evaluation() {
             let proof = model::compress(&curve, None);
             claims.push(model::Claim { z: k, y: k, commitment, proof });
         }
-        let mut encodings = vec![
-            [0; 48],
-            model::compress(&curve, None),
-            model::compress(&curve, g1),
-            model::compress(&curve, curve.random(curves)),
-        ];
-        for x in [curve.p, curve.p - U384::from(1), U384::MAX >> 3] {
-            let compressed: U384 = x | (U384::from(1) << 383);
-            encodings.push(compressed.to_be_bytes());
-        }
-        for i in 0..encodings.len() {
-            for flags in [0x20, 0x40, 0x80, 0x60, 0xe0] {
-                let mut bytes = encodings[i];
-                bytes[0] ^= flags;
-                encodings.push(bytes);
-            }
-        }
-        for bytes in encodings {
+        for bytes in model::encodings(curves) {
             claims.push(model::Claim { commitment: bytes, ..claim.clone() });
             claims.push(model::Claim { proof: bytes, ..claim.clone() });
         }

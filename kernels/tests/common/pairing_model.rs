@@ -371,6 +371,42 @@ pub fn valid_claim() -> Claim {
 
 // ---- cases ----
 
+/// Points of G1 in their form of 48 bytes, right and wrong ones, with all flags.
+pub fn encodings(rng: &mut Rng) -> Vec<[u8; 48]> {
+    let (curve, (g1, _)) = (Curve::bls_g1(), bls_generators());
+    let mut encodings = vec![
+        [0; 48],
+        compress(&curve, None),
+        compress(&curve, g1),
+        compress(&curve, curve.random(rng)),
+        compress(&curve, Some((real(U384::ZERO), real(U384::from(2))))),
+    ];
+    for x in [curve.p, curve.p + U384::from(1), curve.p - U384::from(1), U384::MAX >> 3] {
+        let compressed: U384 = x | (U384::from(1) << 383);
+        encodings.push(compressed.to_be_bytes());
+    }
+    for i in 0..encodings.len() {
+        for flags in [0x20, 0x40, 0x80, 0x60, 0xe0] {
+            let mut bytes = encodings[i];
+            bytes[0] ^= flags;
+            encodings.push(bytes);
+        }
+    }
+    encodings
+}
+
+/// Numbers for the maps to the groups.
+pub fn map_edges() -> Vec<U384> {
+    let curve = Curve::bls_g1();
+    let p = curve.p;
+    let mut edges: Vec<U384> = [0u64, 1, 2, 3].map(U384::from).to_vec();
+    edges.extend([p - U384::from(1), p - U384::from(2), (p - U384::from(1)) >> 1]);
+    // Where the map to G1 divides by zero: 11 u^2 = -1.
+    let minus = p - U384::from(11).inv_mod(p).expect("prime");
+    edges.extend(curve.base_root(minus).map(|u| [u, p - u]).into_iter().flatten());
+    edges
+}
+
 /// Points of the curve outside the subgroup, some of small order, and points inside.
 pub fn subgroup_candidates(curve: &Curve, generator: Point, rng: &mut Rng) -> Vec<Point> {
     let mut points = Vec::new();

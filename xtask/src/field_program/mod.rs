@@ -374,12 +374,6 @@ impl Program {
             self.code[at] |= self.labels[label].expect("a label has a place") as u32;
         }
         let mut s = format!("{NOTE}// Code for the machine of op/field.wgsl: {what}.\n\n");
-        for (i, (op, name)) in OPS.iter().enumerate() {
-            assert_eq!(*op as usize, i);
-            writeln!(s, "const FIELD_{name}: u32 = {i}u;").unwrap();
-        }
-        writeln!(s, "const FIELD_FAIL: u32 = {FAIL:#x}u;").unwrap();
-        writeln!(s, "const FIELD_UNFINISHED: u32 = {UNFINISHED:#x}u;").unwrap();
         writeln!(s, "const FIELD_REGISTERS: u32 = {}u;", self.registers).unwrap();
         for (name, register) in names {
             writeln!(s, "const FIELD_{name}: u32 = {register}u;").unwrap();
@@ -410,8 +404,21 @@ fn limbs(hex: &str, width: Width) -> Vec<u32> {
     (0..digits).step_by(8).rev().map(|at| limb(at).expect("a hexadecimal number")).collect()
 }
 
-/// The generated files: one in WGSL for each program, and what they share.
-pub fn files() -> [(&'static str, String); 4] {
+/// Numbers of ops, and of ends.
+fn machine_wgsl() -> String {
+    let mut s =
+        format!("{NOTE}// Ops of the machine of op/field.wgsl, and ends that are no length.\n\n");
+    for (i, (op, name)) in OPS.iter().enumerate() {
+        assert_eq!(*op as usize, i);
+        writeln!(s, "const FIELD_{name}: u32 = {i}u;").unwrap();
+    }
+    writeln!(s, "const FIELD_FAIL: u32 = {FAIL:#x}u;").unwrap();
+    writeln!(s, "const FIELD_UNFINISHED: u32 = {UNFINISHED:#x}u;").unwrap();
+    s
+}
+
+/// The generated files: the machine's numbers, one file for each program, and their data.
+pub fn files() -> [(&'static str, String); 5] {
     let mut data = Vec::new();
     let points = points::points_wgsl(&mut data);
     let bn254_pairing = bn254_pairing::bn254_pairing_wgsl(&mut data);
@@ -427,6 +434,7 @@ pub fn files() -> [(&'static str, String); 4] {
     }
     s.push_str("];\n");
     [
+        ("shaders/wgsl/generated/field.wgsl", machine_wgsl()),
         ("shaders/wgsl/generated/points.wgsl", points),
         ("shaders/wgsl/generated/bn254_pairing.wgsl", bn254_pairing),
         ("shaders/wgsl/generated/bls12_381.wgsl", bls12_381),
