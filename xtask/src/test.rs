@@ -129,7 +129,7 @@ impl Runner<'_> {
             self.suite(quick, &step, "blocktest", &file, &["--backend", "cpu"]);
         }
         // BLS12-381 and KZG run on the host there: 95% of the cases are wholly on the device.
-        let wgpu = ["--backend", "wgpu", "--sample", WGPU_SAMPLE, "--min-residency", "0.95"];
+        let wgpu = ["--backend", "wgpu", "--sample", WGPU_SAMPLE, "--min-residency", "0.98"];
         let dev = "conformance/dev.tar.zst";
         self.suite(quick, "statetest dev, wgpu", "statetest", dev, &wgpu);
         let wgpu = ["--backend", "wgpu", "--policy", "optimistic", "--validate", "full"];
