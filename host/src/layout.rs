@@ -27,10 +27,12 @@ struct Capacities {
 ///   is the largest of which 32 instances fit into what a lane takes of 128 MiB, which is all that
 ///   some adapters bind.
 /// - Class 4 (16 MiB) has some of everything.
-/// - Class 5 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
+/// - Class 5 (28 MiB) has the memory besides that one frame can buy with 500 million gas: for long
+///   computations, which else would run in class 4 first, and then in class 6 one at a time.
+/// - Class 6 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
 ///   stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
 ///   system commits only what is touched.
-const CLASSES: [Capacities; 6] = [
+const CLASSES: [Capacities; 7] = [
     Capacities {
         frames: 6,
         slots: 146,
@@ -75,6 +77,16 @@ const CLASSES: [Capacities; 6] = [
         frames: CALL_DEPTH_MAX + 1,
         slots: 64 << 10,
         memory: 4 << 20,
+        ret: 1 << 20,
+        accounts: 8 << 10,
+        storage: 32 << 10,
+        journal: 40 << 10,
+        logs: 1 << 20,
+    },
+    Capacities {
+        frames: CALL_DEPTH_MAX + 1,
+        slots: 64 << 10,
+        memory: 16 << 20,
         ret: 1 << 20,
         accounts: 8 << 10,
         storage: 32 << 10,
@@ -195,7 +207,8 @@ mod tests {
         // 2.4 MiB.
         assert!(bytes[3] * 10 <= 24 << 20, "{bytes:?}");
         assert!(bytes[4] <= 16 << 20, "{bytes:?}");
-        assert!(bytes[5] < 1 << 32, "offsets are 32 bits: {bytes:?}");
+        assert!(bytes[5] <= 28 << 20, "{bytes:?}");
+        assert!(bytes[6] < 1 << 32, "offsets are 32 bits: {bytes:?}");
     }
 
     #[test]
@@ -245,6 +258,7 @@ mod tests {
         assert_eq!(next_class(&layouts, 2, Region::Memory, 2 << 20), Some(4));
         assert_eq!(next_class(&layouts, 1, Region::Logs, 100), Some(2));
         assert_eq!(next_class(&layouts, 0, Region::Memory, u32::MAX), None);
-        assert_eq!(next_class(&layouts, 5, Region::Frames, 1), None);
+        assert_eq!(next_class(&layouts, 4, Region::Memory, 5 << 20), Some(5));
+        assert_eq!(next_class(&layouts, 6, Region::Frames, 1), None);
     }
 }

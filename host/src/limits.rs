@@ -97,8 +97,9 @@ pub const DEVICE_LANES_COUNT: usize = 2;
 pub const DEVICE_INSTANCES_COUNT_MAX: usize = 1 << 17;
 /// Instances of the smallest launch that is tried before transactions go to the CPU: a tile.
 pub const DEVICE_INSTANCES_COUNT_MIN: usize = 32;
-/// The largest memory class on a device: a tile has 32 instances, of the next class 30 GB.
-pub const DEVICE_CLASS_MAX: usize = 4;
+/// The largest memory class on a device: a tile has 32 instances, which take 0.9 GB; of the next
+/// class they would take 30 GB.
+pub const DEVICE_CLASS_MAX: usize = 5;
 /// Share of the free device memory, in percent, that lanes take for instances; the rest is for the
 /// state table, codes and results.
 pub const DEVICE_MEMORY_PERCENT: u64 = 60;
