@@ -13,7 +13,7 @@
 use crate::cfg::Cfg;
 use crate::dce::remove_dead;
 use crate::facts::Facts;
-use crate::flow::{Abs, EbbId, Flow, Term};
+use crate::flow::{Abs, EbbId, Flow, Term, Trap};
 use crate::fold::{Draft, Step};
 use crate::graph::{Node, Part, Region, View, observes_gas};
 use crate::hash::{PROBES_MAX, mix};
@@ -78,6 +78,17 @@ pub(crate) struct Builder<'a> {
     calls: u32,
     shared: SharedTable,
     small_constants: Vec<Val>,
+}
+
+/// What the jump at the end of a bb leads to.
+#[derive(Clone, Copy)]
+enum Leave {
+    /// The next bb of the ebb.
+    Inside,
+    /// That, or a halt.
+    Trap(Trap),
+    /// Out of the ebb.
+    End(Term),
 }
 
 /// The state of a builder between two ebbs of a region.
@@ -213,11 +224,15 @@ impl<'a> Builder<'a> {
         let bbs = flow.bbs(id);
         for (i, bb) in bbs.iter().enumerate() {
             let block = *self.input.cfg.bb(*bb);
-            let last = i + 1 == bbs.len();
+            let leave = match flow.traps(id)[i] {
+                Some(trap) => Leave::Trap(trap),
+                None if i + 1 == bbs.len() => Leave::End(flow.ebb(id).term),
+                None => Leave::Inside,
+            };
             let mut pc = block.start;
             while pc < block.end {
                 self.pc = pc;
-                pc = self.inst(last.then_some(flow.ebb(id).term));
+                pc = self.inst(leave);
             }
         }
         self.close_section();
@@ -549,8 +564,8 @@ impl<'a> Builder<'a> {
         self.part.terminator = Some(Node { kind, args, ext, imm: 0, x: 0, bits: 0, dead, pc });
     }
 
-    /// Runs the inst at `self.pc` and returns the pc after it. `term` is given in the last bb.
-    fn inst(&mut self, term: Option<Term>) -> u32 {
+    /// Runs the inst at `self.pc` and returns the pc after it.
+    fn inst(&mut self, leave: Leave) -> u32 {
         let code = self.input.code;
         let byte = code[self.pc as usize];
         let info = self.input.table[usize::from(byte)];
@@ -583,7 +598,7 @@ impl<'a> Builder<'a> {
                 self.stack.swap(top, top + 1 - n);
             }
             op::JUMPDEST => {}
-            op::JUMP | op::JUMPI => self.jump(byte, term),
+            op::JUMP | op::JUMPI => self.jump(byte, leave),
             _ => {
                 let mut args = [Val::NONE; 7];
                 for arg in args.iter_mut().take(usize::from(info.inputs)) {
@@ -627,24 +642,37 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// JUMP or JUMPI. Inside the ebb they leave only their operands off the stack.
-    fn jump(&mut self, byte: u8, term: Option<Term>) {
+    /// JUMP or JUMPI. Inside the ebb they leave only their operands off the stack, and traps.
+    fn jump(&mut self, byte: u8, leave: Leave) {
         let target = self.pop();
         let condition = if byte == op::JUMPI { self.pop() } else { Val::NONE };
-        match term {
-            None | Some(Term::Goto(_)) => {}
-            Some(Term::BadJump | Term::Halt) => {
+        match leave {
+            Leave::Inside | Leave::End(Term::Goto(_)) => {}
+            Leave::Trap(trap) => self.trap(condition, trap),
+            Leave::End(Term::BadJump | Term::Halt) => {
                 self.memory_ends(None);
                 self.end(OpKind::BadJump, &[]);
             }
-            Some(Term::Computed) => self.end(OpKind::Jump, &[target]),
-            Some(Term::ComputedBranch { .. }) => self.end(OpKind::JumpI, &[condition, target]),
-            Some(Term::Branch { .. }) => {
+            Leave::End(Term::Computed) => self.end(OpKind::Jump, &[target]),
+            Leave::End(Term::ComputedBranch { .. }) => {
+                self.end(OpKind::JumpI, &[condition, target]);
+            }
+            Leave::End(Term::Branch { .. }) => {
                 let (kind, args) = self.test(condition);
-                let used = args.iter().take_while(|arg| **arg != Val::NONE).count();
-                self.end(kind, &args[..used]);
+                self.end(kind, used(&args));
             }
         }
+    }
+
+    /// Halts the frame on one side of a JUMPI.
+    fn trap(&mut self, condition: Val, trap: Trap) {
+        if self.constant_of(condition).is_some_and(|k| k.is_zero() == trap.taken) {
+            return;
+        }
+        let (kind, args) = self.test(condition);
+        let kind = if trap.taken { kind } else { negated(kind) };
+        let draft = Draft { imm: trap.op, ..Draft::new(kind, used(&args)) };
+        self.append(draft, 0, Node::NO_EXT);
     }
 
     /// The conditional jump that is taken if `condition` is not zero.
@@ -832,6 +860,11 @@ impl<'a> Builder<'a> {
             self.storage_forget();
         }
     }
+}
+
+/// Without the places that hold nothing.
+fn used(args: &[Val; 2]) -> &[Val] {
+    &args[..args.iter().take_while(|arg| **arg != Val::NONE).count()]
 }
 
 /// The conditional jump that is taken when `kind` is not.

@@ -2,7 +2,7 @@
 //!
 //! # Terms
 //! A *step* is one thing that a call does to, or with, what others can see: it loads or stores a
-//! slot, or logs. A *segment* is the steps between two conditional jumps that were not decided at
+//! slot, logs, or fails. A *segment* is the steps between two conditional jumps that were not decided at
 //! compile time; it ends with such a jump's *check*, or with what the call returns. So the segments
 //! are a tree, and a *path* leads from its root to a leaf. An expression *varies* if it depends on
 //! a load: between two runs of one call in one block, all others are equal.
@@ -63,6 +63,15 @@ pub enum Step {
     },
     /// The gas of an op depends on this value, which varies.
     Pin(ExprId),
+    /// The call fails if this conditional jump is taken.
+    Trap {
+        /// The jump, see [`crate::symbolic::is_taken`].
+        test: OpKind,
+        /// Its first operand.
+        a: ExprId,
+        /// Its second operand; `a` for tests of one.
+        b: ExprId,
+    },
     /// LOG0 to LOG4.
     Log {
         /// The topics.
@@ -159,6 +168,10 @@ impl EffectSet {
     fn text(&self) -> String {
         let text = |id: &ExprId| expr_text(&self.expressions, *id);
         let list = |ids: &[ExprId]| ids.iter().map(text).collect::<Vec<_>>().join(", ");
+        let check = |test: &OpKind, a: &ExprId, b: &ExprId| {
+            let operands = if a == b { text(a) } else { format!("{}, {}", text(a), text(b)) };
+            format!("{} {operands}", test.name().to_lowercase())
+        };
         let mut out = String::new();
         let mut work = vec![(SegmentId(0), 1, "")];
         while let Some((id, depth, side)) = work.pop() {
@@ -177,6 +190,7 @@ impl EffectSet {
                         line(format!("[{}] = {}", text(key), text(value)))
                     }
                     Step::Pin(id) => line(format!("pin {}", text(id))),
+                    Step::Trap { test, a, b } => line(format!("trap {}", check(test, a, b))),
                     Step::Log { topics, data } => {
                         line(format!("log ({}) ({})", list(topics), list(data)));
                     }
@@ -186,9 +200,7 @@ impl EffectSet {
                 SegmentEnd::Return(words) => line(format!("return ({})", list(words))),
                 SegmentEnd::Dropped => line("dropped".to_owned()),
                 SegmentEnd::Check { test, a, b, taken, fall } => {
-                    let operands =
-                        if a == b { text(a) } else { format!("{}, {}", text(a), text(b)) };
-                    line(format!("{} {operands}", test.name().to_lowercase()));
+                    line(check(test, a, b));
                     let below = |to: &Option<SegmentId>, side| to.map(|id| (id, depth + 1, side));
                     work.extend(below(fall, "else"));
                     work.extend(below(taken, "then"));
@@ -338,12 +350,23 @@ impl Watch for Seer {
         Some(Expr::Unknown)
     }
 
+    fn trap(&mut self, all: &Expressions, test: OpKind, [a, b, _]: [ExprId; 3]) {
+        let b = second(test, a, b);
+        self.need(all, &[a, b]);
+        self.steps.push(Step::Trap { test, a, b });
+    }
+
     fn memory(&mut self, all: &Expressions, seen: &Seen<'_>, memory: &mut Memory) {
         match (seen.node.kind, all.number(seen.args[0])) {
             (OpKind::Mstore, Some(at)) => memory.store(at, seen.args[1]),
             _ => remember(all, seen, memory),
         }
     }
+}
+
+/// The second operand of a conditional jump; the first where it has one.
+fn second(test: OpKind, a: ExprId, b: ExprId) -> ExprId {
+    if matches!(test, OpKind::JumpIf | OpKind::JumpIfZero) { a } else { b }
 }
 
 /// A path on its way and the segment that it is in.
@@ -441,7 +464,7 @@ impl<'a> Walker<'a> {
         sides: [Option<crate::flow::EbbId>; 2],
         work: &mut Vec<Path>,
     ) {
-        let b = if matches!(test, OpKind::JumpIf | OpKind::JumpIfZero) { a } else { b };
+        let b = second(test, a, b);
         if self.symbols.all.is_unknown(a) || self.symbols.all.is_unknown(b) {
             return;
         }
@@ -520,6 +543,7 @@ fn inputs(step: &Step) -> Vec<ExprId> {
         Step::Load { key, .. } => vec![*key],
         Step::Store { key, value } => vec![*key, *value],
         Step::Pin(id) => vec![*id],
+        Step::Trap { a, b, .. } => vec![*a, *b],
         Step::Log { topics, data } => topics.iter().chain(data).copied().collect(),
     }
 }
@@ -625,6 +649,10 @@ fn renumber(mut set: EffectSet, needed: &[bool]) -> EffectSet {
         for step in &mut segment.steps {
             match step {
                 Step::Value(id) | Step::Pin(id) => new(id),
+                Step::Trap { a, b, .. } => {
+                    new(a);
+                    new(b);
+                }
                 Step::Load { key, value } | Step::Store { key, value } => {
                     new(key);
                     new(value);

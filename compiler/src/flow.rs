@@ -2,8 +2,9 @@
 //!
 //! # Terms
 //! An *extended bb* (ebb) is a sequence of bbs that run one after another whenever the first is
-//! entered: it continues through falls and through jumps with a known target, and ends at a
-//! branch, a computed jump, a halt, or where a limit says so. A bb may stand in many ebbs.
+//! entered: it continues through falls, through jumps with a known target and past *traps*
+//! (branches that do nothing on one side but fail with all gas), and ends at another branch, a
+//! computed jump, a halt, or where a limit says so. A bb may stand in many ebbs.
 //! A *context* is what an ebb assumes on entry: which stack depths hold which return addresses
 //! (constants that are jump destinations), and the free-memory pointer at 0x40 if it is constant.
 //! The ebb of a bb with the empty context is its *general* one.
@@ -12,8 +13,10 @@
 //! From pc 0 with the empty stack's context, each ebb is executed over the lattice
 //! constant < unknown; its exits demand ebbs of the successors in the contexts that hold there.
 //! So a function that is called from ten places is analysed, and compiled, once per place, its
-//! return jumps have known targets, and no values of different callers are ever joined. Where the
-//! limits on copies are reached, a successor gets the empty context instead.
+//! return jumps have known targets, and no values of different callers are ever joined. A context
+//! ends before a return address that it holds already: that is recursion. Where the limits on
+//! copies are reached, a successor gets a context shortened to the nearest return addresses, so
+//! that small functions still return to a known place, and in the end the empty one.
 //!
 //! # Soundness
 //! Every edge into an ebb comes from an exit state that satisfies its context, because the context
@@ -27,6 +30,7 @@ use crate::hash::{PROBES_MAX, mix};
 use crate::limits::*;
 use crate::opcode::{Table, op};
 use crate::options::Options;
+use crate::program::{OP_BAD_JUMP, OP_INVALID};
 
 /// An extended bb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +53,16 @@ pub enum Abs {
     Entry(u32),
     /// Anything.
     Unknown,
+}
+
+/// Halts the frame at a JUMPI inside an ebb. Nothing runs on one of its sides but an inst that takes
+/// all gas, as running out of gas does: so gas and results of what follows are as if it ran before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// Whether it is the side where the condition holds.
+    pub taken: bool,
+    /// The op that halts: [`OP_BAD_JUMP`] or [`OP_INVALID`].
+    pub op: u32,
 }
 
 /// How an ebb ends.
@@ -155,6 +169,8 @@ pub struct Flow {
     /// All ebbs; number 0 is where execution starts.
     pub ebbs: Vec<Ebb>,
     bb_arena: Vec<BbId>,
+    /// Per bb of `bb_arena`: the trap at its end.
+    trap_arena: Vec<Option<Trap>>,
     context_arena: Vec<(u32, i64)>,
     exit_arena: Vec<Abs>,
     /// Per bb: its general ebb, if it has one.
@@ -183,6 +199,11 @@ impl Flow {
     /// The bbs of an ebb, in the order they run.
     pub fn bbs(&self, id: EbbId) -> &[BbId] {
         self.ebb(id).bbs.of(&self.bb_arena)
+    }
+
+    /// For each bb of an ebb the trap at its end.
+    pub fn traps(&self, id: EbbId) -> &[Option<Trap>] {
+        self.ebb(id).bbs.of(&self.trap_arena)
     }
 
     /// The return addresses it assumes: (depth, pc), nearest first.
@@ -236,6 +257,7 @@ pub fn resolve(code: &[u8], cfg: &Cfg, table: &Table, options: &Options) -> Flow
         copied: vec![false; cfg.bbs.len()],
         contexts: vec![0; cfg.bbs.len()],
         budget,
+        reserve: budget / 2,
         known: vec![u32::MAX; 256],
         machine: Machine {
             fold: options.fold,
@@ -244,6 +266,7 @@ pub fn resolve(code: &[u8], cfg: &Cfg, table: &Table, options: &Options) -> Flow
         },
         scratch: Vec::new(),
         bbs: Vec::new(),
+        traps: Vec::new(),
     };
     resolver.copied[0] = true;
     resolver.general_ebb(BbId(0));
@@ -552,11 +575,14 @@ struct Resolver<'a> {
     contexts: Vec<u16>,
     /// Bytes of code that may still be copied.
     budget: u64,
+    /// The part of it that is for shortened contexts.
+    reserve: u64,
     /// Open addressing over the ebbs by (bb, context); lossy. Its length is a power of two.
     known: Vec<u32>,
     machine: Machine,
     scratch: Vec<(u32, i64)>,
     bbs: Vec<BbId>,
+    traps: Vec<Option<Trap>>,
 }
 
 impl Resolver<'_> {
@@ -597,6 +623,7 @@ impl Resolver<'_> {
         let id = EbbId(self.flow.ebbs.len() as u32);
         let start = self.flow.bb_arena.len() as u32;
         self.flow.bb_arena.push(bb);
+        self.flow.trap_arena.push(None);
         self.flow.ebbs.push(Ebb {
             // Only the first bb for now; `grow_ebb` lists them all.
             bbs: Span { start, end: start + 1 },
@@ -622,10 +649,13 @@ impl Resolver<'_> {
         machine.start(ebb.context.of(&self.flow.context_arena), ebb.pointer);
         let mut bbs = std::mem::take(&mut self.bbs);
         bbs.clear();
+        let mut traps = std::mem::take(&mut self.traps);
+        traps.clear();
         let mut bytes = 0;
         let mut bb = first;
         let term = loop {
             bbs.push(bb);
+            traps.push(None);
             let block = *self.cfg.bb(bb);
             bytes += block.bytes();
             let exit = machine.run(self.code, self.table, block.start as usize, block.end as usize);
@@ -646,7 +676,10 @@ impl Resolver<'_> {
                 Exit::JumpI { target, condition } => {
                     self.count_jump(target);
                     match self.branch(&machine, bb, target, condition) {
-                        Ok(next) => next,
+                        Ok((next, trap)) => {
+                            traps[bbs.len() - 1] = trap;
+                            next
+                        }
                         Err(term) => break term,
                     }
                 }
@@ -658,7 +691,8 @@ impl Resolver<'_> {
         };
         let start = self.flow.bb_arena.len() as u32;
         self.flow.bb_arena.extend_from_slice(&bbs);
-        self.bbs = bbs;
+        self.flow.trap_arena.extend_from_slice(&traps);
+        (self.bbs, self.traps) = (bbs, traps);
         let exit_start = self.flow.exit_arena.len() as u32;
         self.flow.exit_arena.extend_from_slice(&machine.stack);
         self.flow.any_computed |= term.is_computed();
@@ -685,14 +719,15 @@ impl Resolver<'_> {
         self.cfg.jumpdest(u64::try_from(pc).ok()?)
     }
 
-    /// A JUMPI at the end of `bb`: goes on at a bb if its condition is constant, else ends.
+    /// A JUMPI at the end of `bb`: goes on at a bb if its condition is constant or the other side is a
+    /// trap, else ends.
     fn branch(
         &mut self,
         machine: &Machine,
         bb: BbId,
         target: Abs,
         condition: Abs,
-    ) -> Result<BbId, Term> {
+    ) -> Result<(BbId, Option<Trap>), Term> {
         let after = BbId(bb.0 + 1);
         let known = match condition {
             Abs::Const(value) if self.options.fold => Some(value != 0),
@@ -705,14 +740,36 @@ impl Resolver<'_> {
         };
         let computed = !matches!(target, Abs::Const(_) | Abs::Literal(_));
         match known {
-            Some(false) => Ok(after),
+            Some(false) => Ok((after, None)),
             Some(true) if computed => Err(Term::Computed),
-            Some(true) => to.ok_or(Term::BadJump),
+            Some(true) => to.map(|to| (to, None)).ok_or(Term::BadJump),
             None if computed => Err(Term::ComputedBranch { fall: self.successor(machine, after) }),
             None => {
+                if let Some((next, trap)) = self.beside_trap(to, after) {
+                    return Ok((next, Some(trap)));
+                }
                 let taken = to.map(|to| self.successor(machine, to));
                 Err(Term::Branch { taken, fall: self.successor(machine, after) })
             }
+        }
+    }
+
+    /// The only side of a JUMPI where anything runs, if the other is a trap.
+    fn beside_trap(&self, taken: Option<BbId>, fall: BbId) -> Option<(BbId, Trap)> {
+        if !self.options.merge {
+            return None;
+        }
+        let halts = |bb: BbId| {
+            let block = self.cfg.bb(bb);
+            let first = block.start as usize + usize::from(block.jumpdest);
+            let byte = self.code.get(first).filter(|_| first < block.end as usize)?;
+            (!self.table[usize::from(*byte)].defined).then_some(OP_INVALID)
+        };
+        let traps = (taken.map_or(Some(OP_BAD_JUMP), halts), halts(fall), taken);
+        match traps {
+            (Some(op), None, _) => Some((fall, Trap { taken: true, op })),
+            (None, Some(op), Some(taken)) => Some((taken, Trap { taken: false, op })),
+            _ => None,
         }
     }
 
@@ -736,19 +793,31 @@ impl Resolver<'_> {
     fn successor(&mut self, machine: &Machine, bb: BbId) -> EbbId {
         self.exit_context(machine);
         let pointer = if self.options.contexts { machine.pointer } else { NO_POINTER };
-        if self.scratch.is_empty() && pointer == NO_POINTER {
-            return self.general_ebb(bb);
-        }
-        let found = self.lookup(bb, pointer);
-        if let Ok(id) = found {
-            return id;
-        }
-        let length = self.cfg.bb(bb).bytes();
-        if self.copied[bb.index()] {
-            if self.contexts[bb.index()] >= CONTEXTS_PER_BB_MAX || u64::from(length) > self.budget {
-                return self.general_ebb(bb);
+        let whole = (CONTEXT_ITEMS_MAX, pointer, CONTEXTS_WHOLE_MAX, self.reserve);
+        let short = (CONTEXT_ITEMS_SHORT, NO_POINTER, CONTEXTS_PER_BB_MAX, 0);
+        for (items, pointer, contexts, reserve) in [whole, short] {
+            self.scratch.truncate(items);
+            if self.scratch.is_empty() && pointer == NO_POINTER {
+                break;
             }
-            self.budget -= u64::from(length);
+            let found = self.lookup(bb, pointer);
+            if let Ok(id) = found {
+                return id;
+            }
+            let length = u64::from(self.cfg.bb(bb).bytes());
+            if !self.copied[bb.index()]
+                || self.contexts[bb.index()] < contexts && length + reserve <= self.budget
+            {
+                return self.context_ebb(bb, pointer, found.err().flatten());
+            }
+        }
+        self.general_ebb(bb)
+    }
+
+    /// An ebb of `bb` for the context in `scratch` and `pointer`, at a place in the table.
+    fn context_ebb(&mut self, bb: BbId, pointer: i64, place: Option<usize>) -> EbbId {
+        if self.copied[bb.index()] {
+            self.budget -= u64::from(self.cfg.bb(bb).bytes());
         }
         self.copied[bb.index()] = true;
         self.contexts[bb.index()] += 1;
@@ -756,7 +825,7 @@ impl Resolver<'_> {
         self.flow.context_arena.extend_from_slice(&self.scratch);
         let end = self.flow.context_arena.len() as u32;
         let id = self.add_ebb(bb, Span { start, end }, pointer);
-        if let Err(Some(at)) = found {
+        if let Some(at) = place {
             self.known[at] = id.0;
         }
         if self.flow.ebbs.len() * 2 > self.known.len() {
@@ -775,19 +844,28 @@ impl Resolver<'_> {
         for depth in 0..explicit {
             if let Abs::Const(pc) = machine.stack[machine.stack.len() - 1 - depth]
                 && self.jumpdest(pc).is_some()
-                && self.scratch.len() < CONTEXT_ITEMS_MAX
+                && !self.remember(depth as u32, pc)
             {
-                self.scratch.push((depth as u32, pc));
+                return;
             }
         }
         for (depth, pc) in &machine.context {
             if *depth >= machine.pops {
                 let depth = *depth as usize - machine.pops as usize + machine.stack.len();
-                if depth < CONTEXT_DEPTH_MAX && self.scratch.len() < CONTEXT_ITEMS_MAX {
-                    self.scratch.push((depth as u32, *pc));
+                if depth >= CONTEXT_DEPTH_MAX || !self.remember(depth as u32, *pc) {
+                    return;
                 }
             }
         }
+    }
+
+    /// Adds a return address to the context in `scratch`; false where the context ends.
+    fn remember(&mut self, depth: u32, pc: i64) -> bool {
+        if self.scratch.len() == CONTEXT_ITEMS_MAX || self.scratch.iter().any(|item| item.1 == pc) {
+            return false;
+        }
+        self.scratch.push((depth, pc));
+        true
     }
 
     /// The ebb of `bb` in the context `scratch` and `pointer`, or the place in the table for it.

@@ -237,11 +237,11 @@ impl View<'_> {
     }
 }
 
-/// Whether a node must stay although nobody reads its result: it changes state, or charges gas or
-/// grows memory by values that are known only at run time.
+/// Whether a node must stay although nobody reads its result: it changes state, may halt the frame,
+/// or charges gas or grows memory by values that are known only at run time.
 pub fn has_effect(kind: OpKind) -> bool {
     use OpKind::*;
-    matches!(
+    let effect = matches!(
         kind,
         Section
             | MemExpand
@@ -270,7 +270,8 @@ pub fn has_effect(kind: OpKind) -> bool {
             | CallCode
             | DelegateCall
             | StaticCall
-    )
+    );
+    effect || kind.is_test()
 }
 
 /// Whether a node observes the gas left, so that its gas section ends right after it.

@@ -30,15 +30,22 @@ pub const DUPLICATE_PER_CODE_BYTE: u32 = 1;
 /// See [`DUPLICATE_PER_CODE_BYTE`]; lets small contracts be specialised throughout.
 pub const DUPLICATE_BASE_BYTES: u32 = 16384;
 
-/// Contexts in which one bb may start an extended bb. Beyond it calls share the general copy:
-/// recursion would otherwise spend the whole budget for copies.
+/// Contexts in which one bb may start an extended bb. Beyond it calls share the general copy.
 pub const CONTEXTS_PER_BB_MAX: u16 = 24;
+
+/// Contexts of one bb beyond which, and beyond half of the budget for copies, contexts are shortened
+/// to [`CONTEXT_ITEMS_SHORT`]: functions that call others from many places would otherwise spend the
+/// budget before the innermost ones, where most of the time goes, have their turn.
+pub const CONTEXTS_WHOLE_MAX: u16 = 12;
 
 /// Stack depth up to which a context remembers return addresses.
 pub const CONTEXT_DEPTH_MAX: usize = 62;
 
 /// Return addresses that a context remembers, nearest first.
 pub const CONTEXT_ITEMS_MAX: usize = 12;
+
+/// Return addresses that a shortened context remembers.
+pub const CONTEXT_ITEMS_SHORT: usize = 2;
 
 /// Stack depth up to which constants are followed from bb to bb.
 pub const FACT_DEPTH_MAX: usize = 16;

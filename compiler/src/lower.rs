@@ -251,7 +251,7 @@ impl Slots {
 
 impl Lowering {
     pub fn new(ebbs: usize) -> Lowering {
-        let ends = [OpKind::BadJump, OpKind::Stop].map(op);
+        let ends = [OpKind::BadJump, OpKind::Stop, OpKind::Invalid].map(op);
         Lowering {
             program: Program { ops: ends.to_vec(), ..Program::default() },
             const_numbers: Vec::new(),
@@ -421,7 +421,7 @@ impl Lowering {
             }
             ext
         });
-        if shape.contains('i') {
+        if shape.contains('i') || shape.contains('J') {
             out.imm = node.imm;
         }
         if shape.contains('x') {
@@ -599,10 +599,9 @@ impl Lowering {
         }
     }
 
-    /// After a conditional jump: where `fall` does not follow, a bb that only goes there.
+    /// After a conditional jump: where `fall` does not follow, goes there.
     fn fall_to(&mut self, fall: EbbId, next: Option<EbbId>) {
         if next != Some(fall) {
-            self.program.ops.push(op(OpKind::Bb));
             self.jump_to(op(OpKind::GoTo), Some(fall));
         }
     }

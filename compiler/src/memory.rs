@@ -282,7 +282,7 @@ impl Builder<'_> {
                     self.expand(k + n);
                 }
                 self.charge(6 * n.div_ceil(32));
-                return self.pure(op);
+                return self.hash_of(op);
             }
         }
         self.memory_read(at, extent);
@@ -296,6 +296,19 @@ impl Builder<'_> {
             return self.effect_with(op, n as u16, None);
         }
         self.effect(Draft::new(OpKind::Keccak, &[offset, length]))
+    }
+
+    /// A `Keccak1` or `Keccak2`, hashed here if its words are constants, as those of arrays are.
+    fn hash_of(&mut self, op: Draft) -> Val {
+        let words = op.args.iter().take_while(|arg| **arg != Val::NONE);
+        let words: Option<Vec<_>> = words.map(|arg| self.constant_of(*arg)).collect();
+        match words.filter(|_| self.options.fold) {
+            Some(words) => {
+                let bytes: Vec<u8> = words.iter().flat_map(U256::to_be_bytes::<32>).collect();
+                self.constant(alloy_primitives::keccak256(bytes).into())
+            }
+            None => self.pure(op),
+        }
     }
 
     /// The ebb ends; afterwards only these of the first words may be read: stores to others of

@@ -8,8 +8,10 @@
 //! several heights is still one piece of code.
 //!
 //! # Contract between the lowering and the kernels
-//! - Op 0 is `BadJump`, op 1 is `Stop`: the targets of impossible jumps and of running off the
-//!   code.
+//! - Op 0 is `BadJump`, op 1 is `Stop`, op 2 is `Invalid`: the targets of impossible jumps, of
+//!   running off the code, and of traps.
+//! - A *trap* is a conditional jump in the middle of a bb, to op 0 or 2, with `x` 0. Whoever takes
+//!   it has paid for the whole section, which nobody can tell, as the frame fails with all gas.
 //! - A bb starts with `Bb`. It charges the static gas of the bb's first gas section, checks
 //!   the stack (`height >= a`, `height + b <= 1024`), and reserves `c` slots above `sp`.
 //! - `Section` charges a later gas section of the same bb. A section ends right after every op
@@ -35,7 +37,8 @@
 //! - Only JUMPDESTs that a computed jump of this program can reach need a bb of their own: in a
 //!   program without `Jump` and `JumpI` the jump table is all [`OP_BAD_JUMP`].
 //! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index
-//!   of a `Bb` op (or op 0 or 1).
+//!   of a `Bb` op (or op 0, 1 or 2). What falls through reaches a `Bb`, or a `GoTo` that belongs to
+//!   the bb.
 //!
 //! Numbers and field order are the device ABI; `cargo xtask generate` writes them for C++ and WGSL.
 
@@ -182,7 +185,7 @@ op_kinds! {
     Revert "abT",
     /// SELFDESTRUCT: beneficiary `a`.
     SelfDestruct "aT",
-    /// INVALID (0xfe) and opcodes that the spec does not define.
+    /// INVALID (0xfe) and opcodes that the spec does not define. Always op 2 as well.
     Invalid "T",
     /// The result is operand `a`.
     Mov "da",
@@ -363,6 +366,11 @@ op_kinds! {
 }
 
 impl OpKind {
+    /// Whether it is a conditional jump to an op.
+    pub fn is_test(self) -> bool {
+        self.shape().contains('J') && self != OpKind::GoTo
+    }
+
     /// The kind with this number.
     pub fn from_code(code: u16) -> Option<OpKind> {
         Self::ALL.get(usize::from(code)).copied()
@@ -373,6 +381,8 @@ impl OpKind {
 pub const OP_BAD_JUMP: u32 = 0;
 /// The index in [`Program::ops`] of the shared `Stop`.
 pub const OP_STOP: u32 = 1;
+/// The index in [`Program::ops`] of the shared `Invalid`.
+pub const OP_INVALID: u32 = 2;
 
 /// A compiled contract for one spec: what the kernels need and nothing else.
 #[derive(Clone, Debug, Default, PartialEq)]

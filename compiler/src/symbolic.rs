@@ -334,6 +334,9 @@ pub(crate) trait Watch {
     /// What the node is worth; `None`: what it is worth without the watcher.
     fn node(&mut self, all: &mut Expressions, seen: &Seen<'_>, memory: &Memory) -> Option<Expr>;
 
+    /// The path goes on only if this conditional jump, which is not decided, is not taken.
+    fn trap(&mut self, _all: &Expressions, _test: OpKind, _args: [ExprId; 3]) {}
+
     /// What the node does to memory.
     fn memory(&mut self, all: &Expressions, seen: &Seen<'_>, memory: &mut Memory) {
         remember(all, seen, memory);
@@ -366,7 +369,7 @@ impl<'a> Symbols<'a> {
         Symbols { analysis, places, selector, all, selectors, nodes: 0 }
     }
 
-    /// Runs the ebb that the frame is at; `None`: its stack is too small.
+    /// Runs the ebb that the frame is at; `None`: its stack is too small, or a trap is taken.
     pub fn run(&mut self, frame: &mut Frame, watch: &mut impl Watch) -> Option<Ending> {
         let analysis = self.analysis;
         let ebb = &analysis.ebbs[self.places[frame.at.index()]];
@@ -383,6 +386,16 @@ impl<'a> Symbols<'a> {
         values.resize(graph.first as usize, unknown);
         self.nodes += graph.nodes.len() - graph.first as usize;
         for node in &graph.nodes[graph.first as usize..] {
+            if node.kind.is_test() {
+                let args = node.args.map(|v| self.value(v, &values, frame));
+                match self.decide(node.kind, args) {
+                    Some(true) => return None,
+                    Some(false) => {}
+                    None => watch.trap(&self.all, node.kind, args),
+                }
+                values.push(unknown);
+                continue;
+            }
             let value = self.node(graph, node, &values, frame, watch);
             values.push(value);
         }

@@ -8,7 +8,7 @@
 //! Covered bytes are computed anew from the ops alone, by a forward must-analysis over the bbs:
 //! a bb that the jump table names starts with nothing. An error is always a bug of the compiler.
 
-use crate::program::{OP_BAD_JUMP, OP_STOP, Op, OpKind, Operand, Program};
+use crate::program::{OP_INVALID, OP_STOP, Op, OpKind, Operand, Program};
 
 /// A rule that a program breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,11 +63,7 @@ fn is_terminator(kind: OpKind) -> bool {
 
 /// Whether control may reach the op after this terminator.
 fn falls_through(kind: OpKind) -> bool {
-    use OpKind::*;
-    matches!(
-        kind,
-        Fall | JumpI | JumpIf | JumpIfZero | JumpEq | JumpNe | JumpLt | JumpGe | JumpSlt | JumpSge
-    )
+    kind.is_test() || matches!(kind, OpKind::Fall | OpKind::JumpI)
 }
 
 impl Verifier<'_> {
@@ -75,11 +71,20 @@ impl Verifier<'_> {
         &self.program.ops[at]
     }
 
-    /// The two shared ops, the entry, the jump table.
+    /// Whether the op is a trap in the middle of a bb.
+    fn is_trap(&self, at: usize) -> bool {
+        let op = self.op(at);
+        let halts = op.imm <= OP_INVALID && op.imm != OP_STOP;
+        self.kinds[at].is_test()
+            && halts
+            && op.x == 0
+            && self.kinds.get(at + 1) != Some(&OpKind::Bb)
+    }
+
+    /// The shared ops, the entry, the jump table.
     fn frame(&self) -> Result<(), VerifyError> {
-        if self.kinds.first() != Some(&OpKind::BadJump) || self.kinds.get(1) != Some(&OpKind::Stop)
-        {
-            return fail(0, "ops 0 and 1 are not BadJump and Stop");
+        if !self.kinds.starts_with(&[OpKind::BadJump, OpKind::Stop, OpKind::Invalid]) {
+            return fail(0, "ops 0 to 2 are not BadJump, Stop and Invalid");
         }
         if !is_terminator(*self.kinds.last().expect("there are two ops")) {
             return fail(self.kinds.len() - 1, "the program does not end with a terminator");
@@ -92,7 +97,7 @@ impl Verifier<'_> {
     }
 
     fn target(&self, from: usize, to: u32) -> Result<(), VerifyError> {
-        if to == OP_BAD_JUMP || to == OP_STOP || self.kinds.get(to as usize) == Some(&OpKind::Bb) {
+        if to <= OP_INVALID || self.kinds.get(to as usize) == Some(&OpKind::Bb) {
             return Ok(());
         }
         fail(from, format!("target {to} is no bb"))
@@ -101,7 +106,7 @@ impl Verifier<'_> {
     /// Splits the ops into bbs and checks each op by itself.
     fn bbs(&self) -> Result<Vec<BbRange>, VerifyError> {
         let mut bbs = Vec::new();
-        let mut at = 2;
+        let mut at = OP_INVALID as usize + 1;
         while at < self.kinds.len() {
             if self.kinds[at] != OpKind::Bb {
                 return fail(at, "a bb must start here");
@@ -120,8 +125,12 @@ impl Verifier<'_> {
                 section_ended |= crate::graph::observes_gas(kind);
                 section_ended &= kind != OpKind::Section;
                 at += 1 + usize::from(ext_operands(kind).is_some());
-                if is_terminator(kind) {
-                    if falls_through(kind) && self.kinds.get(at) != Some(&OpKind::Bb) {
+                if is_terminator(kind) && !self.is_trap(at - 1) {
+                    let next = self.kinds.get(at);
+                    if kind != OpKind::Fall && falls_through(kind) && next == Some(&OpKind::GoTo) {
+                        self.check_op(at, OpKind::GoTo, start)?;
+                        at += 1;
+                    } else if falls_through(kind) && next != Some(&OpKind::Bb) {
                         return fail(at - 1, "no bb follows to fall into");
                     }
                     break;
@@ -222,13 +231,13 @@ impl Verifier<'_> {
             let range = &bbs[bb as usize];
             let before = reached.covered[bb as usize].expect("it is in the work list");
             let after = self.covered_after(range, before)?;
-            let last = (range.start..range.end).rev().find(|at| is_terminator(self.kinds[*at]));
-            let last = last.expect("every bb has a terminator");
-            if self.kinds[last].shape().contains('J') {
-                reached.meet(self.op(last).imm, after);
-            }
-            if falls_through(self.kinds[last]) {
-                reached.meet(range.end as u32, after);
+            for at in (range.start..range.end).filter(|at| is_terminator(self.kinds[*at])) {
+                if self.kinds[at].shape().contains('J') {
+                    reached.meet(self.op(at).imm, after);
+                }
+                if falls_through(self.kinds[at]) && at + 1 == range.end {
+                    reached.meet(range.end as u32, after);
+                }
             }
         }
         Ok(())
@@ -297,7 +306,7 @@ struct Reached {
 
 impl Reached {
     fn meet(&mut self, to: u32, bytes: u64) {
-        if to == OP_BAD_JUMP || to == OP_STOP {
+        if to <= OP_INVALID {
             return;
         }
         let bb = self.bb_of[to as usize];
@@ -345,11 +354,11 @@ mod tests {
             p.ops.remove(find(p, OpKind::Section));
         });
         assert!(section.contains("static gas follows"), "{section}");
-        let slot = broken(|p| p.ops[2].c = Operand(0));
+        let slot = broken(|p| p.ops[3].c = Operand(0));
         assert!(slot.contains("outside"), "{slot}");
         let end = broken(|p| p.ops.truncate(p.ops.len() - 1));
         assert!(end.contains("terminator"), "{end}");
-        let entry = broken(|p| p.entry = 3);
+        let entry = broken(|p| p.entry = 4);
         assert!(entry.contains("no bb"), "{entry}");
         let table = broken(|p| p.jump_table[0] = 99);
         assert!(table.contains("no bb"), "{table}");
@@ -359,7 +368,7 @@ mod tests {
         assert!(constant.contains("does not exist"), "{constant}");
         let start = broken(|p| p.ops.swap(0, 1));
         assert!(start.contains("BadJump"), "{start}");
-        let number = broken(|p| p.ops[3].code = 999);
+        let number = broken(|p| p.ops[4].code = 999);
         assert!(number.contains("no op"), "{number}");
     }
 }

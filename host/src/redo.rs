@@ -321,6 +321,11 @@ impl Redo {
                     return Err(Refusal::Gas);
                 }
             }
+            Step::Trap { test, a, b } => {
+                if is_taken(*test, self.value(*a).new, self.value(*b).new) {
+                    return Err(Refusal::Check);
+                }
+            }
             Step::Log { topics, data } => {
                 let log = self.log(inputs.call.address, topics, data, observed)?;
                 logs.push(log);
