@@ -191,6 +191,14 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
         goto stop;         \
     } while (0)
 
+// Grows EVM memory for `bytes` bytes at `off`.
+#define WE_EXPAND(off, bytes)                                                   \
+    do {                                                                        \
+        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);                            \
+        u64 end = low_u64(off) + (bytes);                                       \
+        if (end > vm.mem_len) WE_CALL(expand_slow(vm, end), 0);                 \
+    } while (0)
+
 // Runs frames until CTL_DONE or CTL_SUSPEND.
 WE_DEV WE_ONCE u32 run_frames(Vm& vm) {
 #if !(WE_CUDA || !defined(__GNUC__))
@@ -384,24 +392,23 @@ next:
     }
     WE_CASE(MLOAD) {
         u256 off = A;
-        const Op* at = p;
-        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
-        WE_CALL(expand(vm, low_u64(off) + 32), 1);
-        o.write(at->dst, o.m.load_be(mem + low_u32(off)));
+        WE_EXPAND(off, 32);
+        W(o.m.load_be(mem + low_u32(off)));
+        p++;
         WE_NEXT;
     }
     WE_CASE(MSTORE) {
-        u256 off = A, value = B;
-        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
-        WE_CALL(expand(vm, low_u64(off) + 32), 1);
-        o.m.store_be(mem + low_u32(off), value);
+        u256 off = A;
+        WE_EXPAND(off, 32);
+        o.m.store_be(mem + low_u32(off), B);
+        p++;
         WE_NEXT;
     }
     WE_CASE(MSTORE8) {
-        u256 off = A, value = B;
-        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
-        WE_CALL(expand(vm, low_u64(off) + 1), 1);
-        o.m.set_byte(mem + low_u32(off), (u8)low_u32(value));
+        u256 off = A;
+        WE_EXPAND(off, 1);
+        o.m.set_byte(mem + low_u32(off), (u8)low_u32(B));
+        p++;
         WE_NEXT;
     }
     WE_PURE(MLOAD_K, o.m.load_be(mem + p->imm))

@@ -622,12 +622,19 @@ WE_DEV WE_INLINE u512 mul_full(const u256& a, const u256& b) {
 // that every step works on the same limbs (registers, on the device); the remainder is a window of
 // one limb more that moves left by one limb per quotient digit.
 
+#if defined(__x86_64__) && !defined(WE_LIMBS32)
+// (hi:lo) / d for hi < d by the CPU's own division; `hi` becomes the remainder.
+WE_DEV WE_INLINE limb div_limbs(limb& hi, limb lo, limb d) {
+    limb q;
+    __asm__("divq %4" : "=a"(q), "=d"(hi) : "0"(lo), "1"(hi), "r"(d) : "cc");
+    return q;
+}
+#endif
+
 // (hi:lo) / d for hi < d, top bit of d set.
 WE_DEV WE_INLINE limb div_2by1_slow(limb hi, limb lo, limb d) {
-#if !defined(WE_LIMBS32) && defined(__x86_64__)
-    limb q, r;
-    __asm__("divq %4" : "=a"(q), "=d"(r) : "0"(lo), "1"(hi), "r"(d) : "cc");
-    return q;
+#if defined(__x86_64__) && !defined(WE_LIMBS32)
+    return div_limbs(hi, lo, d);
 #else
     return (limb)((((dlimb)hi << limb_bits) | lo) / d);
 #endif
@@ -793,7 +800,19 @@ WE_DEV WE_INLINE DivRem divrem_large(const u256& a, const u256& d) {
     return out;
 }
 
-#if !defined(WE_LIMBS32)
+#if defined(__x86_64__) && !defined(WE_LIMBS32)
+// One-limb divisors, high limbs first.
+WE_DEV WE_INLINE DivRem divrem_limb(const u256& a, limb d) {
+    DivRem out;
+    u32 top = a.w[3] != 0 ? 3 : a.w[2] != 0 ? 2 : 1;
+    out.quotient = out.remainder = zero256();
+    limb r = 0;
+    if (a.w[top] < d) r = a.w[top--];
+    for (u32 i = top + 1; i-- > 0;) out.quotient.w[i] = div_limbs(r, a.w[i], d);
+    out.remainder.w[0] = r;
+    return out;
+}
+#elif !defined(WE_LIMBS32)
 // One-limb divisors: 2-by-1 steps with a shorter dependency chain than 3-by-2 ones.
 WE_DEV WE_INLINE DivRem divrem_limb(const u256& a, limb d) {
     DivRem out;
