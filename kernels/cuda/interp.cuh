@@ -159,6 +159,21 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
         p += (width);                   \
     } while (0)
 
+// The same where `cond` says that it has anything to do; on a GPU, where a second path through an op
+// takes registers, always.
+#if WE_CUDA
+#define WE_CALL_IF(cond, expr, width) WE_CALL(expr, width)
+#else
+#define WE_CALL_IF(cond, expr, width) \
+    do {                              \
+        if (cond) {                   \
+            WE_CALL(expr, width);     \
+        } else {                      \
+            p += (width);             \
+        }                             \
+    } while (0)
+#endif
+
 #define WE_VM(name, expr)  \
     WE_CASE(name) {        \
         WE_CALL(expr, 1);  \
@@ -189,14 +204,6 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
         vm.gas = gas;      \
         ctl = halt(vm, e); \
         goto stop;         \
-    } while (0)
-
-// Grows EVM memory for `bytes` bytes at `off`.
-#define WE_EXPAND(off, bytes)                                                   \
-    do {                                                                        \
-        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);                            \
-        u64 end = low_u64(off) + (bytes);                                       \
-        if (end > vm.mem_len) WE_CALL(expand_slow(vm, end), 0);                 \
     } while (0)
 
 // Runs frames until CTL_DONE or CTL_SUSPEND.
@@ -392,23 +399,24 @@ next:
     }
     WE_CASE(MLOAD) {
         u256 off = A;
-        WE_EXPAND(off, 32);
-        W(o.m.load_be(mem + low_u32(off)));
-        p++;
+        const Op* at = p;
+        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
+        WE_CALL_IF(low_u64(off) + 32 > vm.mem_len, expand(vm, low_u64(off) + 32), 1);
+        o.write(at->dst, o.m.load_be(mem + low_u32(off)));
         WE_NEXT;
     }
     WE_CASE(MSTORE) {
-        u256 off = A;
-        WE_EXPAND(off, 32);
-        o.m.store_be(mem + low_u32(off), B);
-        p++;
+        u256 off = A, value = B;
+        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
+        WE_CALL_IF(low_u64(off) + 32 > vm.mem_len, expand(vm, low_u64(off) + 32), 1);
+        o.m.store_be(mem + low_u32(off), value);
         WE_NEXT;
     }
     WE_CASE(MSTORE8) {
-        u256 off = A;
-        WE_EXPAND(off, 1);
-        o.m.set_byte(mem + low_u32(off), (u8)low_u32(B));
-        p++;
+        u256 off = A, value = B;
+        if (!fits_u32(off)) WE_HALT(END_OUT_OF_GAS);
+        WE_CALL_IF(low_u64(off) + 1 > vm.mem_len, expand(vm, low_u64(off) + 1), 1);
+        o.m.set_byte(mem + low_u32(off), (u8)low_u32(value));
         WE_NEXT;
     }
     WE_PURE(MLOAD_K, o.m.load_be(mem + p->imm))
