@@ -115,7 +115,7 @@ fn half(hex: &str) -> String {
     for limb in limbs.iter_mut().rev() {
         (*limb, above) = (*limb >> 1 | above << 31, *limb & 1);
     }
-    limbs.iter().rev().map(|limb| format!("{limb:08x}")).collect()
+    hex_of(&limbs)
 }
 
 impl Bls {
@@ -158,10 +158,6 @@ impl Bls {
             let hex = self.tables.hex(table, i * degree as usize + k as usize);
             self.c.m.form_constant(to + k, &hex);
         }
-    }
-
-    fn is_zero_else(&mut self, x: Reg, degree: u32, otherwise: Label) {
-        self.c.unless_zero(x, degree, otherwise);
     }
 
     /// d := 1 / a, elements of F or F2 that are no operands of a call.
@@ -298,7 +294,7 @@ impl Bls {
         let sum = self.room.sum;
         let [finite, output] = [self.c.m.label(), self.c.m.label()];
         let start = self.c.m.here();
-        self.is_zero_else(sum + 2 * n, n, finite);
+        self.c.unless_zero(sum + 2 * n, n, finite);
         self.c.m.copies(sum, self.c.m.zeros, 2 * n);
         self.c.m.jump(output);
         self.c.m.bind(finite);
@@ -422,13 +418,9 @@ impl Bls {
             c.m.call_with(g1.contains, p, p, p);
             c.m.call_with(g2.read, q, q, q);
             c.m.call_with(g2.contains, q, q, q);
-            let [p_finite, both, next] = [c.m.label(), c.m.label(), c.m.label()];
-            c.unless_zero(p + 2, 1, p_finite);
-            c.m.jump(next);
-            c.m.bind(p_finite);
-            c.unless_zero(q + 4, 2, both);
-            c.m.jump(next);
-            c.m.bind(both);
+            let next = c.m.label();
+            c.if_zero(p + 2, 1, next);
+            c.if_zero(q + 4, 2, next);
             c.m.call(miller);
             c.m.bind(next);
         });
@@ -518,10 +510,8 @@ impl Bls {
         c.one12(c.f);
         let (p, q) = (c.p, c.q);
         for (point, table, negate) in [(sum, "bls381_g2", false), (kept, "kzg_tau_g2", true)] {
-            let [finite, next] = [self.c.m.label(), self.c.m.label()];
-            self.is_zero_else(point + 2, 1, finite);
-            self.c.m.jump(next);
-            self.c.m.bind(finite);
+            let next = self.c.m.label();
+            self.c.if_zero(point + 2, 1, next);
             self.affine(1, point);
             self.c.m.copies(p, point, 2);
             if negate {
@@ -572,7 +562,7 @@ impl Bls {
     /// y := sqrt(g); or, for a g that is no square, y := sqrt(g Z^3 u^6) and x := x t.
     fn map_root(&mut self, n: u32, [x, y, g, u, t]: [Reg; 5]) {
         let [k, norm, s, w, v, _] = self.c.w;
-        let [square, done] = [self.c.m.label(), self.c.m.label()];
+        let done = self.c.m.label();
         if n == 1 {
             self.inverse_root(y, g);
             let c = &mut self.c;
@@ -586,10 +576,10 @@ impl Bls {
             self.set_element(1, k, "bls381_root_minus_z_cubed", 0);
             self.c.m.mul(y, y, k);
             self.c.m.mul(x, x, t);
-            self.c.m.bind(square);
             self.c.m.bind(done);
             return;
         }
+        let square = self.c.m.label();
         // The norm n of g, and s = sqrt(n): a root of g has the real part sqrt((g0 + s) / 2) or
         // sqrt((g0 - s) / 2).
         let norm_of = |c: &mut Tower, to: Reg, from: Reg| {
@@ -700,7 +690,7 @@ impl Bls {
         let [usual, divide] = [self.c.m.label(), self.c.m.label()];
         self.c.sqr_in(n, s, t);
         self.c.add_n(s, s, t, n);
-        self.is_zero_else(s, n, usual);
+        self.c.unless_zero(s, n, usual);
         self.c.m.copies(x, cb, n);
         self.c.m.copies(s, ca, n);
         self.times_nonresidue(n, s);

@@ -195,10 +195,8 @@ impl Tower {
         for i in [1, 0, 3, 2] {
             self.bn254_coordinate(q + i);
         }
-        let [p_finite, p_read, q_finite] = [self.m.label(), self.m.label(), self.m.label()];
-        self.unless_zero(p, 2, p_finite);
-        self.m.jump(p_read);
-        self.m.bind(p_finite);
+        let [p_read, q_finite] = [self.m.label(), self.m.label()];
+        self.if_zero(p, 2, p_read);
         self.m.sqr(left, p + 1);
         self.m.sqr(right, p);
         self.m.mul(right, right, p);
@@ -220,10 +218,7 @@ impl Tower {
         self.copy2(q + 4, q);
         self.neg_n(q + 6, q + 2, 2);
         self.bn254_require_g2();
-        let finite = self.m.label();
-        self.unless_zero(p, 2, finite);
-        self.m.jump(infinite);
-        self.m.bind(finite);
+        self.if_zero(p, 2, infinite);
     }
 
     /// The input is `pairs` pairs. Ends with 32, or fails.

@@ -465,5 +465,10 @@ fn power_of_two(bits: usize, p: &str, width: Width) -> String {
             }
         }
     }
-    x.iter().rev().map(|limb| format!("{limb:08x}")).collect()
+    hex_of(&x)
+}
+
+/// Hex digits of limbs, the lowest first.
+fn hex_of(limbs: &[u32]) -> String {
+    limbs.iter().rev().map(|limb| format!("{limb:08x}")).collect()
 }

@@ -528,10 +528,7 @@ impl Tower {
         self.mul_in(n, t5, t5, t0);
         self.sub_n(t3, t3, t2, n);
         self.sub_n(t5, t5, t4, n);
-        let different = self.m.label();
-        self.unless_zero(t3, n, different);
-        self.m.jump(same);
-        self.m.bind(different);
+        self.if_zero(t3, n, same);
         self.sqr_in(n, t0, t3);
         self.mul_in(n, t1, t3, t0);
         self.mul_in(n, t2, t2, t0);
@@ -547,10 +544,7 @@ impl Tower {
         self.sub_n(y, y, t4, n);
         self.m.ret();
         self.m.bind(same);
-        let opposite = self.m.label();
-        self.unless_zero(t5, n, opposite);
-        self.m.jump(double);
-        self.m.bind(opposite);
+        self.if_zero(t5, n, double);
         self.m.copies(z, self.m.zeros, n);
         self.m.ret();
         Points { double, add }
@@ -562,6 +556,14 @@ impl Tower {
             self.m.skip(If::Equal, x + i, self.m.zero);
             self.m.jump(label);
         }
+    }
+
+    /// Jumps if an element of F, or of F2, is 0.
+    pub(super) fn if_zero(&mut self, x: Reg, degree: u32, label: Label) {
+        let other = self.m.label();
+        self.unless_zero(x, degree, other);
+        self.m.jump(label);
+        self.m.bind(other);
     }
 
     /// For each digit from `top` down: `before`, and where it is not 0 `at_digit`.

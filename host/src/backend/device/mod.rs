@@ -418,7 +418,7 @@ mod tests {
         // device that is a CPU has.
         let bytes = lane_bytes((128 << 20) - 256, 1);
         let holds = classes().map(|layout| lane::instances(bytes, &layout, 32) == 32);
-        assert_eq!(holds, [true, true, true, true, false, false]);
+        assert_eq!(holds, [true, true, true, true, false, false, false]);
         assert_eq!(classes()[3].frames_cap, warpevm_kernels::abi::CALL_DEPTH_MAX + 1);
     }
 }
