@@ -453,7 +453,6 @@ impl<'a> Builder<'a> {
 
     fn append(&mut self, op: Draft, x: u16, ext: u32) -> NodeId {
         let id = NodeId(self.region.nodes.len() as u32);
-        let bits = self.result_bits(&op);
         self.part_of.push(self.region.parts.len() as u16);
         self.region.nodes.push(Node {
             kind: op.kind,
@@ -461,7 +460,6 @@ impl<'a> Builder<'a> {
             ext,
             imm: op.imm,
             x,
-            bits,
             dead: false,
             pc: self.pc,
         });
@@ -561,7 +559,7 @@ impl<'a> Builder<'a> {
         let Draft { args, .. } = Draft::new(kind, args);
         let ext = Node::NO_EXT;
         let (pc, dead) = (self.pc, false);
-        self.part.terminator = Some(Node { kind, args, ext, imm: 0, x: 0, bits: 0, dead, pc });
+        self.part.terminator = Some(Node { kind, args, ext, imm: 0, x: 0, dead, pc });
     }
 
     /// Runs the inst at `self.pc` and returns the pc after it.

@@ -130,21 +130,6 @@ impl Builder<'_> {
         (node.kind == kind).then_some(Draft { kind, args: node.args, imm: node.imm })
     }
 
-    /// An upper bound of the bits that `v` takes.
-    pub(crate) fn bits_of(&self, v: Val) -> u32 {
-        if let Some(id) = v.as_const() {
-            return self.pool.get(id).bit_len() as u32;
-        }
-        match v.as_node() {
-            Some(id) if self.options.known_bits => u32::from(self.region.node(id).bits),
-            _ => 256,
-        }
-    }
-
-    fn is_bool(&self, v: Val) -> bool {
-        self.bits_of(v) <= 1
-    }
-
     /// One rewriting step of a pure op.
     pub(crate) fn simplify(&mut self, op: Draft) -> Step {
         let [a, b, c] = op.args;
@@ -160,12 +145,6 @@ impl Builder<'_> {
                 }
             }
             match self.identity(op, ka, kb, kc) {
-                Step::Keep => {}
-                step => return step,
-            }
-        }
-        if self.options.known_bits {
-            match self.by_bits(op, kb) {
                 Step::Keep => {}
                 step => return step,
             }
@@ -242,31 +221,6 @@ impl Builder<'_> {
                 };
                 let both = self.constant(both);
                 Step::Op(Draft::new(op.kind, &[inner.args[0], both]))
-            }
-            _ => Step::Keep,
-        }
-    }
-
-    /// Rules that need an upper bound of an operand.
-    fn by_bits(&mut self, op: Draft, kb: Option<U256>) -> Step {
-        let [a, b, _] = op.args;
-        let one = kb == Some(U256::ONE);
-        match op.kind {
-            OpKind::And if kb.is_some() => {
-                let mask = low_mask(self.bits_of(a) as usize);
-                if kb.is_some_and(|k| k & mask == mask) { Step::Value(a) } else { Step::Keep }
-            }
-            OpKind::NotZero if self.is_bool(a) => Step::Value(a),
-            OpKind::Eq if one && self.is_bool(a) => Step::Value(a),
-            OpKind::Lt if kb.is_some_and(|k| k.bit_len() as u32 > self.bits_of(a)) => {
-                Step::Value(self.constant(U256::ONE))
-            }
-            OpKind::Gt if kb.is_some_and(|k| k >= low_mask(self.bits_of(a) as usize)) => ZERO,
-            OpKind::ShrK if op.imm >= self.bits_of(a) => ZERO,
-            OpKind::SignExtend => {
-                let Some(k) = self.constant_of(a) else { return Step::Keep };
-                let sign = 8 * k.saturating_to::<u32>().min(31) + 7;
-                if self.bits_of(b) <= sign { Step::Value(b) } else { Step::Keep }
             }
             _ => Step::Keep,
         }
@@ -371,31 +325,5 @@ impl Builder<'_> {
             }
             _ => Step::Keep,
         }
-    }
-
-    /// An upper bound of the bits of a new node's result.
-    pub(crate) fn result_bits(&self, op: &Draft) -> u16 {
-        use OpKind::*;
-        let [a, b, _] = op.args;
-        let bits = match op.kind {
-            Lt | Gt | Slt | Sgt | Eq | IsZero | NotZero => 1,
-            Call | CallCode | DelegateCall | StaticCall => 1,
-            Byte => 8,
-            Clz => 9,
-            Address | Origin | Caller | Coinbase | Create | Create2 => 160,
-            CallDataSize | CodeSize | ReturnDataSize | ExtCodeSize | Msize | Gas => 64,
-            And => self.bits_of(a).min(self.bits_of(b)),
-            Or | Xor => self.bits_of(a).max(self.bits_of(b)),
-            Add => self.bits_of(a).max(self.bits_of(b)) + 1,
-            Mul => self.bits_of(a) + self.bits_of(b),
-            Div => self.bits_of(a),
-            Mod => self.bits_of(a).min(self.bits_of(b)),
-            AddMod | MulMod => self.bits_of(op.args[2]),
-            ShlK => self.bits_of(a) + op.imm,
-            ShrK => self.bits_of(a).saturating_sub(op.imm),
-            Shr => self.bits_of(b),
-            _ => 256,
-        };
-        bits.min(256) as u16
     }
 }

@@ -26,8 +26,6 @@ pub struct Node {
     pub imm: u32,
     /// The `x` field of the op.
     pub x: u16,
-    /// The result is below two to this power.
-    pub bits: u16,
     /// Whether a pass removed it.
     pub dead: bool,
     /// The pc of the inst that it comes from.

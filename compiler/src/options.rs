@@ -9,8 +9,6 @@ pub struct Options {
     pub fold: bool,
     /// Cheaper ops for expensive ones (shifts for powers of two, constant-shift forms).
     pub strength: bool,
-    /// Drop masks and double negations that known bits show to be useless.
-    pub known_bits: bool,
     /// Common subexpressions, equal keccaks included.
     pub cse: bool,
     /// Remove ops whose results nobody reads.
@@ -40,7 +38,6 @@ impl Options {
     pub const ALL: Options = Options {
         fold: true,
         strength: true,
-        known_bits: true,
         cse: true,
         dce: true,
         forward_memory: true,
@@ -58,7 +55,6 @@ impl Options {
     pub const NONE: Options = Options {
         fold: false,
         strength: false,
-        known_bits: false,
         cse: false,
         dce: false,
         forward_memory: false,
@@ -73,10 +69,9 @@ impl Options {
     };
 
     /// The switches by name, in the order of the fields.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 13] = [
         "fold",
         "strength",
-        "known-bits",
         "cse",
         "dce",
         "forward-memory",
@@ -95,7 +90,6 @@ impl Options {
         Some(match name {
             "fold" => &mut self.fold,
             "strength" => &mut self.strength,
-            "known-bits" => &mut self.known_bits,
             "cse" => &mut self.cse,
             "dce" => &mut self.dce,
             "forward-memory" => &mut self.forward_memory,
