@@ -2,10 +2,10 @@
 //!
 //! # Terms
 //! A *step* is one thing that a call does to, or with, what others can see: it loads or stores a
-//! slot, logs, or fails. A *segment* is the steps between two conditional jumps that were not decided at
-//! compile time; it ends with such a jump's *check*, or with what the call returns. So the segments
-//! are a tree, and a *path* leads from its root to a leaf. An expression *varies* if it depends on
-//! a load: between two runs of one call in one block, all others are equal.
+//! slot, logs, or fails. A *segment* is the steps between two conditional jumps that were not
+//! decided at compile time; it ends with such a jump's *check*, or with what the call returns. So
+//! the segments are a tree, and a *path* leads from its root to a leaf. An expression *varies* if
+//! it depends on a load: between two runs of one call in one block, all others are equal.
 //!
 //! # Method
 //! Paths are walked as for access sets ([`crate::access`]), but every SLOAD is an expression of its

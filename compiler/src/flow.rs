@@ -55,8 +55,9 @@ pub enum Abs {
     Unknown,
 }
 
-/// Halts the frame at a JUMPI inside an ebb. Nothing runs on one of its sides but an inst that takes
-/// all gas, as running out of gas does: so gas and results of what follows are as if it ran before.
+/// Halts the frame at a JUMPI inside an ebb. Nothing runs on one of its sides but an inst that
+/// takes all gas, as running out of gas does: so gas and results of what follows are as if it ran
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trap {
     /// Whether it is the side where the condition holds.
@@ -719,8 +720,8 @@ impl Resolver<'_> {
         self.cfg.jumpdest(u64::try_from(pc).ok()?)
     }
 
-    /// A JUMPI at the end of `bb`: goes on at a bb if its condition is constant or the other side is a
-    /// trap, else ends.
+    /// A JUMPI at the end of `bb`: goes on at a bb if its condition is constant or the other side
+    /// is a trap, else ends.
     fn branch(
         &mut self,
         machine: &Machine,

@@ -33,9 +33,10 @@ pub const DUPLICATE_BASE_BYTES: u32 = 16384;
 /// Contexts in which one bb may start an extended bb. Beyond it calls share the general copy.
 pub const CONTEXTS_PER_BB_MAX: u16 = 24;
 
-/// Contexts of one bb beyond which, and beyond half of the budget for copies, contexts are shortened
-/// to [`CONTEXT_ITEMS_SHORT`]: functions that call others from many places would otherwise spend the
-/// budget before the innermost ones, where most of the time goes, have their turn.
+/// Contexts of one bb beyond which, and beyond half of the budget for copies, contexts are
+/// shortened to [`CONTEXT_ITEMS_SHORT`]: functions that call others from many places would
+/// otherwise spend the budget before the innermost ones, where most of the time goes, have their
+/// turn.
 pub const CONTEXTS_WHOLE_MAX: u16 = 12;
 
 /// Stack depth up to which a context remembers return addresses.

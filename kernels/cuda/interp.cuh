@@ -159,8 +159,8 @@ WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
         p += (width);                   \
     } while (0)
 
-// The same where `cond` says that it has anything to do; on a GPU, where a second path through an op
-// takes registers, always.
+// The same where `cond` says that it has anything to do; on a GPU, where a second path through an
+// op takes registers, always.
 #if WE_CUDA
 #define WE_CALL_IF(cond, expr, width) WE_CALL(expr, width)
 #else
