@@ -766,6 +766,9 @@ impl<'a> Writer<'a> {
         if self.nest > 3 {
             return self.store();
         }
+        if self.rng.chance(20) {
+            return self.trap();
+        }
         let (otherwise, end) = (self.asm.label(), self.asm.label());
         self.value(2);
         self.push_label(otherwise);
@@ -783,6 +786,26 @@ impl<'a> Writer<'a> {
         }
         self.height = height;
         self.asm.bind(end);
+    }
+
+    /// A check that takes all gas where it fails, which is seldom.
+    fn trap(&mut self) {
+        let ok = self.asm.label();
+        self.value(2);
+        if self.rng.chance(80) {
+            self.push_u64(1);
+            self.apply(op::OR, 2, 1);
+        }
+        if self.rng.chance(50) {
+            self.push_label(ok);
+            self.apply(op::JUMPI, 2, 0);
+            self.asm.op(op::INVALID);
+        } else {
+            self.apply(op::ISZERO, 1, 1);
+            self.push_u64(0xffff_ffff);
+            self.apply(op::JUMPI, 2, 0);
+        }
+        self.asm.bind(ok);
     }
 
     /// A loop of a few rounds, or (rarely) until the gas is gone.

@@ -212,6 +212,17 @@ fn a_counter_with_a_limit() {
 }
 
 #[test]
+fn a_check_that_takes_all_gas() {
+    let counts = count_all(
+        "0 sload dup1 1000 lt iszero @ok jumpi invalid
+         ok: dup1 64 gt @ok2 jumpi invalid
+         ok2: 1 add 1 sstore stop",
+    );
+    assert!(counts.done() > ALL / 50, "{counts:?}");
+    assert!(counts.refused(Refusal::Check) > ALL / 50, "{counts:?}");
+}
+
+#[test]
 fn sums_that_are_logged() {
     let counts = count_all(
         "0 sload 1 sload add 32 calldataload add dup1 2 sstore

@@ -284,7 +284,7 @@ impl Maker<'_> {
     }
 
     fn statement(&mut self, depth: u32) {
-        match self.choices.below(22) {
+        match self.choices.below(23) {
             0 | 1 => self.value(),
             2 | 3 => {
                 let byte = self.choices.pick(PURE);
@@ -345,6 +345,7 @@ impl Maker<'_> {
                 self.value();
                 self.round_trip();
             }
+            21 => self.trap(),
             _ => self.value(),
         }
     }
@@ -386,6 +387,42 @@ impl Maker<'_> {
         }
         self.level(height);
         self.place(end);
+    }
+
+    /// A check that takes all gas where it fails, which is seldom: INVALID jumped over or jumped to,
+    /// or a jump to no JUMPDEST.
+    fn trap(&mut self) {
+        let ok = self.label();
+        self.value();
+        if self.choices.below(4) != 0 {
+            self.push(1);
+            self.op(op::OR);
+        }
+        let way = self.choices.below(3);
+        if way > 0 {
+            self.op(op::ISZERO);
+        }
+        match way {
+            0 => {
+                self.push_label(ok);
+                self.op(op::JUMPI);
+                self.code.push(op::INVALID);
+            }
+            1 => {
+                self.push(0xffff);
+                self.op(op::JUMPI);
+            }
+            _ => {
+                let bad = self.label();
+                self.push_label(bad);
+                self.op(op::JUMPI);
+                self.push_label(ok);
+                self.op(op::JUMP);
+                self.place(bad);
+                self.code.push(op::INVALID);
+            }
+        }
+        self.place(ok);
     }
 
     /// Takes the top of the stack off, mostly so that it can be seen.
