@@ -389,8 +389,8 @@ impl Maker<'_> {
         self.place(end);
     }
 
-    /// A check that takes all gas where it fails, which is seldom: INVALID jumped over or jumped to,
-    /// or a jump to no JUMPDEST.
+    /// A check that takes all gas where it fails, which is seldom: INVALID jumped over, INVALID
+    /// jumped to, or a jump to no JUMPDEST.
     fn trap(&mut self) {
         let ok = self.label();
         self.value();
