@@ -657,7 +657,7 @@ impl<'a> Builder<'a> {
             }
             Leave::End(Term::Branch { .. }) => {
                 let (kind, args) = self.test(condition);
-                self.end(kind, used(&args));
+                self.end(kind, &args);
             }
         }
     }
@@ -669,7 +669,7 @@ impl<'a> Builder<'a> {
         }
         let (kind, args) = self.test(condition);
         let kind = if trap.taken { kind } else { negated(kind) };
-        let draft = Draft { imm: trap.op, ..Draft::new(kind, used(&args)) };
+        let draft = Draft { imm: trap.op, ..Draft::new(kind, &args) };
         self.append(draft, 0, Node::NO_EXT);
     }
 
@@ -858,11 +858,6 @@ impl<'a> Builder<'a> {
             self.storage_forget();
         }
     }
-}
-
-/// Without the places that hold nothing.
-fn used(args: &[Val; 2]) -> &[Val] {
-    &args[..args.iter().take_while(|arg| **arg != Val::NONE).count()]
 }
 
 /// The conditional jump that is taken when `kind` is not.
