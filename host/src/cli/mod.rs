@@ -4,7 +4,9 @@ mod bench;
 mod blocktest;
 mod compare;
 mod devices;
+mod files;
 mod graph;
+mod interrupt;
 mod output;
 mod plan;
 mod run;
@@ -243,7 +245,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(args),
         Command::Devices { json } => devices::devices(*json),
     };
-    match result {
+    let code = match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -251,7 +253,8 @@ pub(crate) fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    if interrupt::asked() { interrupt::exit_code() } else { code }
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn one(
         if let Some(path) = &args.write_access_list {
             let list = BlockAccessList::derive(executed.iter().map(|(a, outcome)| (a, outcome)));
             let text = serde_json::to_string_pretty(&list)?;
-            std::fs::write(path, text).with_context(|| path.display().to_string())?;
+            super::files::write(path, text.as_bytes())?;
         }
     }
     let (accesses, dag) = &shown;

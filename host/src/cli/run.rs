@@ -4,7 +4,7 @@ use super::compare::{self, Comparison};
 use super::output::{Progress, line};
 use super::runner::{Ran, Runner, invalid};
 use super::summary::Summary;
-use super::{OnMismatch, RunArgs};
+use super::{OnMismatch, RunArgs, interrupt};
 use anyhow::Context;
 use serde_json::json;
 use std::fs;
@@ -24,9 +24,10 @@ const REPRODUCERS_MAX: usize = 16;
 /// Runs the inputs; false if a result is wrong.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
     let runner = Runner::new(args.engine)?;
+    interrupt::listen();
     let mut total = Summary { backend: Some(runner.backend), ..Summary::default() };
     let mut comparisons = Vec::new();
-    for path in &args.inputs {
+    for path in args.inputs.iter().take_while(|_| !interrupt::asked()) {
         match input::open(path)? {
             Input::Blocks(source) => blocks(args, &runner, path, &source, &mut total)?,
             Input::Batch(batch) => {

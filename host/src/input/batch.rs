@@ -97,8 +97,7 @@ struct Call {
 impl BatchInput {
     /// Reads a batch file.
     pub fn read(path: &Path) -> Result<BatchInput, InputError> {
-        let bytes = std::fs::read(path).map_err(|error| InputError::io(path, error))?;
-        BatchInput::parse(&path.display().to_string(), &bytes)
+        BatchInput::parse(&path.display().to_string(), &super::bytes::read(path)?)
     }
 
     /// Parses the bytes of a batch file; `place` is how errors call it.

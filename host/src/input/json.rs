@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 /// The largest plain JSON number that every JSON tool keeps exact.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// Parses a whole file. `file` is how the error names it.
+/// Parses a whole file, which may begin with a byte order mark. `file` is how the error names it.
 pub fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, InputError> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut json = serde_json::Deserializer::from_slice(super::bytes::without_mark(bytes));
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         json_error(file, Some(path).filter(|p| p != "." && p != "?"), error.inner())

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod batch;
 pub mod block;
+pub mod bytes;
 pub mod forks;
 pub mod json;
 pub mod state;
