@@ -1,16 +1,19 @@
 //! revm with the rules that it lacks (docs/TESTING.md, Known exceptions): an account that has
-//! storage is a collision (EIP-7610), and what `spec.rs` has of single specs. Everything that
-//! reaches revm goes through it.
+//! storage is a collision (EIP-7610), balances wrap at 2^256, and what `spec.rs` has of single
+//! specs. Everything that reaches revm goes through it.
 //!
 //! revm looks at nonce and code only, since a database does not tell whether an account has slots.
+//! Where a sum of balances exceeds 2^256, which no chain can reach, revm ends the frame and loses
+//! the sender's balance, or the credit. So a balance that would not have room for a credit is set
+//! aside meanwhile: revm adds to zero, and the sum is made afterwards.
 
 use super::spec::instructions;
 use super::{Transacted, config};
 use crate::limits::SYSTEM_CALL_GAS;
 use crate::state::StorageProbe;
 use crate::types::{Env, Transaction};
-use alloy_primitives::{Address, Bytes};
-use revm::context::result::EVMError;
+use alloy_primitives::{Address, Bytes, U256};
+use revm::context::result::{EVMError, HaltReason};
 use revm::context::{Context, ContextSetters, ContextTr, FrameStack, JournalTr};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::{Database, DatabaseRef, WrapDatabaseRef};
@@ -18,13 +21,15 @@ use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
 use revm::handler::{
     EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult,
-    MainnetContext, MainnetEvm, MainnetHandler, SystemCallTx,
+    MainnetContext, MainnetEvm, SystemCallTx, post_execution,
 };
 use revm::inspector::{InspectorEvmTr, InspectorHandler};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::{FrameInit, FrameInput};
+use revm::interpreter::{CallValue, CreateInputs};
 use revm::primitives::constants::CALL_STACK_LIMIT;
 use revm::{Inspector, MainBuilder, MainContext};
+use std::marker::PhantomData;
 
 /// A database of the reference: it may know that an account's storage is gone.
 pub trait Storage: Database {
@@ -53,6 +58,9 @@ pub struct Evm<DB: Storage, I = ()> {
 
 /// What a frame that collides leaves to be undone: the nonce that made revm see it.
 struct Marked(Address);
+
+/// A balance that revm adds to from zero.
+struct Aside(Address, U256);
 
 impl<DB: Storage> Evm<DB> {
     pub(super) fn new(env: &Env, db: DB) -> Evm<DB> {
@@ -120,31 +128,74 @@ impl<DB: Storage, I> Evm<DB, I> {
         Ok((result?, touched))
     }
 
+    /// The account that a creation will make, loaded; `None` where revm does not come to it.
+    ///
+    /// Loading warms the address, which revm would do next: whatever it finds does not undo that.
+    fn target(&mut self, create: &CreateInputs, depth: usize) -> OrFault<Option<Address>, DB> {
+        let journal = &mut self.inner.ctx.journaled_state;
+        let caller = &JournalTr::load_account(journal, create.caller())?.data.info;
+        // revm looks at these before it looks at the address.
+        let goes_on = depth <= CALL_STACK_LIMIT as usize
+            && caller.balance >= create.value()
+            && caller.nonce < u64::MAX;
+        let target = create.created_address(caller.nonce);
+        if goes_on {
+            JournalTr::load_account(journal, target)?;
+        }
+        Ok(goes_on.then_some(target))
+    }
+
     /// Makes revm see the collision that this frame ends in because of storage, if it does.
-    fn mark(
-        &mut self,
-        init: &FrameInit,
-    ) -> Result<Option<Marked>, ContextDbError<MainnetContext<DB>>> {
-        let (FrameInput::Create(inputs), Some(probe)) = (&init.frame_input, &self.probe) else {
+    fn mark(&mut self, init: &FrameInit) -> OrFault<Option<Marked>, DB> {
+        let (FrameInput::Create(create), Some(probe)) = (&init.frame_input, self.probe.clone())
+        else {
             return Ok(None);
         };
+        let Some(target) = self.target(create, init.depth)? else { return Ok(None) };
         let journal = &mut self.inner.ctx.journaled_state;
-        let caller = JournalTr::load_account(journal, inputs.caller())?.data.info.clone();
-        // revm looks at these before it looks at the address.
-        let goes_on = init.depth <= CALL_STACK_LIMIT as usize
-            && caller.balance >= inputs.value()
-            && caller.nonce < u64::MAX;
-        let target = inputs.created_address(caller.nonce);
-        if !goes_on || !probe(target) || journal.database.is_void(target) {
+        if !probe(target) || journal.database.is_void(target) {
             return Ok(None);
         }
-        // This warms the address, which revm would do next: a collision does not undo it.
-        JournalTr::load_account(journal, target)?;
         match journal.state.get_mut(&target).map(|account| &mut account.info) {
             Some(info) if info.nonce == 0 && info.is_empty_code_hash() => info.nonce = 1,
             _ => return Ok(None),
         }
         Ok(Some(Marked(target)))
+    }
+
+    /// Who gets value from this frame and has no room for it.
+    fn overflowing(&mut self, init: &FrameInit) -> OrFault<Option<Address>, DB> {
+        let (to, value) = match &init.frame_input {
+            FrameInput::Call(call) => match call.value {
+                CallValue::Transfer(value) if call.caller != call.target_address => {
+                    (Some(call.target_address), value)
+                }
+                _ => return Ok(None),
+            },
+            FrameInput::Create(create) if !create.value().is_zero() => {
+                (self.target(create, init.depth)?, create.value())
+            }
+            _ => return Ok(None),
+        };
+        let state = &self.inner.ctx.journaled_state.state;
+        Ok(to.filter(|to| {
+            let account = state.get(to);
+            account.is_some_and(|account| account.info.balance.checked_add(value).is_none())
+        }))
+    }
+
+    /// Sets the balance of an account aside that the journal has.
+    fn set_aside(&mut self, address: Address) -> Option<Aside> {
+        let account = self.inner.ctx.journaled_state.state.get_mut(&address)?;
+        Some(Aside(address, std::mem::take(&mut account.info.balance)))
+    }
+
+    fn add_back(&mut self, aside: Option<Aside>) {
+        if let Some(Aside(address, balance)) = aside
+            && let Some(account) = self.inner.ctx.journaled_state.state.get_mut(&address)
+        {
+            account.info.balance = account.info.balance.wrapping_add(balance);
+        }
     }
 
     fn unmark(&mut self, Marked(target): Marked) {
@@ -154,8 +205,46 @@ impl<DB: Storage, I> Evm<DB, I> {
     }
 }
 
-type MainHandler<DB, I> =
-    MainnetHandler<Evm<DB, I>, EVMError<<DB as Database>::Error>, EthFrame<EthInterpreter>>;
+/// revm's handler of mainnet, but for credits that have no room.
+struct MainHandler<DB, I>(PhantomData<fn() -> (DB, I)>);
+
+impl<DB, I> Default for MainHandler<DB, I> {
+    fn default() -> Self {
+        MainHandler(PhantomData)
+    }
+}
+
+impl<DB: Storage, I> Handler for MainHandler<DB, I> {
+    type Evm = Evm<DB, I>;
+    type Error = EVMError<<DB as Database>::Error>;
+    type HaltReason = HaltReason;
+
+    fn reimburse_caller(&self, evm: &mut Evm<DB, I>, ran: &mut FrameResult) -> Ended<DB> {
+        let aside = evm.set_aside(evm.inner.ctx.tx.caller);
+        post_execution::reimburse_caller(&mut evm.inner.ctx, ran.gas(), U256::ZERO)?;
+        evm.add_back(aside);
+        Ok(())
+    }
+
+    fn reward_beneficiary(&self, evm: &mut Evm<DB, I>, ran: &mut FrameResult) -> Ended<DB> {
+        let beneficiary = evm.inner.ctx.block.beneficiary;
+        JournalTr::load_account(&mut evm.inner.ctx.journaled_state, beneficiary)?;
+        let aside = evm.set_aside(beneficiary);
+        post_execution::reward_beneficiary(&mut evm.inner.ctx, ran.gas())?;
+        evm.add_back(aside);
+        Ok(())
+    }
+}
+
+impl<DB: Storage, I> InspectorHandler for MainHandler<DB, I>
+where
+    I: Inspector<MainnetContext<DB>, EthInterpreter, FrameInput, FrameResult>,
+{
+    type IT = EthInterpreter;
+}
+
+type OrFault<T, DB> = Result<T, ContextDbError<MainnetContext<DB>>>;
+type Ended<DB> = Result<(), EVMError<<DB as Database>::Error>>;
 type Instructions<DB> = EthInstructions<EthInterpreter, MainnetContext<DB>>;
 type Frames = FrameStack<EthFrame<EthInterpreter>>;
 
@@ -179,7 +268,13 @@ impl<DB: Storage, I> EvmTr for Evm<DB, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<MainnetContext<DB>>> {
-        let Some(marked) = self.mark(&init)? else { return self.inner.frame_init(init) };
+        let Some(marked) = self.mark(&init)? else {
+            let Some(to) = self.overflowing(&init)? else { return self.inner.frame_init(init) };
+            let aside = self.set_aside(to);
+            let began = self.inner.frame_init(init)?.map_item(|_| ());
+            self.add_back(aside);
+            return Ok(began.map_item(|()| self.inner.frame_stack.get()));
+        };
         let result = match self.inner.frame_init(init)? {
             ItemOrResult::Result(result) => result,
             ItemOrResult::Item(_) => {
