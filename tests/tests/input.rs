@@ -213,7 +213,7 @@ fn blocks_are_found_at_any_depth_with_their_own_hashes() {
 
 #[test]
 fn the_example_runs_from_the_folder_above() {
-    let examples = warpevm_tests::workspace().join("host/examples");
+    let examples = common::workspace().join("host/examples");
     let source = open(&examples);
     assert_eq!(source.names(), ["token-block"]);
     let read = blocks(&source, "token-block").expect("read");
@@ -262,7 +262,7 @@ fn blocks_are_chosen_by_number_and_by_name() {
         write(&root, block_files(folder, number));
     }
     let names = ["7", "8", "b", "x/30", "31 "];
-    let files: Vec<_> = names.iter().zip([7, 8, 25, 30, 12]).flat_map(|(f, n)| block_files(f, n));
+    let files = names.iter().zip([7, 8, 25, 30, 12]).flat_map(|(f, n)| block_files(f, n));
     let files: Vec<_> = files.collect();
     let archive = root.with_extension("tar.zst");
     fs::write(&archive, pack(files.iter().map(file))).expect("written");
@@ -455,13 +455,30 @@ fn a_name_that_stands_twice_in_an_archive_is_an_error() {
 }
 
 #[test]
-fn a_test_file_that_cannot_be_read_leaves_the_others() {
-    let root = temp_dir("unreadable");
+fn a_folder_is_no_test_file() {
+    let root = temp_dir("folder-json");
     write(&root, [("a.json".to_owned(), "1".to_owned()), ("c.json".to_owned(), "3".to_owned())]);
-    // A folder stands where a link says that a file is: it is walked, and is no file.
     fs::create_dir(root.join("b.json")).expect("made");
     let (found, hidden) = test_files(&root);
     assert_eq!((found, hidden), (vec!["a.json=1".to_owned(), "c.json=3".to_owned()], 0));
+}
+
+#[test]
+fn what_a_dot_hides_is_told() {
+    let root = temp_dir("hidden");
+    write(&root, block_files("7", 7));
+    write(&root, block_files(".old/6", 6));
+    write(&root, [(".old/t.json".to_owned(), "{}".to_owned())]);
+    assert_eq!(open(&root).names(), ["7"]);
+    let path = root.to_str().expect("UTF-8");
+    let ran = warpevm(["run", "--backend", "revm", path]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("begins with a dot") && ran.stderr.contains("blocks=1"));
+    let ran = warpevm(["statetest", "--backend", "revm", path]);
+    let skipped = "skipped 4: in a folder whose name begins with a dot";
+    assert!(ran.stdout.contains(skipped), "{}{}", ran.stdout, ran.stderr);
+    // What is named itself is read.
+    assert_eq!(open(&root.join(".old")).names(), ["6"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Block folders (block.json, pre_state.json, codes.json), folders or .tar.zst archives of
-    /// them, or batch files (docs/BATCH.md).
+    /// them, or batch files (docs/BATCH.md); - is standard input (docs/INPUT.md).
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
