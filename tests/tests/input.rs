@@ -455,15 +455,6 @@ fn a_name_that_stands_twice_in_an_archive_is_an_error() {
 }
 
 #[test]
-fn a_folder_is_no_test_file() {
-    let root = temp_dir("folder-json");
-    write(&root, [("a.json".to_owned(), "1".to_owned()), ("c.json".to_owned(), "3".to_owned())]);
-    fs::create_dir(root.join("b.json")).expect("made");
-    let (found, hidden) = test_files(&root);
-    assert_eq!((found, hidden), (vec!["a.json=1".to_owned(), "c.json=3".to_owned()], 0));
-}
-
-#[test]
 fn what_a_dot_hides_is_told() {
     let root = temp_dir("hidden");
     write(&root, block_files("7", 7));

@@ -37,6 +37,9 @@ enum Data {
 /// Reads the entry that a visitor is told of.
 pub(crate) type ReadEntry<'a> = dyn FnMut() -> Result<Vec<u8>, InputError> + 'a;
 
+/// Links, each with where it leads.
+type Links = Vec<(PathBuf, PathBuf)>;
+
 /// What an archive holds besides the content of its files.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -137,7 +140,7 @@ impl Names {
 
     /// The files that links give a second name, as (second name, own name), and the links that lead
     /// nowhere, as (link, what is written in it).
-    pub fn follow(&self) -> (Vec<(PathBuf, PathBuf)>, Vec<(PathBuf, PathBuf)>) {
+    pub fn follow(&self) -> (Links, Links) {
         let (mut second, mut nowhere) = (Vec::new(), Vec::new());
         for (link, (_, written)) in &self.links {
             match self.resolve(link) {

@@ -215,13 +215,18 @@ impl BlockSource {
             Data::Archive(archive) if !unknown.is_empty() => {
                 archive.visit(|path, read| {
                     if let Some(blocks) = unknown.get(path) {
-                        let number = block_number(&read()?);
+                        let number = read().ok().and_then(|bytes| block_number(&bytes));
                         blocks.iter().for_each(|at| numbers[*at] = number);
                     }
                     Ok::<_, InputError>(())
                 })?;
             }
             Data::Archive(_) => {}
+        }
+        for (at, name) in self.names.iter().enumerate().filter(|(at, _)| numbers[*at].is_none()) {
+            if self.blocks[at].files[0].is_some() {
+                tracing::warn!(block = name, "no number finds it: its block.json has none");
+            }
         }
         Ok(self.numbers.get_or_init(|| numbers))
     }
@@ -312,42 +317,49 @@ impl BlockSource {
     ) -> Result<(), E> {
         // Which files of which blocks an entry of the archive is.
         let mut uses: BTreeMap<&Path, Vec<(usize, usize)>> = BTreeMap::new();
+        // The files so far of each block that was not handed over.
+        let mut open: BTreeMap<usize, [Option<Vec<u8>>; 3]> = BTreeMap::new();
         for &at in wanted {
             if let Err(error) = self.missing(at) {
                 visit(&self.names[at], Err(error))?;
                 continue;
             }
+            open.insert(at, Default::default());
             for (index, file) in self.blocks[at].files.iter().enumerate() {
                 if let Some(file) = file {
                     uses.entry(file).or_default().push((at, index));
                 }
             }
         }
-        if uses.is_empty() {
+        if open.is_empty() {
             return Ok(());
         }
-        let mut partial: BTreeMap<usize, [Option<Vec<u8>>; 3]> = BTreeMap::new();
         archive.visit(|path, read| {
             let Some(uses) = uses.remove(path) else { return Ok(()) };
             let bytes = read();
             for (at, index) in uses {
-                let files = partial.entry(at).or_default();
-                match &bytes {
-                    Ok(bytes) => files[index] = Some(bytes.clone()),
-                    // A file that is too large is that block's matter; a damaged archive is not.
-                    Err(error @ InputError::TooLarge { .. }) => {
-                        visit(&self.names[at], Err(error.clone()))?
+                let Some(files) = open.get_mut(&at) else { continue };
+                let block = match &bytes {
+                    Ok(bytes) => {
+                        files[index] = Some(bytes.clone());
+                        let [Some(block), Some(pre_state), Some(codes)] = files else { continue };
+                        self.parse(at, [block, pre_state, codes])
                     }
-                    Err(error) => return Err(error.clone().into()),
-                }
-                if let [Some(block), Some(pre_state), Some(codes)] = files {
-                    let block = self.parse(at, [block, pre_state, codes]);
-                    partial.remove(&at);
-                    visit(&self.names[at], block)?;
-                }
+                    // A damaged archive is no matter of one block.
+                    Err(error @ InputError::Archive { .. }) => return Err(error.clone().into()),
+                    Err(error) => Err(error.clone()),
+                };
+                open.remove(&at);
+                visit(&self.names[at], block)?;
             }
             Ok::<_, E>(())
         })?;
+        // Another file has its name by now.
+        for (at, files) in open {
+            let missing = files.iter().position(Option::is_none).unwrap_or_default();
+            let (place, file) = (self.place(at), BLOCK_FILES[missing]);
+            visit(&self.names[at], Err(InputError::MissingFile { place, file }))?;
+        }
         Ok(())
     }
 }
