@@ -149,7 +149,7 @@ fn bad_input_fails() {
         (&["plan", text(&block), "--from", "thin-air"], 2, "thin-air"),
         (&["plan", text(&block), "--dot", "--json"], 2, "--json"),
         (&["plan", text(&block), "--warp", "0"], 2, "--warp"),
-        (&["plan", text(&block), "--block", "x"], 2, "neither a block number"),
+        (&["plan", text(&block), "--block", "x"], 1, "holds no block x"),
         (&["plan", "no/such/folder"], 1, "no/such/folder"),
         (&["plan", text(&block), "--block", "7"], 1, "holds no block 7"),
         (&["plan", text(&batch)], 1, "a batch has no order"),

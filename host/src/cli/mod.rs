@@ -59,11 +59,12 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Block folders (block.json, pre_state.json, codes.json), folders or .tar.zst archives of
-    /// them, or batch files (docs/BATCH.md).
+    /// them, or batch files (docs/BATCH.md); - is standard input (docs/INPUT.md).
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// Which blocks: a number, or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|all")]
+    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
+    /// between them; or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|N..M|NAME|all")]
     pub block: Selection,
     #[command(flatten)]
     pub engine: EngineArgs,

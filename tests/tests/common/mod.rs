@@ -3,6 +3,7 @@
 
 use alloy_primitives::{Address, B256, U256};
 use revm::context::BlockEnv;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -27,8 +28,8 @@ pub fn source(archive: &Path) -> BlockSource {
 pub fn block(archive: &Path, number: u64) -> BlockInput {
     let mut found = None;
     source(archive)
-        .visit(Selection::Number(number), |block| {
-            found = Some(block);
+        .visit(&Selection::from(number), |_, block| {
+            found = Some(block?);
             Ok::<_, InputError>(())
         })
         .expect("the block reads");
@@ -66,7 +67,7 @@ pub fn copy_files(from: &Path, to: &Path) {
 
 /// The command line's binary, built once for these tests: cargo builds binaries only of the package
 /// that is tested.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -103,17 +104,26 @@ impl Ran {
 }
 
 /// Runs the command line. It must never panic.
-pub fn warpevm<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
+pub fn warpevm<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
     warpevm_with(args, None)
 }
 
 /// The same with a folder of fixtures.
-pub fn warpevm_with<A: AsRef<std::ffi::OsStr>>(
+pub fn warpevm_with<A: AsRef<OsStr>>(
+    args: impl IntoIterator<Item = A>,
+    fixtures: Option<&Path>,
+) -> Ran {
+    run(binary(), args, fixtures)
+}
+
+/// Runs a program that ends up in the command line.
+pub fn run<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
     args: impl IntoIterator<Item = A>,
     fixtures: Option<&Path>,
 ) -> Ran {
     let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
-    let output: Output = Command::new(binary())
+    let output: Output = Command::new(program)
         .args(args)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_remove("RUST_LOG")
