@@ -1,6 +1,5 @@
 //! Runs blocks and calls on the backend that was asked for.
 
-use super::EngineArgs;
 use alloy_primitives::Bytes;
 use anyhow::Context;
 use std::time::Instant;
@@ -38,15 +37,14 @@ pub(crate) struct Ran {
 }
 
 impl Runner {
-    pub(crate) fn new(args: EngineArgs) -> anyhow::Result<Runner> {
-        if args.threads > 0 {
-            // The validator uses rayon's own pool.
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(args.threads)
-                .build_global()
-                .context("cannot start the threads")?;
-        }
-        Runner::with(args.config())
+    pub(crate) fn new(config: Config) -> anyhow::Result<Runner> {
+        // The validator uses rayon's own pool, which panics where it has to start by itself and
+        // cannot.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .build_global()
+            .context("cannot start the threads")?;
+        Runner::with(config)
     }
 
     pub(crate) fn with(config: Config) -> anyhow::Result<Runner> {
@@ -135,8 +133,9 @@ impl Runner {
 
 fn revm(outcomes: Vec<Outcome>, start: Instant) -> Ran {
     let seconds = start.elapsed().as_secs_f64();
-    let gas_used = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
-    let (transactions, gas_used) = (outcomes.len() as u64, gas_used.sum());
+    let gas = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
+    // Calls of a simulation may use 2^63 gas each.
+    let (transactions, gas_used) = (outcomes.len() as u64, gas.fold(0, u64::saturating_add));
     let mut report = Report {
         transactions,
         gas_used,

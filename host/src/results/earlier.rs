@@ -122,8 +122,10 @@ fn read_json_lines(
         if line.last() != Some(&b'\n') {
             break;
         }
-        let bad = |error: serde_json::Error| {
-            EarlierError::Row { file: file.to_owned(), row, message: error.to_string() }
+        let bad = |error: serde_json::Error| EarlierError::Row {
+            file: file.to_owned(),
+            row,
+            message: error.to_string(),
         };
         if row == 0 {
             let first: serde_json::Map<_, _> = serde_json::from_slice(&line).map_err(bad)?;
@@ -153,7 +155,7 @@ fn read_csv(
         if !csv.read_record(&mut record).map_err(|error| failed(error.into()))? {
             break;
         }
-        if csv.is_done() && !ended {
+        if csv.is_done() && !(ended && record.len() == header.len()) {
             break;
         }
         let bad = |message: String| EarlierError::Row { file: file.to_owned(), row, message };

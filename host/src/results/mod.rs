@@ -10,4 +10,4 @@ mod write;
 pub use earlier::{Earlier, EarlierError, Stored};
 pub use reason::{end_name, end_words, reason, rejection_name};
 pub use schema::{COLUMNS, Column, Kind, Row, Transacted, Value, result_end, status_name};
-pub use write::{Format, Writer, json_line};
+pub use write::{Format, Writer};

@@ -66,6 +66,21 @@ pub enum Kind {
     Changes,
 }
 
+impl Kind {
+    /// Its name in docs/RESULTS.md.
+    pub fn name(self) -> String {
+        match self {
+            Kind::Text => "text".to_owned(),
+            Kind::Bool => "bool".to_owned(),
+            Kind::U64 => "u64".to_owned(),
+            Kind::Bytes => "bytes".to_owned(),
+            Kind::Fixed(len) => format!("{len} bytes"),
+            Kind::Logs => "list of logs".to_owned(),
+            Kind::Changes => "list of accounts".to_owned(),
+        }
+    }
+}
+
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -228,7 +243,8 @@ impl Serialize for Value<'_> {
                 let mut list = to.serialize_seq(Some(logs.len()))?;
                 for log in *logs {
                     let (topics, data) = (log.topics(), &log.data.data);
-                    let log = json!({"address": hex_of(log.address), "topics": topics, "data": data});
+                    let log =
+                        json!({"address": hex_of(log.address), "topics": topics, "data": data});
                     list.serialize_element(&log)?;
                 }
                 list.end()

@@ -63,9 +63,9 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Takes rows over that were written before, in the same format and with the same columns.
-    pub fn copy(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes)
+    /// What it writes to, for rows that were written before with the same columns.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// How many rows it wrote, without those that it took over.
@@ -116,11 +116,6 @@ impl Serialize for Object<'_, '_> {
         }
         map.end()
     }
-}
-
-/// A row as a JSON object on one line.
-pub fn json_line(row: &Row<'_>, on_demand: bool) -> serde_json::Result<String> {
-    serde_json::to_string(&Object(row, on_demand))
 }
 
 #[cfg(test)]
@@ -210,8 +205,7 @@ mod tests {
     #[test]
     fn values_fit_their_columns() {
         use crate::results::{Kind, Value};
-        let transacted =
-            Transacted { block: 7, hash: B256::ZERO, ty: 2, cumulative_gas_used: 3 };
+        let transacted = Transacted { block: 7, hash: B256::ZERO, ty: 2, cumulative_gas_used: 3 };
         for outcome in &outcomes() {
             for transacted in [None, Some(transacted)] {
                 let row = Row { input: "", call_id: 0, transacted, outcome, differs: true };

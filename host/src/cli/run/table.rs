@@ -1,0 +1,82 @@
+//! The first results of a block or batch, as a table for people.
+
+use super::super::output::Say;
+use alloy_primitives::hex;
+use warpevm::results::{reason, result_end, status_name};
+use warpevm::types::Outcome;
+
+/// How many results the table shows.
+pub(super) const ROWS_MAX: usize = 10;
+/// Characters of a reason or an output that it shows.
+const TEXT_CHARS_MAX: usize = 60;
+/// Bytes of an output of which so many characters are hex.
+const OUTPUT_BYTES_MAX: usize = TEXT_CHARS_MAX / 2;
+
+const HEADER: [&str; 4] = ["call", "status", "gas used", "result"];
+
+/// A result in four cells.
+pub(super) fn row(index: usize, outcome: &Outcome) -> [String; 4] {
+    let status = status_name(outcome);
+    let gas =
+        outcome.result.as_ref().map_or_else(|_| String::new(), |ran| ran.gas_used.to_string());
+    [index.to_string(), status.to_owned(), gas, shorten(&result(outcome))]
+}
+
+/// What a result is, in one line: why it failed, the new contract, the output, else how it ended.
+fn result(outcome: &Outcome) -> String {
+    if let Some(reason) = reason(outcome) {
+        return reason.into_owned();
+    }
+    let Ok(ran) = &outcome.result else { return String::new() };
+    match ran.created {
+        Some(address) => format!("created {address}"),
+        None if ran.output.is_empty() => result_end(outcome).to_owned(),
+        None => hex::encode_prefixed(&ran.output[..ran.output.len().min(OUTPUT_BYTES_MAX + 1)]),
+    }
+}
+
+/// A text on one line that does nothing to a terminal, and only its start if it is long: contracts
+/// choose what they say.
+fn shorten(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut start: String = text.chars().take(TEXT_CHARS_MAX).map(plain).collect();
+    if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+        start.push_str("...");
+    }
+    start
+}
+
+/// Prints the rows, of so many results in all.
+pub(super) fn print(rows: &[[String; 4]], count: usize, say: Say) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADER[column].len()]).max().unwrap_or_default()
+    };
+    let [index, status, gas] = [0, 1, 2].map(width);
+    let line = |[a, b, c, d]: [&str; 4]| {
+        let text = format!("  {a:>index$}  {b:<status$}  {c:>gas$}  {d}");
+        say.line(text.trim_end())
+    };
+    line(HEADER)?;
+    rows.iter().try_for_each(|row| line(row.each_ref().map(String::as_str)))?;
+    match count - rows.len() {
+        0 => Ok(()),
+        more => say.line(format!("  ... and {more} more; --output FILE writes all")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_contract_says_stays_on_its_line() {
+        assert_eq!(shorten("a\n\u{1b}[2Jb"), "a\u{fffd}\u{fffd}[2Jb");
+        let long = shorten(&"x".repeat(TEXT_CHARS_MAX + 1));
+        assert_eq!(long, format!("{}...", "x".repeat(TEXT_CHARS_MAX)));
+        assert_eq!(shorten(&"x".repeat(TEXT_CHARS_MAX)), "x".repeat(TEXT_CHARS_MAX));
+    }
+}
