@@ -25,6 +25,8 @@ const WRITE: &str = "write";
 /// Stages that run on several threads at once: sums over these, which add up to more than `run`.
 const THREADS: [&str; 7] =
     ["compile", "page-in", "encode", "kernel", "readback", "host-precompiles", "fallback"];
+/// A stage that took less did nothing: people do not see it.
+const SHOWN_SECONDS_MIN: f64 = 1e-6;
 
 /// Seconds by stage.
 #[derive(Clone, Debug, Default)]
@@ -69,8 +71,8 @@ impl Stages {
     /// A line for each kind, for people.
     pub(crate) fn lines(&self) -> Vec<String> {
         let told = |stages: Vec<(&str, f64)>| {
-            let each =
-                stages.iter().map(|(stage, seconds)| format!("{stage} {}", duration(*seconds)));
+            let shown = stages.into_iter().filter(|(_, seconds)| *seconds >= SHOWN_SECONDS_MIN);
+            let each = shown.map(|(stage, seconds)| format!("{stage} {}", duration(seconds)));
             each.collect::<Vec<_>>().join(", ")
         };
         let (wall, threads): (Vec<_>, Vec<_>) = (self.wall().collect(), self.threads().collect());
@@ -112,6 +114,7 @@ mod tests {
             stages.add(stage, 1.0);
         }
         stages.add("run", 1.5);
+        stages.add("speculate", 0.0);
         let lines = stages.lines();
         assert_eq!(
             lines,

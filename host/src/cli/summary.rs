@@ -197,6 +197,21 @@ impl Summary {
         )
     }
 
+    fn differences(&self) -> String {
+        format!("{} of {} DIFFER from revm's", self.mismatches, self.validated)
+    }
+
+    fn failed_checks(&self) -> String {
+        format!("{} of {} header checks FAIL", self.header_checks_failed, self.header_checks)
+    }
+
+    /// What is wrong, where [`Summary::failed`] says that something is.
+    pub(crate) fn wrong(&self) -> String {
+        let differs = (self.mismatches > 0).then(|| self.differences());
+        let checks = (self.header_checks_failed > 0).then(|| self.failed_checks());
+        differs.into_iter().chain(checks).collect::<Vec<_>>().join("; ")
+    }
+
     /// One line of how it ran and whether it is right.
     pub(crate) fn verdict(&self) -> String {
         let mut parts = vec![format!(
@@ -207,7 +222,7 @@ impl Summary {
         parts.push(match (self.validated, self.mismatches) {
             (0, 0) => "not compared with revm".to_owned(),
             (validated, 0) => format!("{validated} equal revm's"),
-            (validated, wrong) => format!("{wrong} of {validated} DIFFER from revm's"),
+            _ => self.differences(),
         });
         if self.unchecked > 0 {
             parts.push(format!("{} not compared (ran on revm)", self.unchecked));
@@ -215,7 +230,7 @@ impl Summary {
         if self.header_checks > 0 {
             parts.push(match self.header_checks_failed {
                 0 => format!("{} header checks hold", self.header_checks),
-                failed => format!("{failed} of {} header checks FAIL", self.header_checks),
+                _ => self.failed_checks(),
             });
         }
         if self.rejected > 0 {

@@ -1,5 +1,5 @@
-//! Rows that an earlier run wrote: which blocks and batches of it are complete, so that a run can go
-//! on where that one ended.
+//! Rows that an earlier run wrote: which blocks and batches of it are complete, so that a run can
+//! go on where that one ended.
 //!
 //! A block's or a batch's rows stand together, from `call_id` 0 on. They are complete where there
 //! are as many as it has transactions. What a run that died left half-written is a block with too
@@ -145,7 +145,7 @@ fn read_csv(
     groups: &mut Groups<'_>,
 ) -> Result<(), EarlierError> {
     let failed = |source| EarlierError::Io { file: file.to_owned(), source };
-    let ended = ends_with_newline(&mut input).map_err(failed)?;
+    let (len, ended) = length_and_end(&mut input).map_err(failed)?;
     let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let header = csv.headers().map_err(|error| failed(error.into()))?.clone();
     same_columns(file, header.iter(), on_demand)?;
@@ -155,7 +155,8 @@ fn read_csv(
         if !csv.read_record(&mut record).map_err(|error| failed(error.into()))? {
             break;
         }
-        if csv.is_done() && !(ended && record.len() == header.len()) {
+        let to = csv.position().byte();
+        if to == len && !(ended && record.len() == header.len()) {
             break;
         }
         let bad = |message: String| EarlierError::Row { file: file.to_owned(), row, message };
@@ -163,20 +164,21 @@ fn read_csv(
             return Err(bad(format!("has {} columns of {}", record.len(), header.len())));
         }
         let head = record.deserialize(Some(&header)).map_err(|error| bad(error.to_string()))?;
-        groups.row(head, from, csv.position().byte());
+        groups.row(head, from, to);
     }
     Ok(())
 }
 
-/// Whether a file's last row has its end. Leaves the file at its start.
-fn ends_with_newline(input: &mut (impl Read + Seek)) -> io::Result<bool> {
+/// How long a file is, and whether its last row has its end. Leaves the file at its start.
+fn length_and_end(input: &mut (impl Read + Seek)) -> io::Result<(u64, bool)> {
     let mut last = [0];
-    let ended = match input.seek(SeekFrom::End(-1)) {
-        Ok(_) => input.read(&mut last)? == 1 && last == *b"\n",
-        Err(_) => false,
-    };
+    let len = input.seek(SeekFrom::End(0))?;
+    if len > 0 {
+        input.seek(SeekFrom::End(-1))?;
+        input.read_exact(&mut last)?;
+    }
     input.seek(SeekFrom::Start(0))?;
-    Ok(ended)
+    Ok((len, last == *b"\n"))
 }
 
 fn same_columns<T: AsRef<str>>(

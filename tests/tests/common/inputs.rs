@@ -59,7 +59,7 @@ pub fn write_block(parent: &Path, number: u64, transactions: u64, code: &str, ga
     };
     let block = json!({
         "hash": hash(number), "parentHash": hash(number - 1), "miner": THREE,
-        "stateRoot": hash(0), "receiptsRoot": hash(0), "logsBloom": format!("0x{}", "0".repeat(512)),
+        "stateRoot": hash(0), "receiptsRoot": hash(0), "logsBloom": format!("0x{:0512}", 0),
         "difficulty": "0x1", "number": format!("{number:#x}"), "gasLimit": "0x1c9c380",
         "gasUsed": format!("{:#x}", gas * transactions), "timestamp": "0x55ba4225",
         "transactions": (0..transactions).map(transaction).collect::<Vec<_>>(),

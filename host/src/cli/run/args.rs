@@ -1,5 +1,5 @@
-//! The arguments of `run` and `simulate`, and which of them exclude each other: a flag that would do
-//! nothing is refused.
+//! The arguments of `run` and `simulate`, and which of them exclude each other: a flag that would
+//! do nothing is refused.
 
 use super::super::{BackendArg, EngineArgs, PolicyArg, Usage};
 use clap::{Args, ValueEnum};

@@ -73,7 +73,7 @@ impl Run {
         batch.summary.settle();
         self.tell_batch(&batch)?;
         if batch.summary.failed() {
-            self.failures.push(format!("{}: {}", input.place, batch.summary.verdict()));
+            self.failures.push(format!("{}: {}", input.place, batch.summary.wrong()));
         }
         let shown = batch.shown.failures.iter();
         self.failures.extend(shown.map(|text| format!("{}: {text}", input.place)));

@@ -61,7 +61,7 @@ impl Run {
         done.summary.settle();
         progress.around(|| self.tell_block(block, &done, single))?;
         if done.summary.failed() {
-            self.failures.push(format!("{place}: {}", done.summary.verdict()));
+            self.failures.push(format!("{place}: {}", done.summary.wrong()));
         }
         self.failures.extend(done.shown.failures.iter().map(|text| format!("{place}: {text}")));
         self.total.add(&done.summary);

@@ -140,6 +140,53 @@ fn write_anew(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use revm::context::BlockEnv;
+    use warpevm::input::MemoryState;
+    use warpevm::reference::simulate_sequential;
+    use warpevm::types::{Checks, Env, Spec, Transaction};
+
+    /// A validation that found the gas of one call wrong.
+    fn validation() -> Validation {
+        let checks = Checks { base_fee: false, ..Checks::default() };
+        let (spec, block) = (Spec::London, BlockEnv::default());
+        let env = Env { spec, chain_id: 1, block, checks };
+        let calls = [Transaction { gas_limit: 100_000, ..Transaction::default() }];
+        let state = MemoryState::default();
+        let mut outcomes = simulate_sequential(&env, &calls, &state).expect("revm runs");
+        outcomes[0].result.as_mut().expect("valid").gas_used += 1;
+        let (probe, full) = (state.storage_probe(), validate::Validate::Full);
+        validate::validate_calls(&env, &calls, &outcomes, &state, &probe, full).expect("revm runs")
+    }
+
+    #[test]
+    fn a_difference_is_told_whatever_becomes_of_its_reproducer() {
+        let name = format!("warpevm-reproduce-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let mut shown = Shown::new(&folder, "a".to_owned());
+        shown.take_in(&validation());
+        assert!(
+            shown.lines[0].contains("gas used: revm has 21000, got 21001"),
+            "{:?}",
+            shown.lines
+        );
+        let path = folder.join("a-transaction-0.json");
+        assert_eq!(shown.lines[1..], [format!("reproducer: {}", path.display())]);
+        assert!(path.is_file() && shown.failures.is_empty());
+
+        // A folder cannot be made within a file.
+        let mut shown = Shown::new(&path, "a".to_owned());
+        shown.take_in(&validation());
+        shown.take_in(&validation());
+        assert!(
+            shown.lines[0].contains("gas used: revm has 21000, got 21001"),
+            "{:?}",
+            shown.lines
+        );
+        assert_eq!(shown.lines.len(), 2, "both differences: {:?}", shown.lines);
+        assert_eq!(shown.failures.len(), 1, "the cause once: {:?}", shown.failures);
+        assert!(shown.failures[0].starts_with("no reproducer: "), "{:?}", shown.failures);
+        fs::remove_dir_all(&folder).expect("removed");
+    }
 
     #[test]
     fn a_name_that_is_taken_is_left_alone() {

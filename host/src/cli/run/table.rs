@@ -7,10 +7,10 @@ use warpevm::types::Outcome;
 
 /// How many results the table shows.
 pub(super) const ROWS_MAX: usize = 10;
-/// Characters of a reason or an output that it shows.
+/// Characters of a reason that it shows.
 const TEXT_CHARS_MAX: usize = 60;
-/// Bytes of an output of which so many characters are hex.
-const OUTPUT_BYTES_MAX: usize = TEXT_CHARS_MAX / 2;
+/// Bytes of an output that it shows at each end of a longer one: a word fits whole.
+const OUTPUT_BYTES_SHOWN: usize = 16;
 
 const HEADER: [&str; 4] = ["call", "status", "gas used", "result"];
 
@@ -19,20 +19,31 @@ pub(super) fn row(index: usize, outcome: &Outcome) -> [String; 4] {
     let status = status_name(outcome);
     let gas =
         outcome.result.as_ref().map_or_else(|_| String::new(), |ran| ran.gas_used.to_string());
-    [index.to_string(), status.to_owned(), gas, shorten(&result(outcome))]
+    [index.to_string(), status.to_owned(), gas, result(outcome)]
 }
 
 /// What a result is, in one line: why it failed, the new contract, the output, else how it ended.
 fn result(outcome: &Outcome) -> String {
     if let Some(reason) = reason(outcome) {
-        return reason.into_owned();
+        return shorten(&reason);
     }
     let Ok(ran) = &outcome.result else { return String::new() };
     match ran.created {
         Some(address) => format!("created {address}"),
         None if ran.output.is_empty() => result_end(outcome).to_owned(),
-        None => hex::encode_prefixed(&ran.output[..ran.output.len().min(OUTPUT_BYTES_MAX + 1)]),
+        None => shorten_bytes(&ran.output),
     }
+}
+
+/// Bytes in hex: of many only both ends, and how many there are.
+fn shorten_bytes(bytes: &[u8]) -> String {
+    let shown = OUTPUT_BYTES_SHOWN;
+    if bytes.len() <= 2 * shown {
+        return hex::encode_prefixed(bytes);
+    }
+    let (start, end) = (&bytes[..shown], &bytes[bytes.len() - shown..]);
+    let (start, end) = (hex::encode_prefixed(start), hex::encode(end));
+    format!("{start}...{end} ({} bytes)", bytes.len())
 }
 
 /// A text on one line that does nothing to a terminal, and only its start if it is long: contracts
@@ -78,5 +89,13 @@ mod tests {
         let long = shorten(&"x".repeat(TEXT_CHARS_MAX + 1));
         assert_eq!(long, format!("{}...", "x".repeat(TEXT_CHARS_MAX)));
         assert_eq!(shorten(&"x".repeat(TEXT_CHARS_MAX)), "x".repeat(TEXT_CHARS_MAX));
+    }
+
+    #[test]
+    fn a_word_is_shown_whole_and_more_by_its_ends() {
+        assert_eq!(shorten_bytes(&[0xab; 32]), format!("0x{}", "ab".repeat(32)));
+        let long = [vec![0; 16], vec![7], vec![0xff; 16]].concat();
+        let ends = format!("0x{}...{} (33 bytes)", "00".repeat(16), "ff".repeat(16));
+        assert_eq!(shorten_bytes(&long), ends);
     }
 }
