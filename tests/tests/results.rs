@@ -319,24 +319,29 @@ fn a_hash_that_is_not_listed_is_a_failure_that_names_the_number() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
-/// With calldata: sets slot 0. Without: keeps BLOCKHASH of the block five before, unless slot 0 is
-/// set.
-const ASKS_UNLESS_SET: &str = "0x3660145760005460125760054303406001555b005b600160005500";
+/// With calldata: counts down from 2^18, then sets slot 0. Without: keeps BLOCKHASH of the block
+/// five before, unless slot 0 is set.
+const ASKS_UNLESS_SET: &str = concat!(
+    "0x3660145760005460125760054303406001555b00",
+    "5b620400005b60019003806019576001600055",
+    "00"
+);
 
 #[test]
 fn a_hash_that_only_speculation_asks_for_is_none() {
     // The first transaction sets the slot, so that in true order none asks; those that run ahead of
-    // it see the slot unset.
+    // it, while it counts, see the slot unset.
     let folder = temp_dir("ahead");
-    let (asked, set) = (21_082, 41_090);
+    let (asked, set) = (21_082, 21_000 + 68 + 15 + 1 + 3 + (26 << 18) + 20_006);
     let block = write_block(&folder, 100, 40, ASKS_UNLESS_SET, asked);
     let file = block.join("block.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&file).expect("read")).expect("JSON");
     json["transactions"][0]["input"] = "0x01".into();
+    json["transactions"][0]["gas"] = "0x989680".into();
     json["gasUsed"] = format!("{:#x}", 39 * asked + set).into();
     fs::write(&file, json.to_string()).expect("written");
-    for _ in 0..5 {
-        let args = ["run", text(&block), "--policy", "optimistic", "--threads", "2", "--json"];
+    for backend in ["cpu", "cuda-fake"] {
+        let args = ["run", text(&block), "--policy", "optimistic", "--backend", backend, "--json"];
         let ran = warpevm(args);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert_eq!((&ran.json()["validated"], &ran.json()["mismatches"]), (&40.into(), &0.into()));

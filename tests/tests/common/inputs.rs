@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Who calls.
 pub const SENDER: &str = "0x00000000000000000000000000000000005e4de4";
 /// Returns 3.
-pub const THREE: &str = "0x0000000000000000000000000000000000000003";
+pub const THREE: &str = "0x0000000000000000000000000000000000003003";
 /// Reverts with its calldata.
 pub const REVERTS: &str = "0x00000000000000000000000000000000000000f0";
 /// INVALID.
@@ -43,17 +43,18 @@ pub fn write_batch(path: &Path, calls: &[Value]) {
     fs::write(path, batch(calls).to_string()).expect("written");
 }
 
-/// Writes the folder of a block of Frontier in which one sender sends so many transactions to
-/// `to`, which has `code` and uses `gas` each time; returns the folder. Nothing but the receipts
+/// Writes the folder of a block of Frontier in which so many senders send a transaction each to one
+/// account, which has `code` and uses `gas` each time; returns the folder. Nothing but the receipts
 /// root (which Frontier does not let check) is left open.
 pub fn write_block(parent: &Path, number: u64, transactions: u64, code: &str, gas: u64) -> PathBuf {
     let folder = parent.join(number.to_string());
     fs::create_dir_all(&folder).expect("a folder");
     let hash = |what: u64| format!("0x{what:064x}");
     let to = "0x00000000000000000000000000000000000000aa";
-    let transaction = |nonce: u64| {
+    let sender = |index: u64| format!("0x{:040x}", 0x5e_0000 + index);
+    let transaction = |index: u64| {
         json!({
-            "hash": hash(1000 * number + nonce), "nonce": format!("{nonce:#x}"), "from": SENDER,
+            "hash": hash(1000 * number + index), "nonce": "0x0", "from": sender(index),
             "to": to, "value": "0x0", "gas": "0x186a0", "gasPrice": "0x1", "input": "0x",
         })
     };
@@ -65,10 +66,10 @@ pub fn write_block(parent: &Path, number: u64, transactions: u64, code: &str, ga
         "transactions": (0..transactions).map(transaction).collect::<Vec<_>>(),
     });
     let code_hash = alloy_primitives::keccak256(alloy_primitives::hex::decode(code).expect("hex"));
-    let state = json!({
-        SENDER: {"balance": "0xde0b6b3a7640000", "nonce": "0x0"},
-        to: {"balance": "0x0", "nonce": "0x0", "code_hash": code_hash},
-    });
+    let mut state = json!({to: {"balance": "0x0", "nonce": "0x0", "code_hash": code_hash}});
+    for index in 0..transactions {
+        state[sender(index)] = json!({"balance": "0xde0b6b3a7640000", "nonce": "0x0"});
+    }
     let codes = json!({format!("{code_hash}"): code});
     for (name, content) in [("block", block), ("pre_state", state), ("codes", codes)] {
         let path = folder.join(format!("{name}.json"));

@@ -29,7 +29,7 @@ fn result(outcome: &Outcome) -> String {
     }
     let Ok(ran) = &outcome.result else { return String::new() };
     match ran.created {
-        Some(address) => format!("created {address}"),
+        Some(address) => format!("created {}", hex::encode_prefixed(address)),
         None if ran.output.is_empty() => result_end(outcome).to_owned(),
         None => shorten_bytes(&ran.output),
     }
