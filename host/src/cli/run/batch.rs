@@ -7,6 +7,7 @@ use super::super::summary::Summary;
 use super::args::OnMismatch;
 use super::settle::{Shown, count, replace};
 use super::{Run, table};
+use alloy_primitives::Log;
 use anyhow::Context;
 use serde_json::json;
 use std::borrow::Cow;
@@ -28,9 +29,11 @@ const CHUNK_COUNT_FIRST: usize = 1024;
 const CHUNK_COUNT_MIN: usize = 128;
 /// Results of so many calls are held at a time: more make nothing faster.
 const CHUNK_COUNT_MAX: usize = 65_536;
+/// A chunk with more bytes of output and logs is followed by one of half as many calls,
+const CHUNK_BYTES_MAX: usize = 1 << 26;
 /// A chunk that took less is followed by one of twice as many calls,
 const CHUNK_TIME_MIN: Duration = Duration::from_millis(500);
-/// and one that took more by one of half as many: progress shows after each.
+/// and one that took more by one of half as many too: progress shows after each.
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A batch while it runs.
@@ -51,6 +54,26 @@ struct Batch<'a> {
 struct Chunk {
     outcomes: Vec<Option<Outcome>>,
     wrong: BTreeSet<usize>,
+}
+
+impl Chunk {
+    /// Bytes of its results that calls choose.
+    fn bytes(&self) -> usize {
+        let executed = self.outcomes.iter().flatten().filter_map(|o| o.result.as_ref().ok());
+        let logs = |logs: &[Log]| logs.iter().map(|log| log.data.data.len()).sum::<usize>();
+        executed.map(|ran| ran.output.len() + logs(&ran.logs)).sum()
+    }
+}
+
+/// Calls of the chunk that follows one of `size` calls.
+fn next_size(size: usize, spent: Duration, bytes: usize) -> usize {
+    if spent > CHUNK_TIME_MAX || bytes > CHUNK_BYTES_MAX {
+        return CHUNK_COUNT_MIN.max(size / 2);
+    }
+    match spent < CHUNK_TIME_MIN && 2 * bytes < CHUNK_BYTES_MAX {
+        true => CHUNK_COUNT_MAX.min(2 * size),
+        false => size,
+    }
 }
 
 impl Run {
@@ -123,11 +146,7 @@ impl Run {
             batch.summary.stages.add("write", writing.elapsed().as_secs_f64());
             progress.step(range.len() as u64);
             start = range.end;
-            size = match started.elapsed() {
-                spent if spent < CHUNK_TIME_MIN => CHUNK_COUNT_MAX.min(2 * size),
-                spent if spent > CHUNK_TIME_MAX => CHUNK_COUNT_MIN.max(size / 2),
-                _ => size,
-            };
+            size = next_size(size, started.elapsed(), chunk.bytes());
         }
         match start < count {
             true => Ok(Some(anyhow::anyhow!("interrupted after {start} of {count} calls"))),
@@ -229,5 +248,23 @@ impl Run {
         let parts: Vec<(Env, Vec<Transaction>)> =
             input.parts().into_iter().map(|part| (part.env, input.calls_of(&part.calls))).collect();
         compare::side_by_side(self.asked.config, &parts, &input.state, compare::ROUNDS_DEFAULT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_grow_while_they_are_quick_and_small() {
+        let (quick, fair) = (Duration::from_millis(1), Duration::from_secs(1));
+        let slow = Duration::from_secs(9);
+        assert_eq!(next_size(1024, quick, 0), 2048);
+        assert_eq!(next_size(CHUNK_COUNT_MAX, quick, 0), CHUNK_COUNT_MAX);
+        assert_eq!(next_size(1024, fair, 0), 1024);
+        assert_eq!(next_size(1024, slow, 0), 512);
+        assert_eq!(next_size(CHUNK_COUNT_MIN, slow, 0), CHUNK_COUNT_MIN);
+        assert_eq!(next_size(1024, quick, CHUNK_BYTES_MAX + 1), 512);
+        assert_eq!(next_size(1024, quick, CHUNK_BYTES_MAX / 2), 1024);
     }
 }
