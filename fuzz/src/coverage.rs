@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use alloy_primitives::{Address, U256};
-use revm::context::Context;
 use revm::context_interface::{ContextTr, JournalTr};
 use revm::database::CacheDB;
-use revm::inspector::{InspectCommitEvm, InspectEvm};
 use revm::interpreter::interpreter_types::{Jumps, MemoryTr};
 use revm::interpreter::{CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter};
-use revm::{Inspector, MainBuilder, MainContext};
-use warpevm::{Spec, reference};
+use revm::{DatabaseCommit, Inspector};
+use warpevm::Spec;
+use warpevm::reference::{Evm, InSpec};
 use warpevm_compiler::opcode::by_byte;
 
 use crate::case::Case;
@@ -118,16 +117,15 @@ impl Coverage {
     pub fn look(&mut self, case: &Case) {
         let db = case.state();
         let looker = Looker { spec: Some(case.env.spec), ..Default::default() };
-        let context = Context::mainnet().with_db(CacheDB::new(&db));
-        let context = context.with_cfg(reference::config(&case.env));
-        let context = context.with_block(case.env.block.clone());
-        let mut evm = context.build_mainnet_with_inspector(looker);
+        let db = CacheDB::new(InSpec::new(case.env.spec, &db));
+        let mut evm = Evm::with_inspector(&case.env, db, looker);
         for tx in &case.txs {
-            let ended = match case.block {
-                true => evm.inspect_tx_commit(tx.clone()).is_ok(),
-                false => evm.inspect_tx(tx.clone()).is_ok(),
-            };
-            let looker = &mut evm.inspector;
+            let ran = evm.inspect(tx.clone());
+            let ended = ran.is_ok();
+            if let (Ok((_, touched)), true) = (ran, case.block) {
+                evm.db_mut().commit(touched);
+            }
+            let looker = evm.inspector_mut();
             let depth = std::mem::take(&mut looker.depth);
             let memory = std::mem::take(&mut looker.memory);
             let frames = std::mem::take(&mut looker.frames);
@@ -146,7 +144,7 @@ impl Coverage {
             let kind = if tx.kind.is_create() { "creation" } else { "call" };
             count(&mut seen.kinds, format!("type {} {kind}", tx.tx_type));
         }
-        self.add(&evm.inspector.seen);
+        self.add(&evm.inspector_mut().seen);
     }
 
     /// Adds what another saw.

@@ -90,7 +90,7 @@ fn to_and_data(rng: &mut Rng, world: &World, tx: &mut Transaction) {
     let creates = tx.tx_type < 3 && rng.chance(8);
     if creates {
         tx.kind = TxKind::Create;
-        let mut data = match rng.chance(60) || world.scene.spec == Spec::Constantinople {
+        let mut data = match rng.chance(60) {
             true => rng.pick(&world.scene.init_codes).clone(),
             false => program::program(rng, &world.scene),
         };

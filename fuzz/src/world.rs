@@ -101,21 +101,17 @@ fn world(rng: &mut Rng) -> World {
     addresses.push(Address::repeat_byte(0xee));
     addresses.push(Address::repeat_byte(0xef));
     let mut scene = Scene { spec, addresses, init_codes: vec![vec![0x00]] };
-    if spec == Spec::Constantinople {
-        scene.init_codes = vec![program::arithmetic(rng, &scene)];
-    } else {
-        let runtimes: Vec<_> = (0..2).map(|_| program::program(rng, &scene)).collect();
-        let init_codes = (0..rng.between(1, 4)).map(|i| {
-            let runtime = runtimes[i as usize % 2].clone();
-            program::init_code(rng, &scene, runtime)
-        });
-        scene.init_codes = init_codes.collect();
-    }
+    let runtimes: Vec<_> = (0..2).map(|_| program::program(rng, &scene)).collect();
+    let init_codes = (0..rng.between(1, 4)).map(|i| {
+        let runtime = runtimes[i as usize % 2].clone();
+        program::init_code(rng, &scene, runtime)
+    });
+    scene.init_codes = init_codes.collect();
     let mut accounts = Vec::new();
     for address in &contracts {
         accounts.push(contract(rng, &mut scene, *address));
     }
-    let recursive = (spec != Spec::Constantinople && rng.chance(25)).then(|| {
+    let recursive = rng.chance(25).then(|| {
         let address = contracts[contracts.len() - 1];
         let own = accounts.last_mut().expect("two contracts at least");
         own.code = program::recursive(rng, &scene).into();
@@ -154,7 +150,6 @@ fn world(rng: &mut Rng) -> World {
 
 fn contract(rng: &mut Rng, scene: &mut Scene, address: Address) -> Account {
     let code = match rng.weighted(&[80, 4, 4, 2, 6]) {
-        _ if scene.spec == Spec::Constantinople => program::arithmetic(rng, scene),
         0 => program::program(rng, scene),
         1 => program::arithmetic(rng, scene),
         2 => {
@@ -162,9 +157,7 @@ fn contract(rng: &mut Rng, scene: &mut Scene, address: Address) -> Account {
             rng.bytes(len)
         }
         4 => program::recursive(rng, scene),
-        // Before Prague revm takes such a code for a delegation; on a real chain there is none.
-        _ if scene.spec >= Spec::Prague => designator(*rng.pick(&scene.addresses)),
-        _ => Vec::new(),
+        _ => designator(*rng.pick(&scene.addresses)),
     };
     let nonce = match rng.weighted(&[84, 8, 4, 4]) {
         0 => 1,
@@ -182,7 +175,7 @@ fn contract(rng: &mut Rng, scene: &mut Scene, address: Address) -> Account {
     Account { address, balance, nonce, code: code.into(), storage }
 }
 
-/// EIP-7702's code of an account that delegates to `to`.
+/// The code of an account that delegates to `to` from Prague on (EIP-7702); plain code before.
 fn designator(to: Address) -> Vec<u8> {
     [&[0xef, 0x01, 0x00], to.as_slice()].concat()
 }
@@ -190,9 +183,11 @@ fn designator(to: Address) -> Vec<u8> {
 /// Something where a contract may be created later.
 fn obstacle(rng: &mut Rng, address: Address) -> Account {
     let mut account = Account { address, ..Default::default() };
-    match rng.below(3) {
+    match rng.below(5) {
         0 => account.balance = U256::from(5),
         1 => account.nonce = 1,
+        2 => account.storage.push((U256::ZERO, U256::ONE)),
+        3 => account.balance = U256::MAX,
         _ => account.code = Bytes::from_static(&[0x00]),
     }
     account

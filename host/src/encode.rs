@@ -18,8 +18,6 @@ use crate::types::{Checks, Env, Rejected, Spec, Transaction};
 const INIT_CODE_BYTES_MAX: usize = 49152;
 /// The largest gas limit of a transaction from Osaka on (EIP-7825).
 const GAS_LIMIT_MAX_OSAKA: u64 = 1 << 24;
-/// The largest gas limit that kernels can count down: gas left is signed there.
-const GAS_LIMIT_DEVICE_MAX: u64 = i64::MAX as u64;
 /// The version byte of a blob hash (EIP-4844).
 const BLOB_VERSION: u8 = 1;
 /// The sender of system calls (EIP-4788).
@@ -158,9 +156,6 @@ impl Encoder {
         }
         if floor_gas > limit {
             return Err(Rejected::FloorGas { limit, floor: floor_gas }.into());
-        }
-        if limit > GAS_LIMIT_DEVICE_MAX {
-            return Err(NotEncoded::TooLarge);
         }
         // Of several reasons to reject it the sender's nonce and code come before its balance.
         let (max_cost, overflow) = match tx.max_balance_spending() {

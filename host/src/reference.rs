@@ -2,9 +2,12 @@
 
 mod bare;
 mod evm;
+mod spec;
 mod trace;
 
 pub use bare::{BareTotals, Parallel, execute_bare, simulate_bare};
+pub use evm::Evm;
+pub use spec::InSpec;
 pub use trace::{Trace, trace};
 
 use crate::input::{BlockInput, Header};
@@ -13,16 +16,15 @@ use crate::types::{AccountChange, AccountInfo, End, Env, Executed, Outcome, Reje
 use crate::types::{Transaction, TxStatus};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
-use evm::Evm;
+use revm::DatabaseCommit;
+use revm::bytecode::Bytecode;
+use revm::context::CfgEnv;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
 use revm::context::result::{Output, SuccessReason};
-use revm::context::{CfgEnv, Context};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::DatabaseRef;
-use revm::handler::{MainnetContext, MainnetEvm};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use revm::{Database, DatabaseCommit, MainBuilder, MainContext};
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
@@ -45,7 +47,7 @@ pub enum ReferenceError {
 }
 
 /// revm's name of a spec. revm has no Constantinople, whose SSTORE gas (EIP-1283) never was active
-/// on mainnet: it is taken for Petersburg, so gas of SSTORE cannot be validated there.
+/// on mainnet: it is Petersburg with another SSTORE (`reference/spec.rs`).
 pub fn spec_id(spec: Spec) -> SpecId {
     match spec {
         Spec::Frontier => SpecId::FRONTIER,
@@ -74,6 +76,7 @@ pub fn config(env: &Env) -> CfgEnv {
     cfg.disable_eip3607 = !env.checks.sender_code;
     cfg.disable_block_gas_limit = !env.checks.block_gas_limit;
     cfg.disable_base_fee = !env.checks.base_fee;
+    cfg.gas_params = spec::gas_params(env.spec, cfg.gas_params);
     cfg.memory_limit = EVM_MEMORY_BYTES_MAX.into();
     cfg.max_blobs_per_tx = match env.spec {
         Spec::Osaka => Some(BLOBS_MAX_OSAKA),
@@ -81,11 +84,6 @@ pub fn config(env: &Env) -> CfgEnv {
         _ => Some(BLOBS_MAX_CANCUN),
     };
     cfg
-}
-
-fn evm<DB: Database>(env: &Env, db: DB) -> MainnetEvm<MainnetContext<DB>> {
-    let context: MainnetContext<_> = Context::mainnet().with_db(db);
-    context.with_cfg(config(env)).with_block(env.block.clone()).build_mainnet()
 }
 
 /// The system calls before a block's transactions: whom, with which data.
@@ -109,9 +107,13 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
     if spec >= Spec::Prague { &CALLS } else { &[] }
 }
 
+/// The state that sequential revm changes: what a database has, as the spec sees it, and on it what
+/// changed.
+pub type Changing<DB> = CacheDB<InSpec<DB>>;
+
 /// revm on a state that grows with each transaction.
 pub struct Sequential<DB: DatabaseRef> {
-    evm: Evm<DB>,
+    evm: Evm<Changing<DB>>,
     spec: Spec,
     /// The block's gas limit, where it is checked. revm holds each transaction alone against it.
     gas_limit: Option<u64>,
@@ -132,6 +134,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Starts on `db`, which stays as it is.
     pub fn new(env: &Env, db: DB) -> Sequential<DB> {
         let gas_limit = env.checks.block_gas_limit.then_some(env.block.gas_limit);
+        let db = CacheDB::new(InSpec::new(env.spec, db));
         Sequential { evm: Evm::new(env, db), spec: env.spec, gas_limit, gas_used: 0 }
     }
 
@@ -142,11 +145,11 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// The state as it is now.
-    pub fn state(&self) -> &CacheDB<DB> {
+    pub fn state(&self) -> &Changing<DB> {
         self.evm.db()
     }
 
-    fn state_mut(&mut self) -> &mut CacheDB<DB> {
+    fn state_mut(&mut self) -> &mut Changing<DB> {
         self.evm.db_mut()
     }
 
@@ -180,6 +183,11 @@ impl<DB: DatabaseRef> Sequential<DB> {
         }
     }
 
+    /// Executes each transaction on the state as it is now, which stays so.
+    pub fn simulate(&mut self, txs: &[Transaction]) -> Result<Vec<Outcome>, ReferenceError> {
+        txs.iter().map(|tx| self.transact_once(tx).map(|(outcome, _)| outcome)).collect()
+    }
+
     /// Whether the sender's nonce is the last one, so that no transaction of its is valid
     /// (EIP-2681), and revm has seen nothing before: without its nonce check it does not look.
     fn sender_is_used_up(
@@ -203,7 +211,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Takes what a transaction used from the gas that the block has left.
     pub fn spend(&mut self, outcome: &Outcome) {
         let used = outcome.result.as_ref().map_or(0, |executed| executed.gas_used);
-        self.gas_used += used;
+        self.gas_used = self.gas_used.saturating_add(used);
     }
 
     /// Keeps what a transaction touched.
@@ -258,10 +266,11 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Takes over what a transaction changed that was executed elsewhere.
     pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), ReferenceError> {
+        let in_spec = self.spec;
         let cache = self.state_mut();
         for change in changes {
             if let Some(code) = &change.code {
-                let code = crate::input::state::bytecode(code.clone());
+                let code = spec::code_in(in_spec, Bytecode::new_legacy(code.clone()));
                 cache.cache.contracts.insert(code.hash_slow(), code);
             }
             let account = cache.load_account(change.address).map_err(database)?;
@@ -336,20 +345,7 @@ pub fn simulate_sequential<DB: DatabaseRef>(
     transactions: &[Transaction],
     db: DB,
 ) -> Result<Vec<Outcome>, ReferenceError> {
-    let mut revm = Sequential::new(env, db);
-    transactions.iter().map(|tx| revm.transact_once(tx).map(|(outcome, _)| outcome)).collect()
-}
-
-/// Makes a system call on `db`, which stays as it is.
-pub fn system_call_once<DB: DatabaseRef>(
-    env: &Env,
-    db: DB,
-    to: Address,
-    data: Bytes,
-) -> Result<Executed, ReferenceError> {
-    let result = Evm::new(env, db).system_call(to, data);
-    let (outcome, _) = outcome_of(result, env.spec)?;
-    outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
+    Sequential::new(env, db).simulate(transactions)
 }
 
 type Transacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;

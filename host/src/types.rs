@@ -255,6 +255,14 @@ pub enum Fallback {
     Mismatch,
 }
 
+impl Fallback {
+    /// Whether revm, or one of its precompiles, had a part in the result: that it equals revm's
+    /// then says little.
+    pub fn relies_on_revm(self) -> bool {
+        matches!(self, Fallback::HostPrecompile | Fallback::MemoryClass | Fallback::Mismatch)
+    }
+}
+
 /// The outcome of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -1,10 +1,13 @@
 //! Compares results with revm's on the same input, and makes a reproducer of every difference.
+//!
+//! What revm itself gave is not checked by it: a result in which revm or one of its precompiles had
+//! a part ([`Fallback::relies_on_revm`]) may turn out wrong, but that it is equal counts as nothing.
 
 use crate::input::BlockInput;
 use crate::reference::{ReferenceError, Sequential};
 use crate::state::StorageProbe;
 use crate::state_test::StateTest;
-use crate::types::{AccountChange, Env, Executed, Outcome, Transaction};
+use crate::types::{AccountChange, Env, Executed, Fallback, Outcome, Transaction};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rayon::prelude::*;
 use revm::database_interface::DatabaseRef;
@@ -89,11 +92,23 @@ pub struct Wrong {
 pub struct Validation {
     /// Transactions that were compared.
     pub checked: u64,
+    /// Transactions that nothing could be compared with but what had run them: they fell back to
+    /// revm or one of its precompiles, and equal it.
+    pub unchecked: u64,
     /// Those that differ, in order.
     pub wrong: Vec<Wrong>,
 }
 
 impl Validation {
+    /// Takes in what became of one transaction.
+    fn count(&mut self, got: &Outcome, wrong: Option<Wrong>) {
+        match got.fallback.is_some_and(Fallback::relies_on_revm) && wrong.is_none() {
+            true => self.unchecked += 1,
+            false => self.checked += 1,
+        }
+        self.wrong.extend(wrong);
+    }
+
     /// Differences of all transactions.
     pub fn mismatches(&self) -> impl Iterator<Item = &Mismatch> {
         self.wrong.iter().flat_map(|wrong| &wrong.mismatches)
@@ -119,13 +134,13 @@ pub fn validate_block(
         // A rejection makes the whole block invalid: no sample leaves it out.
         if mode.checks(block.number, index) || got.result.is_err() {
             let (touched, wrong) = check(&mut revm, &block.env, index, tx, got)?;
-            validation.checked += 1;
-            if wrong.is_none() {
+            let equal = wrong.is_none();
+            validation.count(got, wrong);
+            if equal {
                 revm.spend(got);
                 revm.commit(touched);
                 continue;
             }
-            validation.wrong.extend(wrong);
         }
         revm.spend(got);
         if let Ok(executed) = &got.result {
@@ -156,8 +171,7 @@ pub fn validate_calls<DB: DatabaseRef + Sync>(
             let index = task * CALLS_PER_TASK + offset;
             if mode.checks(0, index) {
                 let (_, wrong) = check(&mut revm, env, index, call, got)?;
-                validation.checked += 1;
-                validation.wrong.extend(wrong);
+                validation.count(got, wrong);
             }
         }
         Ok(validation)
@@ -165,6 +179,7 @@ pub fn validate_calls<DB: DatabaseRef + Sync>(
     let mut all = Validation::default();
     for part in parts.collect::<Result<Vec<_>, ReferenceError>>()? {
         all.checked += part.checked;
+        all.unchecked += part.unchecked;
         all.wrong.extend(part.wrong);
     }
     Ok(all)

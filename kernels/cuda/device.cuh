@@ -173,7 +173,7 @@ WE_DEV WE_INLINE void precompile_thread(const Launch* launch, const Job* job, u3
     if (WE_GET(m, Instance, 0, status) != STATUS_SUSPENDED) return;
     if (WE_GET(m, Instance, 0, need) != NEED_KERNEL || precompile_kernel(id) != kernel) return;
     load_vm(vm);
-    i64 before = vm.gas;
+    u64 before = vm.gas;
     vm.ret_len = 0;
     u32 r = kernel == PRECOMPILE_KERNEL_MODEXP   ? precompile_modexp(vm, input_of(vm))
             : kernel == PRECOMPILE_KERNEL_CURVES ? run_curve_precompile(vm, input_of(vm), id)
@@ -181,7 +181,7 @@ WE_DEV WE_INLINE void precompile_thread(const Launch* launch, const Job* job, u3
     if (r == PRECOMPILE_HOST) WE_SET(m, Instance, 0, need, (u32)NEED_PRECOMPILE);
     if (r == PRECOMPILE_HOST || r == PRECOMPILE_CLASS) return;
     WE_SET(m, Instance, 0, resume_ok, (u32)(r == PRECOMPILE_OK));
-    WE_SET(m, Instance, 0, resume_gas, (u64)(before - vm.gas));
+    WE_SET(m, Instance, 0, resume_gas, before - vm.gas);
     WE_SET(m, Instance, 0, ret_len, vm.ret_len);
     WE_SET(m, Instance, 0, status, (u32)STATUS_RESUMED);
 }

@@ -138,8 +138,8 @@ WE_DEV WE_NOINLINE u32 op_keccak(Vm& vm, const u256& off, const u256& len, u256&
 WE_DEV WE_NOINLINE u32 op_log(Vm& vm, const u256& off, const u256& len, u32 topics,
                               const u256* topic) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
-    if (!fits_u64(len) || low_u64(len) > (u64)vm.gas) return halt(vm, END_OUT_OF_GAS);
-    if (!charge(vm, 8 * low_u64(len))) return halt(vm, END_OUT_OF_GAS);
+    if (!fits_u64(len) || low_u64(len) > vm.gas / 8) return halt(vm, END_OUT_OF_GAS);
+    vm.gas -= 8 * low_u64(len);
     u32 o, n;
     WE_TRY(expand_range(vm, off, len, o, n));
     u32 padded = (n + 7) & ~7u;

@@ -55,7 +55,7 @@ struct NewFrame {
     u32 account, code, flags;
     u32 input_off, input_len, input_in_data;
     u32 out_off, out_len, result_slot;
-    i64 gas;
+    u64 gas;
 };
 
 // Opens a frame inside the running one (or the outermost, where vm.depth is NONE) and makes it the
@@ -158,7 +158,7 @@ WE_DEV WE_NOINLINE u32 end_frame(Vm& vm) {
         result = from_addr(WE_FRAME(vm, addr));
         vm.ret_len = 0;
     }
-    i64 gas = vm.gas;
+    u64 gas = vm.gas;
     u32 out_off = WE_FRAME(vm, out_off), out_len = WE_FRAME(vm, out_len);
     u32 slot = WE_FRAME(vm, result_slot);
     vm.depth--;
@@ -176,7 +176,7 @@ WE_DEV WE_INLINE u32 ask_precompile(Vm& vm, u32 id, u32 need) {
     WE_SET(vm.m, Instance, 0, need_off, vm.input_off);
     WE_SET(vm.m, Instance, 0, need_len, vm.input_len);
     WE_SET(vm.m, Instance, 0, need_in_data, vm.input_in_data);
-    WE_SET(vm.m, Instance, 0, need_gas, (u64)vm.gas);
+    WE_SET(vm.m, Instance, 0, need_gas, vm.gas);
     vm.step = STEP_PRECOMPILE;
     return suspend_here(vm, need);
 }
@@ -258,7 +258,7 @@ WE_DEV WE_INLINE u64 call_cost(Vm& vm, const CallArgs& c, u32 to, u32 delegate) 
 
 // EIP-150: at most all but one 64th; before, what was asked for or nothing.
 WE_DEV WE_INLINE bool forwarded_gas(Vm& vm, const u256& asked, u64& gas) {
-    u64 left = (u64)vm.gas;
+    u64 left = vm.gas;
     bool fits = fits_u64(asked) && low_u64(asked) <= left;
     if (!vm.since(SPEC_TANGERINE)) {
         gas = low_u64(asked);
@@ -302,7 +302,7 @@ WE_DEV WE_NOINLINE u32 op_call(Vm& vm, const CallArgs& c) {
     // From here on nothing suspends except for a larger memory class.
     if (vm.since(SPEC_BERLIN)) WE_TRY(set_flags(vm, to, ACCOUNT_WARM));
     if (delegate != NONE) WE_TRY(set_flags(vm, delegate, ACCOUNT_WARM));
-    vm.gas -= (i64)gas;
+    vm.gas -= gas;
     bool value = !is_zero(c.value) && c.kind != OP_DELEGATE_CALL;
     if (value) gas += 2300;
     vm.ret_len = 0;
@@ -312,7 +312,7 @@ WE_DEV WE_NOINLINE u32 op_call(Vm& vm, const CallArgs& c) {
         refused = lt(WE_ACCW(vm, vm.account, balance), c.value);
     }
     if (refused) {
-        vm.gas += (i64)gas;
+        vm.gas += gas;
         set_result(vm, c.result_slot, zero256());
         return CTL_NEXT;
     }
@@ -322,11 +322,11 @@ WE_DEV WE_NOINLINE u32 op_call(Vm& vm, const CallArgs& c) {
     f.input_len = in_len;
     f.out_off = out_off;
     f.out_len = out_len;
-    f.gas = (i64)gas;
+    f.gas = gas;
     u32 from = vm.account;
     if (code == CODE_EMPTY && !precompile) {  // no frame is needed: nothing in it can fail
         if (c.kind != OP_DELEGATE_CALL) WE_TRY(transfer(vm, from, f.account, c.value));
-        vm.gas += (i64)gas;
+        vm.gas += gas;
         set_result(vm, c.result_slot, from_u64(1));
         return CTL_NEXT;
     }
@@ -440,9 +440,9 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     WE_TRY(journal_account(vm, vm.account));
     WE_ACC_SET(vm, vm.account, nonce, nonce + 1);
     if (vm.since(SPEC_BERLIN)) WE_TRY(set_flags(vm, at, ACCOUNT_WARM));
-    u64 gas = (u64)vm.gas;
+    u64 gas = vm.gas;
     if (vm.since(SPEC_TANGERINE)) gas -= gas / 64;
-    vm.gas -= (i64)gas;
+    vm.gas -= gas;
     if (collides(vm, at)) {
         set_result(vm, c.result_slot, zero256());
         return CTL_NEXT;
@@ -457,7 +457,7 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     f.input_off = f.input_len = f.input_in_data = 0;
     f.out_off = f.out_len = 0;
     f.result_slot = c.result_slot;
-    f.gas = (i64)gas;
+    f.gas = gas;
     u32 from = vm.account;
     WE_TRY(open_frame(vm, f));
     WE_TRY(make_contract(vm, from, c.value));

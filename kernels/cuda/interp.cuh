@@ -216,7 +216,7 @@ WE_DEV WE_ONCE u32 run_frames(Vm& vm) {
     const Op* ops;
     const Op* p;
     Operands o;
-    i64 gas;
+    u64 gas;
     u32 mem, ctl;
     u64 steps = vm.steps_left;
     const BlockEnv* env = vm.env;
@@ -256,8 +256,8 @@ next:
             ctl = suspend_here(vm, NEED_STEPS);
             goto stop;
         }
+        if (gas < p->imm) WE_HALT(END_OUT_OF_GAS);
         gas -= p->imm;
-        if (gas < 0) WE_HALT(END_OUT_OF_GAS);
         if (height < p->a || height + p->b > STACK_ITEMS_MAX) WE_HALT(END_STACK);
         vm.reserved_slots = p->c;
         if (o.sp + p->c > vm.lay->slots_cap) {
@@ -268,8 +268,8 @@ next:
         WE_NEXT;
     }
     WE_CASE(SECTION) {
+        if (gas < p->imm) WE_HALT(END_OUT_OF_GAS);
         gas -= p->imm;
-        if (gas < 0) WE_HALT(END_OUT_OF_GAS);
         p++;
         WE_NEXT;
     }
@@ -431,7 +431,7 @@ next:
         WE_NEXT;
     }
     WE_PURE(MSIZE, from_u64(vm.mem_len))
-    WE_PURE(GAS, from_u64((u64)gas))
+    WE_PURE(GAS, from_u64(gas))
 
     WE_VMR(SLOAD, op_sload(vm, RA, r))
     WE_VM(SSTORE, op_sstore(vm, RA, RB))

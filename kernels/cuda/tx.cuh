@@ -198,7 +198,7 @@ WE_DEV WE_INLINE u32 start(Vm& vm) {
     NewFrame f;
     f.value = to_u256(tx->value);
     f.caller = tx->caller;
-    f.gas = (i64)(tx->gas_limit - tx->intrinsic_gas);
+    f.gas = tx->gas_limit - tx->intrinsic_gas;
     f.out_off = f.out_len = f.result_slot = 0;
     return tx->flags & TX_CREATE ? start_create(vm, f) : start_call(vm, f);
 }
@@ -229,7 +229,7 @@ WE_DEV WE_INLINE void delete_accounts(Vm& vm) {
 
 WE_DEV WE_NOINLINE u32 epilogue(Vm& vm) {
     const Tx* tx = vm.tx;
-    u64 used = tx->gas_limit - (u64)vm.gas;
+    u64 used = tx->gas_limit - vm.gas;
     u64 refund = vm.refund > 0 ? (u64)vm.refund : 0;
     u64 most = used / (vm.since(SPEC_LONDON) ? 5 : 2);
     if (refund > most) refund = most;

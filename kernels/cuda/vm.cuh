@@ -56,7 +56,7 @@ struct Vm {
     u32 depth;
     u32 frame;  // offset of its Frame
     u32 ip, sp, reserved_slots;
-    i64 gas;
+    u64 gas;
     u32 mem;      // offset of its EVM memory in the instance
     u32 mem_len;  // a multiple of 32
     u32 slots_base;
@@ -74,7 +74,7 @@ struct Vm {
     u64 steps_left;
 
     // Gas and memory at the start of the running op, for a suspension that runs it again.
-    i64 op_gas;
+    u64 op_gas;
     u32 op_mem_len;
 
     WE_DEV WE_INLINE bool since(u32 s) const { return spec >= s; }
@@ -114,8 +114,8 @@ WE_DEV WE_NOINLINE u32 need_class(Vm& vm, u32 region, u64 len) {
 
 // Takes `amount` from the gas left; false (and nothing taken) if it does not suffice.
 WE_DEV WE_INLINE bool charge(Vm& vm, u64 amount) {
-    if (amount > (u64)vm.gas) return false;
-    vm.gas -= (i64)amount;
+    if (amount > vm.gas) return false;
+    vm.gas -= amount;
     return true;
 }
 
@@ -166,7 +166,7 @@ WE_DEV WE_INLINE u32 expand_range(Vm& vm, const u256& off, const u256& len, u32&
 WE_DEV WE_INLINE u32 charge_words(Vm& vm, const u256& len, u64 per_word) {
     if (!fits_u64(len)) return halt(vm, END_OUT_OF_GAS);
     u64 words = words_of(low_u64(len));
-    if (words > (u64)vm.gas) return halt(vm, END_OUT_OF_GAS);
+    if (words > vm.gas) return halt(vm, END_OUT_OF_GAS);
     // words < 2^59, per_word <= 12: no overflow.
     return charge(vm, words * per_word) ? (u32)CTL_NEXT : halt(vm, END_OUT_OF_GAS);
 }

@@ -572,7 +572,7 @@ device_structs! {
         /// Slots reserved above `sp` by the running bb.
         reserved_slots: u32,
         /// Gas left in the running frame.
-        gas: i64,
+        gas: u64,
         /// Refund counter (may be negative before the end: EIP-3529).
         refund: i64,
 
@@ -625,7 +625,7 @@ device_structs! {
     /// ones.
     struct Frame {
         value: Word,
-        gas: i64,
+        gas: u64,
         addr: Addr,
         caller: Addr,
         ip: u32,

@@ -108,13 +108,14 @@ fn every_page_is_linked() {
         .into_iter()
         .filter(|path| path.starts_with("docs") && extension(path) == "md")
         .collect();
+    // A page is found from the README, the architecture, or the index of its folder.
+    let indices = ["README.md", "docs/ARCHITECTURE.md", "docs/decisions/README.md"].map(Path::new);
     let linked = |page: &PathBuf| {
-        let name = page.file_name().and_then(|name| name.to_str()).expect("a page has a name");
-        let from_readme = read(Path::new("README.md")).contains(&format!("(docs/{name}"));
-        let architecture = Path::new("docs/ARCHITECTURE.md");
-        let from_architecture = workspace().join(architecture).is_file()
-            && read(architecture).contains(&format!("({name}"));
-        from_readme || from_architecture
+        indices.into_iter().filter(|index| page != index).any(|index| {
+            let folder = index.parent().expect("a file is in a folder");
+            let link = page.strip_prefix(folder).ok().and_then(Path::to_str);
+            link.is_some_and(|link| read(index).contains(&format!("({link}")))
+        })
     };
     let dead: Vec<String> = pages
         .iter()

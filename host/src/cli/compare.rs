@@ -42,21 +42,21 @@ pub(crate) fn side_by_side(
 ) -> anyhow::Result<Comparison> {
     let runner = Runner::with(Config { threads: 1, ..config })?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
-    let warm = State::new(state)?;
+    let probe = state.storage_probe();
+    let warm = State::new(state)?.with_storage_probe(probe.clone());
     let mut gas_used = 0;
     let progress = Progress::new(u64::from(rounds) + 1, "rounds");
     for round in 0..=rounds {
         let (mut our_seconds, mut warm_seconds, mut revm_seconds) = (0.0, 0.0, 0.0);
-        let (mut our_gas, mut revm_gas) = (0, 0);
+        let (mut our_gas, mut revm_gas) = (0u64, 0u64);
         for (env, calls) in parts {
             let input = calls.clone();
             let start = Instant::now();
-            // Calls of a simulation may use 2^63 gas each.
-            let totals = reference::simulate_bare(env, input, state)?;
-            revm_gas = u64::saturating_add(revm_gas, totals.gas_used);
+            let bare = reference::simulate_bare(env, input, state, Some(&probe))?;
+            revm_gas = revm_gas.saturating_add(bare.gas_used);
             revm_seconds += start.elapsed().as_secs_f64();
             let ran = runner.calls(env, calls, state)?;
-            our_gas = u64::saturating_add(our_gas, ran.report.gas_used);
+            our_gas = our_gas.saturating_add(ran.report.gas_used);
             our_seconds += ran.seconds;
             warm_seconds += runner.calls_on(env, calls, &warm)?.seconds;
         }

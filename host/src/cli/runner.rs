@@ -4,7 +4,7 @@ use alloy_primitives::Bytes;
 use anyhow::Context;
 use std::time::Instant;
 use warpevm::input::{BlockInput, MemoryState};
-use warpevm::reference::{self, system_calls_after, system_calls_before};
+use warpevm::reference::{self, Sequential, system_calls_after, system_calls_before};
 use warpevm::types::{Backend, Env, Outcome, Rejected, Report, Transaction};
 use warpevm::{BlockResult, Config, Engine, Error, State};
 
@@ -106,7 +106,9 @@ impl Runner {
     ) -> anyhow::Result<Ran> {
         let start = Instant::now();
         if self.backend == Backend::Revm {
-            return Ok(revm(reference::simulate_sequential(env, calls, state)?, start));
+            let mut sequential =
+                Sequential::new(env, state).with_storage_probe(state.storage_probe());
+            return Ok(revm(sequential.simulate(calls)?, start));
         }
         let snapshot = State::new(state)?.with_storage_probe(state.storage_probe());
         let batch = self.engine.simulate(env, calls, &snapshot)?;
@@ -133,9 +135,10 @@ impl Runner {
 
 fn revm(outcomes: Vec<Outcome>, start: Instant) -> Ran {
     let seconds = start.elapsed().as_secs_f64();
-    let gas = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
-    // Calls of a simulation may use 2^63 gas each.
-    let (transactions, gas_used) = (outcomes.len() as u64, gas.fold(0, u64::saturating_add));
+    let gas_used = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
+    // A simulation may have gas limits near 2^64.
+    let gas_used = gas_used.fold(0u64, u64::saturating_add);
+    let transactions = outcomes.len() as u64;
     let mut report = Report {
         transactions,
         gas_used,

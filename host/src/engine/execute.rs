@@ -21,7 +21,7 @@ use crate::decode::Overlay;
 use crate::error::Error;
 use crate::plan::{Accesses, BlockAccessList, observed};
 use crate::redo::{Redo, Refusal};
-use crate::reference;
+use crate::reference::Sequential;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::state::State;
@@ -280,7 +280,8 @@ fn system_call_with_revm<DB: DatabaseRef + Sync>(
     data: Bytes,
     state: &State<DB>,
 ) -> Result<Executed, Error> {
-    let executed = reference::system_call_once(env, state, to, data)
+    let executed = Sequential::on_state(env, state)
+        .system_call(to, data)
         .map_err(|error| Error::Revm(error.to_string()))?;
     executed.changes.iter().try_for_each(|change| state.apply(change))?;
     Ok(executed)

@@ -1,14 +1,15 @@
-//! The baselines for speed: revm's own functions and nothing else. One EVM for all transactions of
-//! a thread, codes analysed before, no result in our types.
+//! The baselines for speed: revm, corrected as everywhere, and nothing else. One EVM for all
+//! transactions of a thread, codes analysed before, no result in our types.
 
-use super::{ReferenceError, evm, fault};
+use super::evm::Storage;
+use super::{Evm, InSpec, ReferenceError, fault};
 use crate::pool::Pool;
+use crate::state::StorageProbe;
 use crate::types::{Env, Transaction};
 use revm::context::result::EVMError;
 use revm::database::CacheDB;
-use revm::database_interface::{DatabaseRef, WrapDatabaseRef};
-use revm::handler::{MainnetContext, MainnetEvm};
-use revm::{ExecuteCommitEvm, ExecuteEvm};
+use revm::database_interface::{DatabaseCommit, DatabaseRef, WrapDatabaseRef};
+use revm::state::EvmState;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,57 +31,76 @@ pub struct BareTotals {
 
 impl BareTotals {
     fn add(&mut self, other: BareTotals) {
-        self.gas_used += other.gas_used;
+        self.gas_used = self.gas_used.saturating_add(other.gas_used);
         self.touched += other.touched;
         self.rejected += other.rejected;
     }
 }
 
-/// Independent calls, one after the other: `transact` on each.
+/// An EVM on a database that stays as it is.
+fn on_snapshot<DB: DatabaseRef>(
+    env: &Env,
+    db: DB,
+    probe: Option<&StorageProbe>,
+) -> Evm<WrapDatabaseRef<InSpec<DB>>> {
+    let mut evm = Evm::new(env, WrapDatabaseRef(InSpec::new(env.spec, db)));
+    evm.probe = probe.cloned();
+    evm
+}
+
+/// Independent calls, one after the other. `probe` tells which accounts have storage (EIP-7610).
 pub fn simulate_bare<DB: DatabaseRef>(
+    env: &Env,
+    transactions: Vec<Transaction>,
+    db: DB,
+    probe: Option<&StorageProbe>,
+) -> Result<BareTotals, ReferenceError> {
+    let mut totals = BareTotals::default();
+    simulate_into(&mut on_snapshot(env, db, probe), transactions, &mut totals)?;
+    Ok(totals)
+}
+
+fn simulate_into<DB: Storage>(
+    evm: &mut Evm<DB>,
+    transactions: Vec<Transaction>,
+    totals: &mut BareTotals,
+) -> Result<(), ReferenceError> {
+    run(evm, transactions, totals, |totals, _, touched| totals.touched += touched.len() as u64)
+}
+
+/// A block: each transaction in order, and what it changed is kept.
+pub fn execute_bare<DB: DatabaseRef>(
     env: &Env,
     transactions: Vec<Transaction>,
     db: DB,
 ) -> Result<BareTotals, ReferenceError> {
     let mut totals = BareTotals::default();
-    simulate_into(&mut evm(env, WrapDatabaseRef(db)), transactions, &mut totals)?;
+    let mut evm = Evm::new(env, CacheDB::new(InSpec::new(env.spec, db)));
+    let commit = |_: &mut _, evm: &mut Evm<CacheDB<InSpec<DB>>>, touched| {
+        evm.db_mut().commit(touched);
+    };
+    run(&mut evm, transactions, &mut totals, commit)?;
     Ok(totals)
 }
 
-fn simulate_into<DB: DatabaseRef>(
-    evm: &mut MainnetEvm<MainnetContext<WrapDatabaseRef<DB>>>,
+/// Runs transactions; `then` gets all that each touched.
+fn run<DB: Storage>(
+    evm: &mut Evm<DB>,
     transactions: Vec<Transaction>,
     totals: &mut BareTotals,
+    then: impl Fn(&mut BareTotals, &mut Evm<DB>, EvmState),
 ) -> Result<(), ReferenceError> {
     for tx in transactions {
         match evm.transact(tx) {
-            Ok(result) => {
-                totals.gas_used += result.result.tx_gas_used();
-                totals.touched += result.state.len() as u64;
+            Ok((result, touched)) => {
+                totals.gas_used = totals.gas_used.saturating_add(result.tx_gas_used());
+                then(totals, evm, touched);
             }
             Err(EVMError::Transaction(_)) => totals.rejected += 1,
             Err(error) => return Err(fault(error)),
         }
     }
     Ok(())
-}
-
-/// A block: `transact_commit` on each transaction in order.
-pub fn execute_bare<DB: DatabaseRef>(
-    env: &Env,
-    transactions: Vec<Transaction>,
-    db: DB,
-) -> Result<BareTotals, ReferenceError> {
-    let mut evm = evm(env, CacheDB::new(db));
-    let mut totals = BareTotals::default();
-    for tx in transactions {
-        match evm.transact_commit(tx) {
-            Ok(result) => totals.gas_used += result.tx_gas_used(),
-            Err(EVMError::Transaction(_)) => totals.rejected += 1,
-            Err(error) => return Err(fault(error)),
-        }
-    }
-    Ok(totals)
 }
 
 /// revm on several threads, for independent calls.
@@ -110,12 +130,13 @@ impl Parallel {
         env: &Env,
         chunks: &[Mutex<Vec<Transaction>>],
         db: &DB,
+        probe: Option<&StorageProbe>,
     ) -> Result<BareTotals, ReferenceError> {
         let next = AtomicUsize::new(0);
         let sum = Mutex::new(Ok(BareTotals::default()));
         self.pool.together(self.threads - 1, &|| {
             let mut totals = BareTotals::default();
-            let mut evm = evm(env, WrapDatabaseRef(db));
+            let mut evm = on_snapshot(env, db, probe);
             let mut run = || {
                 while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let chunk =
@@ -163,15 +184,15 @@ mod tests {
         };
         let calls: Vec<Transaction> = (1..=200).map(call).collect();
         let state = MemoryState::default();
-        let one = simulate_bare(&env, calls.clone(), &state).expect("revm runs");
+        let one = simulate_bare(&env, calls.clone(), &state, None).expect("revm runs");
         assert_eq!(one.rejected, 66);
         for threads in [1, 2, 5] {
             let parallel = Parallel::new(threads).expect("threads");
             let chunks = parallel.chunks(&calls);
-            assert_eq!(parallel.simulate_bare(&env, &chunks, &state).expect("revm runs"), one);
+            let run = || parallel.simulate_bare(&env, &chunks, &state, None).expect("revm runs");
+            assert_eq!(run(), one);
             // They are used up.
-            let none = parallel.simulate_bare(&env, &chunks, &state).expect("revm runs");
-            assert_eq!(none, BareTotals::default());
+            assert_eq!(run(), BareTotals::default());
         }
     }
 }

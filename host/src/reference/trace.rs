@@ -1,17 +1,15 @@
 //! What transactions execute: opcodes, hashing, what they touch. Counted by an inspector, so apart
 //! from anything that is measured.
 
-use super::{ReferenceError, config, fault};
+use super::{Evm, InSpec, ReferenceError, fault};
 use crate::types::{Env, Transaction};
 use alloy_primitives::Log;
-use revm::context::Context;
+use revm::Inspector;
 use revm::context::result::EVMError;
 use revm::database::CacheDB;
 use revm::database_interface::{DatabaseCommit, DatabaseRef};
-use revm::inspector::InspectEvm;
 use revm::interpreter::interpreter_types::Jumps;
 use revm::interpreter::{Interpreter, InterpreterTypes};
-use revm::{Inspector, MainBuilder, MainContext};
 use warpevm_compiler::opcode::op::KECCAK256;
 
 /// Bytes that one permutation of keccak takes in.
@@ -86,25 +84,26 @@ pub fn trace<DB: DatabaseRef>(
     db: DB,
     in_order: bool,
 ) -> Result<Trace, ReferenceError> {
-    let context: revm::handler::MainnetContext<_> = Context::mainnet().with_db(CacheDB::new(db));
-    let context = context.with_cfg(config(env)).with_block(env.block.clone());
-    let mut evm = context.build_mainnet_with_inspector(Trace::default());
+    let db = CacheDB::new(InSpec::new(env.spec, db));
+    let mut evm = Evm::with_inspector(env, db, Trace::default());
     for tx in transactions {
-        evm.inspector.transactions += 1;
-        evm.inspector.data_bytes += tx.data.len() as u64;
-        match evm.inspect_tx(tx.clone()) {
-            Ok(ran) => {
-                evm.inspector.output_bytes += ran.result.output().map_or(0, |o| o.len() as u64);
-                evm.inspector.accounts += ran.state.len() as u64;
-                let slots = ran.state.values().map(|account| account.storage.len() as u64);
-                evm.inspector.slots += slots.sum::<u64>();
+        let trace = evm.inspector_mut();
+        trace.transactions += 1;
+        trace.data_bytes += tx.data.len() as u64;
+        match evm.inspect(tx.clone()) {
+            Ok((result, touched)) => {
+                let trace = evm.inspector_mut();
+                trace.output_bytes += result.output().map_or(0, |o| o.len() as u64);
+                trace.accounts += touched.len() as u64;
+                let slots = touched.values().map(|account| account.storage.len() as u64);
+                trace.slots += slots.sum::<u64>();
                 if in_order {
-                    evm.ctx.journaled_state.database.commit(ran.state);
+                    evm.db_mut().commit(touched);
                 }
             }
             Err(EVMError::Transaction(_)) => {}
             Err(error) => return Err(fault(error)),
         }
     }
-    Ok(evm.inspector)
+    Ok(std::mem::take(evm.inspector_mut()))
 }

@@ -249,7 +249,7 @@ fn expected(work: &Generated, in_order: bool) -> anyhow::Result<Expected> {
         ),
         false => (
             reference::simulate_sequential(env, txs, state)?,
-            reference::simulate_bare(env, txs.clone(), state)?,
+            reference::simulate_bare(env, txs.clone(), state, None)?,
         ),
     };
     Ok(Expected { hash: validate::result_hash(&outcomes), outcomes, totals })
@@ -345,14 +345,14 @@ impl<'c> Runner<'c> {
                 let start = Instant::now();
                 let got = match in_order {
                     true => reference::execute_bare(env, input, state)?,
-                    false => reference::simulate_bare(env, input, state)?,
+                    false => reference::simulate_bare(env, input, state, None)?,
                 };
                 revm(&mut self.seconds, start, got)
             }
             Kind::Parallel(parallel) => {
                 let input = parallel.chunks(txs);
                 let start = Instant::now();
-                let got = parallel.simulate_bare(env, &input, state)?;
+                let got = parallel.simulate_bare(env, &input, state, None)?;
                 revm(&mut self.seconds, start, got)
             }
             Kind::Engine(engine, resident) => {

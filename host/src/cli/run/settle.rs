@@ -21,6 +21,7 @@ const NAMES_MAX: u32 = 10_000;
 /// Counts what the validation found.
 pub(super) fn count(summary: &mut Summary, validation: &Validation) {
     summary.validated += validation.checked;
+    summary.unchecked += validation.unchecked;
     summary.mismatches += validation.wrong.len() as u64;
 }
 
