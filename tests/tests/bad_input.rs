@@ -68,7 +68,7 @@ fn a_block_without_one_of_its_files() {
 fn a_block_number_that_is_not_there() {
     fails(&run(&example_block(), &["--block", "7"]), &["holds no block 7", "it has "]);
     let ran = run(&example_block(), &["--block", "seven"]);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    fails(&ran, &["holds no block seven", "it has token-block"]);
 }
 
 #[test]

@@ -129,11 +129,11 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
 }
 
 fn read_access_list(path: &Path) -> anyhow::Result<BlockAccessList> {
-    let place = || path.display().to_string();
-    let size = std::fs::metadata(path).with_context(place)?.len();
-    ensure!(size <= ACCESS_LIST_BYTES_MAX, "{}: more than {ACCESS_LIST_BYTES_MAX} bytes", place());
-    let bytes = std::fs::read(path).with_context(place)?;
-    serde_json::from_slice(&bytes).with_context(place)
+    let place = path.display().to_string();
+    let bytes = input::bytes::read(path)?;
+    let size = bytes.len() as u64;
+    ensure!(size <= ACCESS_LIST_BYTES_MAX, "{place}: more than {ACCESS_LIST_BYTES_MAX} bytes");
+    Ok(BlockAccessList::parse(&place, &bytes)?)
 }
 
 fn one(

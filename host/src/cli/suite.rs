@@ -17,7 +17,7 @@ const FILES_PER_ROUND: usize = 256;
 
 #[derive(Debug, Args)]
 pub(crate) struct SuiteArgs {
-    /// Test files, folders of them, or .tar.zst archives.
+    /// Test files, folders of them, or .tar.zst archives; - is standard input.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// What executes.

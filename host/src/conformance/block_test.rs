@@ -5,7 +5,7 @@ use super::state_test::{TestAccount, fill};
 use super::{Failure, Summary};
 use crate::chain::Network;
 use crate::chain::{BlobSchedule, BlockExecutor, Chain, Field, ImportError, Imported, Invalid};
-use crate::input::json::{HexBytes, Int64, UniqueMap, parse};
+use crate::input::json::{Fixed, HexBytes, Int64, UniqueMap, parse, parse_some};
 use crate::input::{InputError, MemoryState};
 use crate::root::state_root;
 use crate::types::Rejected;
@@ -21,27 +21,32 @@ use std::time::Duration;
 #[serde(rename_all = "camelCase")]
 struct Unit {
     network: String,
-    pre: UniqueMap<Address, TestAccount>,
+    pre: UniqueMap<Fixed<Address>, TestAccount>,
     genesis_block_header: HeaderHash,
     #[serde(rename = "genesisRLP")]
     genesis_rlp: HexBytes,
     blocks: Vec<TestBlock>,
-    post_state: Option<UniqueMap<Address, TestAccount>>,
-    post_state_hash: Option<B256>,
+    post_state: Option<UniqueMap<Fixed<Address>, TestAccount>>,
+    post_state_hash: Option<Fixed<B256>>,
     #[serde(rename = "lastblockhash")]
-    last_block_hash: B256,
+    last_block_hash: Fixed<B256>,
     config: Option<Config>,
 }
 
-/// What tells a blockchain test from others.
+/// What tells a blockchain test from others, and from what may stand beside tests.
 #[derive(Deserialize)]
-struct Kind {
-    blocks: Option<IgnoredAny>,
+#[serde(untagged)]
+enum Kind {
+    Test {
+        #[serde(rename = "blocks")]
+        _mark: IgnoredAny,
+    },
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
 struct HeaderHash {
-    hash: B256,
+    hash: Fixed<B256>,
 }
 
 #[derive(Deserialize)]
@@ -85,11 +90,11 @@ pub fn run_file(
 ) -> Result<(Summary, Spent), InputError> {
     let (mut summary, mut spent) = (Summary::default(), Spent::default());
     let kinds: BTreeMap<String, Kind> = parse(name, bytes)?;
-    if kinds.values().any(|kind| kind.blocks.is_none()) {
-        summary.skip("not a blockchain test", kinds.len() as u64);
-        return Ok((summary, spent));
+    let is_test = |test: &str| matches!(kinds.get(test), Some(Kind::Test { .. }));
+    let units: BTreeMap<String, Unit> = parse_some(name, bytes, &is_test)?;
+    if kinds.len() > units.len() {
+        summary.skip("not a blockchain test", (kinds.len() - units.len()) as u64);
     }
-    let units: BTreeMap<String, Unit> = parse(name, bytes)?;
     for (test, unit) in &units {
         if !filter(test, &unit.network) {
             continue;
@@ -163,7 +168,7 @@ fn start<'e>(unit: &Unit, executor: &'e dyn BlockExecutor) -> Result<Chain<'e>, 
     let chain_id = config.and_then(|config| config.chainid).map_or(1, |id| id.0);
     let chain = Chain::new(network, chain_id, header, state, executor)
         .map_err(|error| format!("genesis: {error}"))?;
-    let (hash, expected) = (chain.head().hash, unit.genesis_block_header.hash);
+    let (hash, expected) = (chain.head().hash, unit.genesis_block_header.hash.0);
     match hash == expected {
         true => Ok(chain),
         false => Err(format!("genesis hash {hash}, expected {expected}")),
@@ -187,8 +192,8 @@ fn judge(block: &TestBlock, imported: Result<Imported, ImportError>) -> Result<(
             false => Err(format!("rejected for another reason than {expected}: {why}")),
         },
         (Ok(imported), None) => match &block.block_header {
-            Some(header) if header.hash != imported.hash => {
-                Err(format!("block hash {}, expected {}", imported.hash, header.hash))
+            Some(header) if header.hash.0 != imported.hash => {
+                Err(format!("block hash {}, expected {}", imported.hash, header.hash.0))
             }
             _ => Ok(()),
         },
@@ -197,12 +202,12 @@ fn judge(block: &TestBlock, imported: Result<Imported, ImportError>) -> Result<(
 
 fn check_end(unit: &Unit, chain: &Chain<'_>) -> Result<(), String> {
     let head = chain.head();
-    if head.hash != unit.last_block_hash {
+    if head.hash != unit.last_block_hash.0 {
         return Err(format!("last block {}, expected {}", head.hash, unit.last_block_hash));
     }
     let root = head.header.state_root;
     let expected = match (&unit.post_state, unit.post_state_hash) {
-        (_, Some(hash)) => hash,
+        (_, Some(Fixed(hash))) => hash,
         (Some(accounts), None) => {
             let mut state = MemoryState::default();
             fill(&mut state, accounts);

@@ -1,17 +1,17 @@
 //! The files of a suite: one file, a folder's JSON files, or those of a `.tar.zst`.
 
 use crate::input::InputError;
+use crate::input::archive::Archive;
+use crate::input::bytes::{self, Opened};
+use crate::input::tree::{self, is_hidden};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io::{BufReader, Read};
-use std::path::{Component, Path, PathBuf};
-
-/// Window of the largest zstd archives that are read, as a power of two: what `zstd --long` writes.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+use std::path::{Path, PathBuf};
 
 /// One file of a suite.
 #[derive(Debug)]
 pub struct TestFile {
-    /// Path inside its folder or archive.
+    /// Path inside its folder or archive, as messages show it.
     pub name: String,
     /// Contents.
     pub bytes: Vec<u8>,
@@ -20,80 +20,100 @@ pub struct TestFile {
 /// What takes the files of a suite: each, or why it cannot be read, which need not end the rest.
 pub type Visit<'a> = dyn FnMut(Result<TestFile, InputError>) -> Result<(), InputError> + 'a;
 
-/// Calls `visit` with every JSON file of `path`, in the order of an archive or of the names. Returns
-/// how many were left out since they lie in a folder whose name begins with a dot, as the `.meta` of
-/// execution-spec-tests does, or have such a name: those are no tests.
+/// Calls `visit` with every JSON file of `path` (`-` is standard input), in the order of an archive
+/// or of the names. Returns how many were left out since they lie in a folder whose name begins
+/// with a dot, as the `.meta` of execution-spec-tests does, or have such a name: those are no
+/// tests.
 pub fn visit(path: &Path, visit: &mut Visit<'_>) -> Result<u64, InputError> {
     visit_kind(path, "json", visit)
 }
 
 /// The same for another kind of file, by the extension of its name.
 pub fn visit_kind(path: &Path, kind: &str, visit: &mut Visit<'_>) -> Result<u64, InputError> {
-    if path.is_dir() {
-        let mut names = Vec::new();
-        list(path, kind, &mut names)?;
-        names.sort();
-        let mut hidden = 0;
-        for name in names {
-            let short = name.strip_prefix(path).unwrap_or(&name);
-            if is_hidden(short) {
-                hidden += 1;
-                continue;
-            }
-            let bytes = fs::read(&name).map_err(|e| InputError::io(&name, e));
-            visit(bytes.map(|bytes| TestFile { name: short.display().to_string(), bytes }))?;
-        }
-        return Ok(hidden);
+    let name = path.display().to_string();
+    match bytes::open(path)? {
+        Opened::Folder => visit_folder(path, kind, visit),
+        Opened::Archive(archive) => visit_archive(&archive, kind, visit),
+        Opened::Json(bytes) => visit(Ok(TestFile { name, bytes })).map(|()| 0),
+        Opened::Unknown => Err(InputError::NoTests { file: name }),
     }
-    if path.extension().is_some_and(|e| e == "zst") {
-        return visit_archive(path, kind, visit);
-    }
-    let bytes = fs::read(path).map_err(|e| InputError::io(path, e));
-    visit(bytes.map(|bytes| TestFile { name: path.display().to_string(), bytes }))?;
-    Ok(0)
 }
 
-/// Whether a path has a part that begins with a dot.
-fn is_hidden(path: &Path) -> bool {
-    path.components().any(|part| match part {
-        Component::Normal(name) => name.as_encoded_bytes().starts_with(b"."),
-        _ => false,
-    })
+fn is_kind(path: &Path, kind: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == kind)
 }
 
-fn list(folder: &Path, kind: &str, names: &mut Vec<PathBuf>) -> Result<(), InputError> {
-    for entry in fs::read_dir(folder).map_err(|e| InputError::io(folder, e))? {
-        let path = entry.map_err(|e| InputError::io(folder, e))?.path();
-        if path.is_dir() {
-            list(&path, kind, names)?;
-        } else if path.extension().is_some_and(|e| e == kind) {
-            names.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn visit_archive(path: &Path, kind: &str, visit: &mut Visit<'_>) -> Result<u64, InputError> {
-    let io = |e| InputError::io(path, e);
-    let file = fs::File::open(path).map_err(io)?;
-    let mut zstd = zstd::Decoder::new(BufReader::new(file)).map_err(io)?;
-    zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(io)?;
+fn visit_folder(folder: &Path, kind: &str, visit: &mut Visit<'_>) -> Result<u64, InputError> {
+    let tree = tree::walk(folder)?;
     let mut hidden = 0;
-    for entry in tar::Archive::new(zstd).entries().map_err(io)? {
-        let mut entry = entry.map_err(io)?;
-        let name = entry.path().map_err(io)?.display().to_string();
-        if !entry.header().entry_type().is_file()
-            || Path::new(&name).extension().is_none_or(|e| e != kind)
-        {
-            continue;
-        }
-        if is_hidden(Path::new(&name)) {
+    // A file with several names is one file: the first name is its own, if it has one here.
+    let mut seen = HashSet::new();
+    let mut files: BTreeMap<PathBuf, Result<PathBuf, InputError>> = BTreeMap::new();
+    for file in tree.files.into_iter().filter(|file| is_kind(&file.path, kind)) {
+        if is_hidden(&file.path) {
             hidden += 1;
-            continue;
+        } else if seen.insert(file.own.clone()) {
+            files.insert(file.path, Ok(file.own));
         }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(io)?;
-        visit(Ok(TestFile { name, bytes }))?;
+    }
+    let errors = tree.errors.into_iter().filter(|(path, _)| !is_hidden(path));
+    files.extend(errors.map(|(path, error)| (path, Err(error))));
+    for (path, own) in files {
+        let bytes = own.and_then(|own| {
+            fs::read(own).map_err(|error| InputError::io(&folder.join(&path), error))
+        });
+        visit(bytes.map(|bytes| TestFile { name: path.display().to_string(), bytes }))?;
     }
     Ok(hidden)
+}
+
+fn visit_archive(archive: &Archive, kind: &str, visit: &mut Visit<'_>) -> Result<u64, InputError> {
+    let mut hidden = 0;
+    let mut seen = HashSet::new();
+    let names = archive.visit(|path, read| {
+        if !is_kind(path, kind) {
+            return Ok(());
+        }
+        if is_hidden(path) {
+            hidden += 1;
+            return Ok(());
+        }
+        if !seen.insert(path.to_owned()) {
+            let entry = path.display().to_string();
+            return visit(Err(InputError::Twice { archive: archive.name.clone(), entry }));
+        }
+        hand_over(path, read(), visit)
+    })?;
+    let (second, nowhere) = names.follow();
+    for (link, target) in nowhere.into_iter().filter(|(link, _)| !is_hidden(link)) {
+        let place = format!("{}: {}", archive.name, link.display());
+        let (target, why) = (target.display().to_string(), "not in the archive".to_owned());
+        visit(Err(InputError::Link { place, target, why }))?;
+    }
+    // What only a link makes a test: it has passed by, so the archive is read again.
+    let mut only: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    for (path, own) in second {
+        if is_kind(&path, kind) && !is_hidden(&path) && !seen.contains(&own) {
+            only.entry(own).or_insert(path);
+        }
+    }
+    if !only.is_empty() {
+        archive.visit(|path, read| match only.remove(path) {
+            Some(name) => hand_over(&name, read(), visit),
+            None => Ok(()),
+        })?;
+    }
+    Ok(hidden)
+}
+
+/// A file that is too large need not end the rest; an archive that is damaged does.
+fn hand_over(
+    path: &Path,
+    read: Result<Vec<u8>, InputError>,
+    visit: &mut Visit<'_>,
+) -> Result<(), InputError> {
+    match read {
+        Err(error @ InputError::Archive { .. }) => Err(error),
+        read => visit(read.map(|bytes| TestFile { name: path.display().to_string(), bytes })),
+    }
 }

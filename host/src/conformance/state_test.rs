@@ -2,7 +2,9 @@
 //! transaction on a small state, for several forks and several data, gas and value each.
 
 use super::{Executor, Failure, Summary};
-use crate::input::json::{HexBytes, Int64, Int128, Quantity, UniqueMap, parse};
+use crate::input::json::{
+    Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, parse, parse_some, y_parity,
+};
 use crate::input::{InputError, MemoryState, UnknownCode, forks};
 use crate::root::{memory_account, trie_account};
 use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Transaction};
@@ -12,12 +14,15 @@ use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::map::{AddressMap, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::TrieAccount;
+use k256::SecretKey;
+use k256::elliptic_curve::sec1::ToEncodedPoint;
 use rayon::prelude::*;
 use revm::bytecode::Bytecode;
 use revm::context::{BlockEnv, either::Either};
 use revm::database_interface::DatabaseRef;
 use revm::state::AccountInfo as RevmAccount;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use warpevm_compiler::Spec;
 
@@ -41,12 +46,38 @@ impl<T: Copy> Loose<T> {
 #[derive(Deserialize)]
 struct Unit {
     env: TestEnv,
-    pre: UniqueMap<Address, TestAccount>,
+    pre: UniqueMap<Fixed<Address>, TestAccount>,
     transaction: TestTransaction,
     post: BTreeMap<String, Vec<Post>>,
     config: Option<Config>,
     #[serde(rename = "_info")]
     info: Option<Info>,
+}
+
+/// What tells a state test from others, and from what may stand beside tests.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kind {
+    Test {
+        #[serde(rename = "transaction")]
+        _mark: IgnoredAny,
+    },
+    Other(IgnoredAny),
+}
+
+/// Whom a transaction calls; a creation has no such key, or an empty text.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an address or an empty text")]
+enum Callee {
+    Address(Fixed<Address>),
+    Nobody(Empty),
+}
+
+/// An empty text.
+#[derive(Deserialize)]
+enum Empty {
+    #[serde(rename = "")]
+    Empty,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +99,7 @@ impl Unit {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TestEnv {
-    current_coinbase: Address,
+    current_coinbase: Fixed<Address>,
     current_difficulty: Option<Quantity>,
     current_gas_limit: Quantity,
     current_number: Quantity,
@@ -90,8 +121,9 @@ pub(super) struct TestAccount {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TestTransaction {
-    sender: Address,
-    to: Option<String>,
+    sender: Option<Fixed<Address>>,
+    secret_key: Option<Fixed<B256>>,
+    to: Option<Callee>,
     nonce: Loose<Quantity>,
     gas_limit: Vec<Loose<Quantity>>,
     value: Vec<Loose<Quantity>>,
@@ -100,7 +132,7 @@ struct TestTransaction {
     max_fee_per_gas: Option<Loose<Int128>>,
     max_priority_fee_per_gas: Option<Loose<Int128>>,
     max_fee_per_blob_gas: Option<Loose<Int128>>,
-    blob_versioned_hashes: Option<Vec<B256>>,
+    blob_versioned_hashes: Option<Vec<Fixed<B256>>>,
     access_lists: Option<Vec<Option<Vec<AccessItem>>>>,
     authorization_list: Option<Vec<TestAuthorization>>,
 }
@@ -108,15 +140,15 @@ struct TestTransaction {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AccessItem {
-    address: Address,
-    storage_keys: Vec<B256>,
+    address: Fixed<Address>,
+    storage_keys: Vec<Fixed<B256>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TestAuthorization {
     chain_id: Quantity,
-    address: Address,
+    address: Fixed<Address>,
     nonce: Loose<Int64>,
     y_parity: Option<Quantity>,
     v: Option<Quantity>,
@@ -127,12 +159,12 @@ struct TestAuthorization {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Post {
-    hash: B256,
-    logs: B256,
+    hash: Fixed<B256>,
+    logs: Fixed<B256>,
     indexes: Indexes,
     txbytes: Option<HexBytes>,
     expect_exception: Option<String>,
-    state: Option<UniqueMap<Address, TestAccount>>,
+    state: Option<UniqueMap<Fixed<Address>, TestAccount>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -200,6 +232,15 @@ impl TestState {
     }
 }
 
+/// The state tests of a file, and how many of its keys are none.
+fn units(name: &str, bytes: &[u8]) -> Result<(BTreeMap<String, Unit>, u64), InputError> {
+    let kinds: BTreeMap<String, Kind> = parse(name, bytes)?;
+    let is_test = |test: &str| matches!(kinds.get(test), Some(Kind::Test { .. }));
+    let units = parse_some(name, bytes, &is_test)?;
+    let others = kinds.len() - units.len();
+    Ok((units, others as u64))
+}
+
 /// Runs every case of one file that `filter` lets through.
 pub fn run_file(
     name: &str,
@@ -207,14 +248,11 @@ pub fn run_file(
     executor: &dyn Executor,
     filter: &dyn Fn(&str, &str) -> bool,
 ) -> Result<Summary, InputError> {
-    let json: BTreeMap<String, serde_json::Value> = parse(name, bytes)?;
-    if json.values().any(|test| test.get("transaction").is_none()) {
-        let mut summary = Summary::default();
-        summary.skip("not a state test", json.len() as u64);
-        return Ok(summary);
-    }
-    let units: BTreeMap<String, Unit> = parse(name, bytes)?;
+    let (units, others) = units(name, bytes)?;
     let mut summary = Summary::default();
+    if others > 0 {
+        summary.skip("not a state test", others);
+    }
     for (test, unit) in &units {
         let mut state = TestState::default();
         fill(&mut state.0, &unit.pre);
@@ -247,7 +285,7 @@ pub struct StateCase {
 
 /// The cases of one file, which are not run.
 pub fn read_cases(name: &str, bytes: &[u8]) -> Result<Vec<StateCase>, InputError> {
-    let units: BTreeMap<String, Unit> = parse(name, bytes)?;
+    let (units, _) = units(name, bytes)?;
     let mut cases = Vec::new();
     for (test, unit) in &units {
         let posts = unit.post.iter().flat_map(|(fork, posts)| posts.iter().map(move |p| (fork, p)));
@@ -271,12 +309,12 @@ pub fn read_cases(name: &str, bytes: &[u8]) -> Result<Vec<StateCase>, InputError
 }
 
 /// Adds the accounts of a test to a state. Slots that are zero are left out.
-pub(super) fn fill(state: &mut MemoryState, accounts: &UniqueMap<Address, TestAccount>) {
+pub(super) fn fill(state: &mut MemoryState, accounts: &UniqueMap<Fixed<Address>, TestAccount>) {
     for (address, account) in &accounts.0 {
         let slots = account.storage.0.iter().filter(|(_, value)| !value.0.is_zero());
         let storage = slots.map(|(key, value)| (key.0, value.0)).collect();
         let code = account.code.0.clone();
-        state.add_account(*address, account.balance.0, account.nonce.0, code, storage);
+        state.add_account(address.0, account.balance.0, account.nonce.0, code, storage);
     }
 }
 
@@ -304,7 +342,7 @@ fn run_case(
                 Some(reason) => *summary.fallbacks.entry(reason).or_default() += 1,
                 None => summary.resident += 1,
             }
-            let rewarded = unit.rewards().then_some(unit.env.current_coinbase);
+            let rewarded = unit.rewards().then_some(unit.env.current_coinbase.0);
             judge(post, state, outcome, spec, rewarded)
         }
     };
@@ -340,11 +378,11 @@ fn judge(
         reward_nothing(spec, beneficiary, state, &mut changes);
     }
     let logs = keccak256(alloy_rlp::encode(&logs));
-    if logs != post.logs {
+    if logs != post.logs.0 {
         return Err(format!("logs hash {logs}, expected {}", post.logs));
     }
     let root = state.root_after(&changes);
-    if root == post.hash {
+    if root == post.hash.0 {
         return Ok(());
     }
     let difference = post.state.as_ref().map(|s| difference(state, &changes, s));
@@ -388,7 +426,7 @@ fn reward_nothing(
 fn difference(
     state: &TestState,
     changes: &[AccountChange],
-    expected: &UniqueMap<Address, TestAccount>,
+    expected: &UniqueMap<Fixed<Address>, TestAccount>,
 ) -> String {
     let mut want = TestState::default();
     fill(&mut want.0, expected);
@@ -441,7 +479,7 @@ fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
     let fraction = fraction.unwrap_or_else(|| forks::blob_fraction(spec));
     let block = BlockEnv {
         number: env.current_number.0,
-        beneficiary: env.current_coinbase,
+        beneficiary: env.current_coinbase.0,
         timestamp: env.current_timestamp.0,
         gas_limit: u64::try_from(env.current_gas_limit.0).unwrap_or(u64::MAX),
         basefee: env.current_base_fee.map_or(0, |fee| fee.0),
@@ -484,15 +522,14 @@ fn transaction(t: &TestTransaction, post: &Post, chain_id: u64) -> Result<Transa
     } else {
         0
     };
-    let to = t.to.as_deref().filter(|to| !to.is_empty());
     Ok(Transaction {
         tx_type,
-        caller: t.sender,
+        caller: sender(t)?,
         gas_limit: u64_of(pick(&t.gas_limit, at.gas, "gas limit")?.get()?, "gas limit")?,
         gas_price: max_fee.or(fee(&t.gas_price)?).unwrap_or(0),
-        kind: match to {
-            Some(to) => TxKind::Call(to.parse().map_err(|e| format!("to: {e}"))?),
-            None => TxKind::Create,
+        kind: match t.to {
+            Some(Callee::Address(Fixed(to))) => TxKind::Call(to),
+            Some(Callee::Nobody(Empty::Empty)) | None => TxKind::Create,
         },
         value: pick(&t.value, at.value, "value")?.get()?.0,
         data: pick(&t.data, at.data, "data")?.0.clone(),
@@ -502,10 +539,21 @@ fn transaction(t: &TestTransaction, post: &Post, chain_id: u64) -> Result<Transa
             access.into_iter().flatten().map(|item| item.clone().into()).collect(),
         ),
         gas_priority_fee: fee(&t.max_priority_fee_per_gas)?,
-        blob_hashes: t.blob_versioned_hashes.clone().unwrap_or_default(),
+        blob_hashes: t.blob_versioned_hashes.iter().flatten().map(|hash| hash.0).collect(),
         max_fee_per_blob_gas: fee(&t.max_fee_per_blob_gas)?.unwrap_or(0),
         authorization_list: authorizations(t)?,
     })
+}
+
+/// Who sends the transaction: as the test says, else whose secret key it gives.
+fn sender(t: &TestTransaction) -> Result<Address, String> {
+    let Some(Fixed(sender)) = t.sender else {
+        let Fixed(key) = t.secret_key.ok_or("there is neither sender nor secretKey")?;
+        let key = SecretKey::from_slice(key.as_slice()).map_err(|e| format!("secretKey: {e}"))?;
+        let point = key.public_key().to_encoded_point(false);
+        return Ok(Address::from_raw_public_key(&point.as_bytes()[1..]));
+    };
+    Ok(sender)
 }
 
 /// The chain id that the transaction was signed for; where the bytes do not say, the chain's.
@@ -528,10 +576,10 @@ fn authorizations(
     let list = t.authorization_list.as_deref().unwrap_or_default();
     list.iter()
         .map(|a| {
-            let parity = a.y_parity.or(a.v).map_or(U256::ZERO, |v| v.0);
+            let parity = y_parity(a.y_parity, a.v)?;
             let inner = Authorization {
                 chain_id: a.chain_id.0,
-                address: a.address,
+                address: a.address.0,
                 nonce: a.nonce.get()?.0,
             };
             let parity = u8::try_from(parity).map_err(|_| "y parity exceeds 8 bits".to_owned())?;
@@ -542,6 +590,7 @@ fn authorizations(
 
 impl From<AccessItem> for AccessListItem {
     fn from(item: AccessItem) -> AccessListItem {
-        AccessListItem { address: item.address, storage_keys: item.storage_keys }
+        let storage_keys = item.storage_keys.into_iter().map(|key| key.0).collect();
+        AccessListItem { address: item.address.0, storage_keys }
     }
 }

@@ -1,305 +1,190 @@
-//! Where blocks come from: one folder, a folder of folders, or a `.tar.zst` of folders.
+//! A `.tar.zst`, read as a stream, and the links in it.
 //!
-//! An archive is read as a stream, twice: once for the list of its blocks and for
-//! `block_hashes.json`, which may stand anywhere in it, once for the blocks that were asked for.
+//! A link in an archive is followed within the archive, as it would be after unpacking: one to a
+//! file gives that file a second name, one to a folder gives nothing new, since each folder is read
+//! once, under its own name. One that leads nowhere is an error that names it.
 
 use super::InputError;
-use super::block::{BlockFiles, BlockInput, parse_block_hashes};
-use super::select::{Choice, Selection};
-use alloy_primitives::B256;
-use alloy_primitives::map::HashMap;
-use std::collections::BTreeMap;
+use super::tree::is_hidden;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Window of the largest zstd archives that are read, as a power of two: what `zstd --long` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// Larger files inside an archive are refused, so that a hostile one cannot take all memory.
 const ENTRY_BYTES_MAX: u64 = 1 << 30;
-/// How many block numbers a message lists.
-const LISTED_MAX: usize = 8;
+/// How many links one after the other are followed, as on Linux.
+const LINKS_MAX: usize = 40;
 
-const BLOCK_FILES: [&str; 3] = ["block.json", "pre_state.json", "codes.json"];
-const HASHES_FILE: &str = "block_hashes.json";
-
-/// A place that holds blocks, opened: the list is known, the blocks are not read yet.
+/// An archive that can be read any number of times.
 #[derive(Debug)]
-pub struct BlockSource {
-    path: PathBuf,
-    kind: Kind,
-    /// Hashes of earlier blocks, for BLOCKHASH.
-    hashes: HashMap<u64, B256>,
-    /// The blocks' folder names in order.
-    folders: Vec<String>,
+pub(crate) struct Archive {
+    /// How messages call it.
+    pub name: String,
+    data: Data,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The path is a block folder.
-    Single,
-    /// The path is a folder of block folders.
-    Folder,
-    Archive,
+#[derive(Debug)]
+enum Data {
+    File(PathBuf),
+    /// What came through a pipe, as it came.
+    Memory(Vec<u8>),
 }
 
-impl BlockSource {
-    /// Opens a block folder or a folder of block folders.
-    pub fn open_folder(path: &Path) -> Result<BlockSource, InputError> {
-        let mut names = Vec::new();
-        for entry in path.read_dir().map_err(|error| InputError::io(path, error))? {
-            let entry = entry.map_err(|error| InputError::io(path, error))?;
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-        let single = names.iter().any(|name| BLOCK_FILES.contains(&name.as_str()));
-        let mut folders = if single {
-            vec![path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())]
-        } else {
-            names.retain(|name| path.join(name).join("block.json").is_file());
-            names
-        };
-        if folders.is_empty() {
-            return Err(InputError::NoBlocks { place: path.display().to_string() });
-        }
-        sort_folders(&mut folders);
-        let beside = path.parent().map(|parent| parent.join(HASHES_FILE)).filter(|_| single);
-        let mut hashes = HashMap::default();
-        // A block's own file wins over the one beside its folder.
-        for file in beside.into_iter().chain([path.join(HASHES_FILE)]) {
-            if file.is_file() {
-                let bytes = std::fs::read(&file).map_err(|error| InputError::io(&file, error))?;
-                hashes.extend(parse_block_hashes(&file.display().to_string(), &bytes)?);
-            }
-        }
-        let kind = if single { Kind::Single } else { Kind::Folder };
-        Ok(BlockSource { path: path.to_owned(), kind, hashes, folders })
+/// Reads the entry that a visitor is told of.
+pub(crate) type ReadEntry<'a> = dyn FnMut() -> Result<Vec<u8>, InputError> + 'a;
+
+/// What an archive holds besides the content of its files.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub files: BTreeSet<PathBuf>,
+    /// Names that more than one file has.
+    pub twice: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+    /// Where each link leads, from the archive's root; and as it is written.
+    links: BTreeMap<PathBuf, (PathBuf, PathBuf)>,
+}
+
+impl Archive {
+    pub fn file(path: &Path) -> Archive {
+        Archive { name: path.display().to_string(), data: Data::File(path.to_owned()) }
     }
 
-    /// Opens a `.tar.zst` of block folders.
-    pub fn open_archive(path: &Path) -> Result<BlockSource, InputError> {
-        let mut folders = Vec::new();
-        let mut hashes = HashMap::default();
-        let name = path.display().to_string();
-        visit_archive(path, |entry, read| {
-            let (folder, file) = split_entry(entry);
-            if file == "block.json" && !folder.is_empty() {
-                folders.push(folder.to_owned());
-            }
-            if file == HASHES_FILE {
-                hashes.extend(parse_block_hashes(&format!("{name}: {entry}"), &read()?)?);
-            }
-            Ok::<_, InputError>(())
-        })?;
-        if folders.is_empty() {
-            return Err(InputError::NoBlocks { place: name });
-        }
-        Ok(BlockSource { path: path.to_owned(), kind: Kind::Archive, hashes, folders })
+    pub fn memory(path: &Path, bytes: Vec<u8>) -> Archive {
+        Archive { name: path.display().to_string(), data: Data::Memory(bytes) }
     }
 
-    /// How many blocks it holds.
-    pub fn len(&self) -> usize {
-        self.folders.len()
+    fn damaged(&self, after: &str, error: io::Error) -> InputError {
+        let (archive, after) = (self.name.clone(), after.to_owned());
+        InputError::Archive { archive, after, error: error.into() }
     }
 
-    /// Whether it holds none: never, opening fails then.
-    pub fn is_empty(&self) -> bool {
-        self.folders.is_empty()
-    }
-
-    /// What messages call its blocks, in order.
-    pub fn names(&self) -> &[String] {
-        &self.folders
-    }
-
-    /// How many blocks are selected.
-    pub fn count(&self, selection: &Selection) -> Result<usize, InputError> {
-        Ok(self.select(selection)?.len())
-    }
-
-    /// Reads the selected blocks one after the other and calls `visit` with the name of each and
-    /// the block, or what is wrong with it: the next one may still be good. Returns how many.
+    /// Calls `visit` with the name of each file and a function that reads it, in the archive's
+    /// order. Names are without `.` and `..`.
     pub fn visit<E: From<InputError>>(
         &self,
-        selection: &Selection,
-        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
-    ) -> Result<usize, E> {
-        let wanted = self.select(selection)?;
-        for folder in &wanted {
-            match self.kind {
-                Kind::Single => visit(folder, self.read_folder(&self.path, false))?,
-                Kind::Folder => visit(folder, self.read_folder(&self.path.join(folder), true))?,
-                Kind::Archive => return self.visit_archived(&wanted, visit),
-            }
-        }
-        Ok(wanted.len())
-    }
-
-    fn select(&self, selection: &Selection) -> Result<Vec<String>, InputError> {
-        let Selection::Only(choices) = selection else { return Ok(self.folders.clone()) };
-        let mut numbers = self.folders.clone();
-        if self.kind == Kind::Single {
-            numbers = vec![self.read_folder(&self.path, false)?.number.to_string()];
-        }
-        let mut wanted = std::collections::BTreeSet::new();
-        for choice in choices {
-            let fits = |at: &usize| match choice {
-                Choice::One(text) => numbers[*at] == *text || self.folders[*at] == *text,
-                Choice::Range(first, last) => {
-                    numbers[*at].parse().is_ok_and(|number: u64| (*first..=*last).contains(&number))
-                }
-            };
-            let found: Vec<usize> = (0..self.folders.len()).filter(fits).collect();
-            if found.is_empty() {
-                return Err(self.unknown(choice, &numbers));
-            }
-            wanted.extend(found);
-        }
-        Ok(wanted.into_iter().map(|at| self.folders[at].clone()).collect())
-    }
-
-    fn unknown(&self, choice: &Choice, folders: &[String]) -> InputError {
-        let mut has = folders.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
-        if folders.len() > LISTED_MAX {
-            has += &format!(", ... ({} blocks)", folders.len());
-        }
-        let place = self.path.display().to_string();
-        InputError::UnknownBlock { place, block: choice.to_string(), has }
-    }
-
-    fn read_folder(&self, folder: &Path, named: bool) -> Result<BlockInput, InputError> {
-        let place = folder.display().to_string();
-        let read = |file: &'static str| {
-            let path = folder.join(file);
-            std::fs::read(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => InputError::MissingFile { place: place.clone(), file },
-                _ => InputError::io(&path, error),
-            })
+        mut visit: impl FnMut(&Path, &mut ReadEntry<'_>) -> Result<(), E>,
+    ) -> Result<Names, E> {
+        let mut names = Names::default();
+        let mut last = "its start".to_owned();
+        let damaged = |after: &str, error| E::from(self.damaged(after, error));
+        let compressed: Box<dyn Read + '_> = match &self.data {
+            Data::File(path) => Box::new(File::open(path).map_err(|e| InputError::io(path, e))?),
+            Data::Memory(bytes) => Box::new(&bytes[..]),
         };
-        let [block, pre_state, codes] = BLOCK_FILES;
-        let block = BlockInput::parse(&BlockFiles {
-            place: place.clone(),
-            block: &read(block)?,
-            pre_state: &read(pre_state)?,
-            codes: &read(codes)?,
-            block_hashes: &self.hashes,
-        })?;
-        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
-        check_number(&block, name.filter(|_| named).as_deref().unwrap_or_default())?;
-        Ok(block)
+        let mut zstd =
+            zstd::Decoder::new(BufReader::new(compressed)).map_err(|e| damaged(&last, e))?;
+        zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| damaged(&last, e))?;
+        let mut tar = tar::Archive::new(zstd);
+        for entry in tar.entries().map_err(|e| damaged(&last, e))? {
+            let mut entry = entry.map_err(|e| damaged(&last, e))?;
+            let path = normal(Path::new(""), &entry.path().map_err(|e| damaged(&last, e))?);
+            last = path.display().to_string();
+            if names.add(&path, &entry).map_err(|e| damaged(&last, e))? {
+                let mut read = || self.read(&last, &mut entry);
+                visit(&path, &mut read)?;
+            }
+        }
+        // What follows the tar's end is padding and the checksum: without it the file is not whole.
+        io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|e| damaged(&last, e))?;
+        Ok(names)
     }
 
-    fn visit_archived<E: From<InputError>>(
+    fn read(
         &self,
-        wanted: &[String],
-        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
-    ) -> Result<usize, E> {
-        let archive = self.path.display().to_string();
-        let mut partial: BTreeMap<String, [Option<Vec<u8>>; 3]> = BTreeMap::new();
-        let mut visited = 0;
-        visit_archive(&self.path, |entry, read| {
-            let (folder, file) = split_entry(entry);
-            let Some(index) = BLOCK_FILES.iter().position(|name| *name == file) else {
-                return Ok(());
-            };
-            if !wanted.iter().any(|name| name == folder) {
-                return Ok(());
-            }
-            let files = partial.entry(folder.to_owned()).or_default();
-            files[index] = Some(read()?);
-            if let [Some(block), Some(pre_state), Some(codes)] = files {
-                let block = BlockInput::parse(&BlockFiles {
-                    place: format!("{archive}: {folder}"),
-                    block,
-                    pre_state,
-                    codes,
-                    block_hashes: &self.hashes,
-                })
-                .and_then(|block| check_number(&block, folder).map(|()| block));
-                partial.remove(folder);
-                visited += 1;
-                visit(folder, block)?;
-            }
-            Ok::<_, E>(())
-        })?;
-        for (folder, files) in &partial {
-            let missing = files.iter().position(Option::is_none).unwrap_or(0);
-            let place = format!("{archive}: {folder}");
-            visited += 1;
-            let error = InputError::MissingFile { place, file: BLOCK_FILES[missing] };
-            visit(folder, Err(error))?;
-        }
-        Ok(visited)
-    }
-}
-
-/// A folder named by a number must hold the block with that number.
-fn check_number(block: &BlockInput, folder: &str) -> Result<(), InputError> {
-    if folder.parse::<u64>().is_ok_and(|number| number != block.number) {
-        return Err(InputError::BlockNumber {
-            file: format!("{}/block.json", block.place),
-            number: block.number,
-            folder: folder.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Numbers in their order, then names.
-fn sort_folders(folders: &mut [String]) {
-    folders.sort_by_cached_key(|name| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
-}
-
-/// The last folder and the file name of an archive entry: `a/19/block.json` is `19`, `block.json`.
-fn split_entry(entry: &str) -> (&str, &str) {
-    let entry = entry.trim_start_matches("./");
-    let (folder, file) = entry.rsplit_once('/').unwrap_or(("", entry));
-    (folder.rsplit_once('/').map_or(folder, |(_, last)| last), file)
-}
-
-/// Calls `visit` with the name of each file in the archive and a function that reads it.
-fn visit_archive<E: From<InputError>>(
-    path: &Path,
-    mut visit: impl FnMut(&str, &mut dyn FnMut() -> Result<Vec<u8>, InputError>) -> Result<(), E>,
-) -> Result<(), E> {
-    let name = path.display().to_string();
-    let mut last = "its start".to_owned();
-    let damaged = |after: &str, source: io::Error| {
-        E::from(InputError::Archive { archive: name.clone(), after: after.to_owned(), source })
-    };
-    let file = File::open(path).map_err(|error| E::from(InputError::io(path, error)))?;
-    let mut zstd = zstd::Decoder::new(BufReader::new(file)).map_err(|e| damaged(&last, e))?;
-    zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| damaged(&last, e))?;
-    let mut tar = tar::Archive::new(zstd);
-    for entry in tar.entries().map_err(|e| damaged(&last, e))? {
-        let mut entry = entry.map_err(|e| damaged(&last, e))?;
-        let entry_name =
-            entry.path().map_err(|e| damaged(&last, e))?.to_string_lossy().into_owned();
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let mut read = || {
-            let too_large = || InputError::TooLarge {
-                archive: name.clone(),
-                entry: entry_name.clone(),
+        name: &str,
+        entry: &mut tar::Entry<'_, impl Read>,
+    ) -> Result<Vec<u8>, InputError> {
+        if entry.size() > ENTRY_BYTES_MAX {
+            return Err(InputError::TooLarge {
+                archive: self.name.clone(),
+                entry: name.to_owned(),
                 max: ENTRY_BYTES_MAX,
-            };
-            if entry.size() > ENTRY_BYTES_MAX {
-                return Err(too_large());
-            }
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|source| InputError::Archive {
-                archive: name.clone(),
-                after: format!("the start of {entry_name}"),
-                source,
-            })?;
-            Ok(bytes)
-        };
-        visit(&entry_name, &mut read)?;
-        last = entry_name;
+            });
+        }
+        let mut bytes = Vec::new();
+        let read = entry.read_to_end(&mut bytes);
+        read.map_err(|error| self.damaged(&format!("the start of {name}"), error))?;
+        Ok(bytes)
     }
-    // What follows the tar's end is padding and the checksum: without it the file is not whole.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|e| damaged(&last, e))?;
-    Ok(())
+}
+
+impl Names {
+    /// Notes an entry; whether it is a file.
+    fn add(&mut self, path: &Path, entry: &tar::Entry<'_, impl Read>) -> io::Result<bool> {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            self.folders.insert(path.to_owned());
+        }
+        if kind.is_symlink() || kind.is_hard_link() {
+            let written = entry.link_name()?.map(Cow::into_owned).unwrap_or_default();
+            // A hard link is written from the archive's root.
+            let folder = path.parent().filter(|_| kind.is_symlink()).unwrap_or(Path::new(""));
+            self.links.insert(path.to_owned(), (normal(folder, &written), written));
+        }
+        let file = kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse();
+        if file {
+            self.folders.extend(path.ancestors().skip(1).map(Path::to_owned));
+            if !self.files.insert(path.to_owned()) {
+                self.twice.insert(path.to_owned());
+            }
+        }
+        Ok(file)
+    }
+
+    /// The files that links give a second name, as (second name, own name), and the links that lead
+    /// nowhere, as (link, what is written in it).
+    pub fn follow(&self) -> (Vec<(PathBuf, PathBuf)>, Vec<(PathBuf, PathBuf)>) {
+        let (mut second, mut nowhere) = (Vec::new(), Vec::new());
+        for (link, (_, written)) in &self.links {
+            match self.resolve(link) {
+                Some(own) if self.files.contains(&own) => second.push((link.clone(), own)),
+                // What is hidden is read under no name of its own.
+                Some(folder) if is_hidden(&folder) && !is_hidden(link) => {
+                    let files = self.files.iter().filter_map(|file| {
+                        Some((link.join(file.strip_prefix(&folder).ok()?), file.clone()))
+                    });
+                    second.extend(files);
+                }
+                Some(folder) if self.folders.contains(&folder) => {}
+                _ => nowhere.push((link.clone(), written.clone())),
+            }
+        }
+        (second, nowhere)
+    }
+
+    /// Where a path leads when links in it are followed; `None` where they form a loop.
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            // The shortest part of the path that is a link.
+            let parts: Vec<&Path> = path.ancestors().collect();
+            let link = parts.into_iter().rev().find(|part| self.links.contains_key(*part));
+            let Some(link) = link else { return Some(path) };
+            let rest = path.strip_prefix(link).ok()?;
+            // Joining nothing would add a separator.
+            let target = &self.links[link].0;
+            path = if rest == Path::new("") { target.clone() } else { target.join(rest) };
+        }
+        None
+    }
+}
+
+/// A path from a folder without `.` and `..`. One that leaves the archive leads nowhere: its `..`
+/// stay. An absolute one is taken as `tar` unpacks it, below the archive's root.
+fn normal(folder: &Path, path: &Path) -> PathBuf {
+    let mut normal = if path.is_absolute() { PathBuf::new() } else { folder.to_owned() };
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir if !normal.pop() => normal.push(".."),
+            _ => {}
+        }
+    }
+    normal
 }
 
 #[cfg(test)]
@@ -307,16 +192,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_split_into_folder_and_file() {
-        assert_eq!(split_entry("./19/block.json"), ("19", "block.json"));
-        assert_eq!(split_entry("blocks/19/codes.json"), ("19", "codes.json"));
-        assert_eq!(split_entry("block_hashes.json"), ("", "block_hashes.json"));
+    fn names_are_without_dots() {
+        for (folder, path, expected) in [
+            ("", "./19/block.json", "19/block.json"),
+            ("a/b", "../c/./d", "a/c/d"),
+            ("a", "../../b", "../b"),
+            ("a", "/b/c", "b/c"),
+        ] {
+            assert_eq!(normal(Path::new(folder), Path::new(path)), Path::new(expected));
+        }
     }
 
     #[test]
-    fn folders_named_by_numbers_are_in_numeric_order() {
-        let mut folders = ["100", "x", "20"].map(str::to_owned);
-        sort_folders(&mut folders);
-        assert_eq!(folders, ["20", "100", "x"]);
+    fn links_are_followed_to_their_end() {
+        let mut names = Names::default();
+        names.files.extend(["a/x".into(), ".h/y".into()]);
+        names.folders.extend(["a".into(), ".h".into()]);
+        for (link, target) in [
+            ("l", "a"),
+            ("m", "l/x"),
+            ("up", "up/x"),
+            ("p", "q"),
+            ("q", "p"),
+            ("none", "a/z"),
+            ("shown", ".h"),
+        ] {
+            names.links.insert(link.into(), (target.into(), target.into()));
+        }
+        let pair = |a: &str, b: &str| (PathBuf::from(a), PathBuf::from(b));
+        let (second, nowhere) = names.follow();
+        assert_eq!(second, [pair("m", "a/x"), pair("shown/y", ".h/y")]);
+        let broken = [pair("none", "a/z"), pair("p", "q"), pair("q", "p"), pair("up", "up/x")];
+        assert_eq!(nowhere, broken);
     }
 }

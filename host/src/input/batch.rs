@@ -1,7 +1,7 @@
 //! A batch of independent calls on one snapshot. `docs/BATCH.md` is the format.
 
 use super::block::{RpcAccess, access_list};
-use super::json::{self, HexBytes, Int64, Int128, Quantity, UniqueMap};
+use super::json::{self, Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, or_default};
 use super::state::MemoryState;
 use super::{InputError, forks};
 use crate::types::{Checks, Env, Transaction};
@@ -43,9 +43,9 @@ struct Batch {
     #[serde(deserialize_with = "spec")]
     spec: Spec,
     chain_id: Option<Int64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     env: BatchEnv,
-    state: UniqueMap<Address, BatchAccount>,
+    state: UniqueMap<Fixed<Address>, BatchAccount>,
     calls: Vec<Call>,
 }
 
@@ -58,13 +58,14 @@ fn spec<'de, D: Deserializer<'de>>(json: D) -> Result<Spec, D::Error> {
 struct BatchEnv {
     number: Option<Int64>,
     timestamp: Option<Int64>,
-    beneficiary: Address,
+    beneficiary: Option<Fixed<Address>>,
     gas_limit: Option<Int64>,
     base_fee: Option<Int64>,
-    prev_randao: B256,
+    prev_randao: Option<Fixed<B256>>,
     difficulty: Option<Quantity>,
     excess_blob_gas: Option<Int64>,
-    block_hashes: UniqueMap<Int64, B256>,
+    #[serde(deserialize_with = "or_default")]
+    block_hashes: UniqueMap<Int64, Fixed<B256>>,
 }
 
 #[derive(Deserialize)]
@@ -72,20 +73,20 @@ struct BatchEnv {
 struct BatchAccount {
     balance: Option<Quantity>,
     nonce: Option<Int64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     code: HexBytes,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     storage: UniqueMap<Quantity, Quantity>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Call {
-    from: Address,
+    from: Fixed<Address>,
     // Without this, serde would take an absent `to` for null.
     #[serde(deserialize_with = "Option::deserialize")]
-    to: Option<Address>,
-    #[serde(default)]
+    to: Option<Fixed<Address>>,
+    #[serde(default, deserialize_with = "or_default")]
     data: HexBytes,
     value: Option<Quantity>,
     gas: Int64,
@@ -108,7 +109,7 @@ impl BatchInput {
         for (address, account) in batch.state.0 {
             let slots = account.storage.0.into_iter().map(|(key, value)| (key.0, value.0));
             state.add_account(
-                address,
+                address.0,
                 account.balance.map_or(U256::ZERO, |b| b.0),
                 account.nonce.map_or(0, |n| n.0),
                 account.code.0,
@@ -117,7 +118,7 @@ impl BatchInput {
         }
         let env = env(place, batch.spec, chain_id, &batch.env)?;
         let hashes = batch.env.block_hashes.0;
-        state.block_hashes = hashes.into_iter().map(|(number, hash)| (number.0, hash)).collect();
+        state.block_hashes = hashes.into_iter().map(|(number, hash)| (number.0, hash.0)).collect();
         let calls = batch.calls.into_iter().map(|c| transaction(c, chain_id, &state)).collect();
         Ok(BatchInput { place: place.to_owned(), env, calls, state })
     }
@@ -157,7 +158,7 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
         chain_id,
         block: BlockEnv {
             number: U256::from(env.number.map_or(1, |n| n.0)),
-            beneficiary: env.beneficiary,
+            beneficiary: env.beneficiary.map_or(Address::ZERO, |address| address.0),
             timestamp: U256::from(env.timestamp.map_or(1, |t| t.0)),
             gas_limit: env.gas_limit.map_or(BLOCK_GAS_LIMIT_DEFAULT, |g| g.0),
             basefee: env.base_fee.filter(|_| from(Spec::London)).map_or(0, |f| f.0),
@@ -165,7 +166,8 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
                 .difficulty
                 .filter(|_| !from(Spec::Merge))
                 .map_or(U256::ZERO, |difficulty| difficulty.0),
-            prevrandao: from(Spec::Merge).then_some(env.prev_randao),
+            prevrandao: from(Spec::Merge)
+                .then(|| env.prev_randao.map_or(B256::ZERO, |randao| randao.0)),
             blob_excess_gas_and_price: blob,
             ..BlockEnv::default()
         },
@@ -174,13 +176,13 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
 }
 
 fn transaction(call: Call, chain_id: u64, state: &MemoryState) -> Transaction {
-    let sender = state.accounts.get(&call.from);
+    let sender = state.accounts.get(&call.from.0);
     Transaction {
         tx_type: u8::from(call.access_list.is_some()),
-        caller: call.from,
+        caller: call.from.0,
         gas_limit: call.gas.0,
         gas_price: call.gas_price.map_or(0, |price| price.0),
-        kind: call.to.map_or(TxKind::Create, TxKind::Call),
+        kind: call.to.map_or(TxKind::Create, |to| TxKind::Call(to.0)),
         value: call.value.map_or(U256::ZERO, |value| value.0),
         data: call.data.0,
         nonce: call.nonce.map_or_else(|| sender.map_or(0, |s| s.info.nonce), |nonce| nonce.0),

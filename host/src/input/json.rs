@@ -1,21 +1,48 @@
 //! JSON with errors that name the file, the line, the column and the field.
+//!
+//! Every reader of JSON goes through here, so `docs/INPUT.md` holds for all: an object is no list,
+//! a key stands once ([`strict`](super::strict)), hex begins with `0x` once.
 
-use super::InputError;
+use super::strict::Strict;
+use super::{InputError, bytes};
 use alloy_primitives::{Bytes, U256, hex};
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Unexpected,
+    Visitor,
+};
 use serde::{Deserialize, de};
+use serde_path_to_error::Track;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// The largest plain JSON number that every JSON tool keeps exact.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
+/// How many characters of a wrong value a message shows: it may be a whole contract.
+const SHOWN_MAX: usize = 40;
 
 /// Parses a whole file, which may begin with a byte order mark. `file` is how the error names it.
-pub fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, InputError> {
-    let mut json = serde_json::Deserializer::from_slice(super::bytes::without_mark(bytes));
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        json_error(file, Some(path).filter(|p| p != "." && p != "?"), error.inner())
+pub fn parse<T: DeserializeOwned>(file: &str, text: &[u8]) -> Result<T, InputError> {
+    parse_seed(file, text, PhantomData)
+}
+
+/// The same where the type alone does not say how to read it.
+fn parse_seed<'de, S: DeserializeSeed<'de>>(
+    file: &str,
+    text: &'de [u8],
+    seed: S,
+) -> Result<S::Value, InputError> {
+    if let Some(encoding) = bytes::other_encoding(text) {
+        let file = file.to_owned();
+        return Err(InputError::Encoding { file, encoding });
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes::without_mark(text));
+    let mut track = Track::new();
+    let strict = Strict::new(&mut json);
+    let value = seed.deserialize(serde_path_to_error::Deserializer::new(strict, &mut track));
+    let value = value.map_err(|error| {
+        let path = track.path().to_string();
+        json_error(file, Some(path).filter(|p| p != "." && p != "?"), &error)
     })?;
     json.end().map_err(|error| json_error(file, None, &error))?;
     Ok(value)
@@ -31,6 +58,38 @@ fn json_error(file: &str, path: Option<String>, error: &serde_json::Error) -> In
     InputError::Json { file: file.to_owned(), line, column, at, message }
 }
 
+/// For a key that may be absent: `null` says the same, as some nodes write it.
+/// `#[serde(default, deserialize_with = "json::or_default")]`.
+pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    json: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(json).map(Option::unwrap_or_default)
+}
+
+/// The parity of a signature (EIP-7702), which has two names. `v` beside `yParity` may have the 27
+/// more of older signatures; else both must say the same.
+pub fn y_parity(y_parity: Option<Quantity>, v: Option<Quantity>) -> Result<U256, String> {
+    match (y_parity, v) {
+        (Some(Quantity(parity)), Some(Quantity(v))) => {
+            let older = v.checked_sub(U256::from(27));
+            let same = parity == v || older == Some(parity);
+            same.then_some(parity).ok_or_else(|| {
+                format!("yParity {parity:#x} and v {v:#x} do not agree: leave one out")
+            })
+        }
+        (parity, v) => parity.or(v).map(|parity| parity.0).ok_or("yParity is missing".to_owned()),
+    }
+}
+
+/// The digits of a text that is `0x` and hex digits.
+fn hex_digits(text: &str) -> Option<&str> {
+    text.strip_prefix("0x").filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
+
 /// An integer as Ethereum's JSON writes it: `"0x"` and 1 to 64 hex digits, or a plain number below
 /// 2^53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,12 +97,11 @@ pub struct Quantity(pub U256);
 
 impl Quantity {
     fn parse<E: Error>(text: &str) -> Result<Quantity, E> {
-        let digits = text.strip_prefix("0x").filter(|d| !d.is_empty() && d.len() <= 64);
-        digits
-            .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|d| U256::from_str_radix(d, 16).ok())
+        hex_digits(text)
+            .filter(|digits| !digits.is_empty() && digits.len() <= 64)
+            .and_then(|digits| U256::from_str_radix(digits, 16).ok())
             .map(Quantity)
-            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &QuantityVisitor))
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(&shown(text)), &QuantityVisitor))
     }
 }
 
@@ -74,6 +132,12 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
 /// A quantity of at most `BITS` bits, kept as `T`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Int<T>(pub T);
@@ -84,6 +148,12 @@ impl<'de, T: TryFrom<U256>> Deserialize<'de> for Int<T> {
         T::try_from(value).map(Int).map_err(|_| {
             D::Error::custom(format!("{value:#x} does not fit {} bits", 8 * size_of::<T>()))
         })
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Int<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -107,17 +177,46 @@ impl<'de> Deserialize<'de> for HexBytes {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<HexBytes, E> {
-                let digits = text.strip_prefix("0x").ok_or_else(|| {
-                    // The text may be a whole contract: show its start.
-                    let start: String = text.chars().take(40).collect();
-                    E::invalid_value(Unexpected::Str(&start), &self)
-                })?;
-                hex::decode(digits)
+                hex_digits(text)
+                    .and_then(|digits| hex::decode(digits).ok())
                     .map(|bytes| HexBytes(bytes.into()))
-                    .map_err(|error| E::custom(format!("not hex bytes: {error}")))
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(&shown(text)), &self))
             }
         }
         json.deserialize_str(HexVisitor)
+    }
+}
+
+/// An address, a hash or a bloom: `"0x"` and exactly its hex digits. Types of alloy do without the
+/// prefix, and take a list of numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fixed<T>(pub T);
+
+impl<'de, T: for<'a> TryFrom<&'a [u8]>> Deserialize<'de> for Fixed<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Fixed<T>, D::Error> {
+        struct FixedVisitor<T>(PhantomData<T>);
+        impl<T: for<'a> TryFrom<&'a [u8]>> Visitor<'_> for FixedVisitor<T> {
+            type Value = Fixed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "\"0x\" and {} hex digits", 2 * size_of::<T>())
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Fixed<T>, E> {
+                hex_digits(text)
+                    .and_then(|digits| hex::decode(digits).ok())
+                    .and_then(|bytes| T::try_from(&bytes).ok())
+                    .map(Fixed)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(&shown(text)), &self))
+            }
+        }
+        json.deserialize_str(FixedVisitor(PhantomData))
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Fixed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -133,14 +232,14 @@ impl<K, V> Default for UniqueMap<K, V> {
 
 impl<'de, K, V> Deserialize<'de> for UniqueMap<K, V>
 where
-    K: Deserialize<'de> + std::hash::Hash + Eq + Copy + fmt::Debug,
+    K: Deserialize<'de> + std::hash::Hash + Eq + Copy + fmt::Display,
     V: Deserialize<'de>,
 {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         struct MapVisitor<K, V>(PhantomData<(K, V)>);
         impl<'de, K, V> Visitor<'de> for MapVisitor<K, V>
         where
-            K: Deserialize<'de> + std::hash::Hash + Eq + Copy + fmt::Debug,
+            K: Deserialize<'de> + std::hash::Hash + Eq + Copy + fmt::Display,
             V: Deserialize<'de>,
         {
             type Value = UniqueMap<K, V>;
@@ -154,7 +253,7 @@ where
                 let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0));
                 while let Some((key, value)) = map.next_entry::<K, V>()? {
                     if !seen.insert(key) {
-                        return Err(de::Error::custom(format!("{key:?} stands twice")));
+                        return Err(de::Error::custom(format!("{key} stands twice")));
                     }
                     entries.push((key, value));
                 }
@@ -162,6 +261,47 @@ where
             }
         }
         json.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+/// Parses those values of a file's one object whose key is wanted.
+pub fn parse_some<T: DeserializeOwned>(
+    file: &str,
+    text: &[u8],
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, T>, InputError> {
+    parse_seed(file, text, Wanted { wanted, values: PhantomData })
+}
+
+struct Wanted<'a, T> {
+    wanted: &'a dyn Fn(&str) -> bool,
+    values: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Wanted<'_, T> {
+    type Value = BTreeMap<String, T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for Wanted<'_, T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = BTreeMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            match (self.wanted)(&key) {
+                true => drop(values.insert(key, map.next_value()?)),
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(values)
     }
 }
 

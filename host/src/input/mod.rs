@@ -1,38 +1,48 @@
 //! Reads what the command line runs: blocks with their pre-state, and batches of calls.
 
-pub mod archive;
+pub(crate) mod archive;
 pub mod batch;
 pub mod block;
 pub mod bytes;
 pub mod forks;
 pub mod json;
 pub mod select;
+pub mod source;
 pub mod state;
+mod strict;
+pub(crate) mod tree;
 
-pub use archive::BlockSource;
 pub use batch::BatchInput;
 pub use block::{BlockInput, Header, Withdrawal};
 pub use select::{Choice, Selection};
+pub use source::BlockSource;
 pub use state::{MemoryAccount, MemoryState, UnknownCode};
 
 use alloy_primitives::{Address, B256};
-use std::io::{self, Read};
+use bytes::Opened;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use warpevm_compiler::Spec;
 
-/// The first bytes of a zstd frame.
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
 /// What is wrong with an input: the message names the file and the place in it.
-#[derive(Debug, thiserror::Error)]
+///
+/// A cause is part of the message, so it is no `source`: who prints the chain would print it twice.
+#[derive(Clone, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum InputError {
-    #[error("{file}: {source}")]
-    Io { file: String, source: io::Error },
+    #[error("{file}: {error}")]
+    Io { file: String, error: Arc<io::Error> },
     #[error("{file}: line {line}, column {column}: {at}{message}")]
     Json { file: String, line: usize, column: usize, at: String, message: String },
-    #[error("{archive}: truncated or damaged after {after}: {source}")]
-    Archive { archive: String, after: String, source: io::Error },
+    #[error("{file}: is in {encoding}; JSON is read in UTF-8")]
+    Encoding { file: String, encoding: &'static str },
+    #[error("{archive}: truncated or damaged after {after}: {error}")]
+    Archive { archive: String, after: String, error: Arc<io::Error> },
+    #[error("{archive}: two files are named {entry}")]
+    Twice { archive: String, entry: String },
+    #[error("{place}: is a link to {target}: {why}")]
+    Link { place: String, target: String, why: String },
     #[error("{archive}: {entry} is larger than {max} bytes")]
     TooLarge { archive: String, entry: String, max: u64 },
     #[error("{place}: {file} is missing")]
@@ -61,11 +71,13 @@ pub enum InputError {
     Case { file: String, case: String, message: String },
     #[error("{file}: is neither a block folder, a .tar.zst of block folders nor a batch (JSON)")]
     Unknown { file: String },
+    #[error("{file}: is neither JSON nor a .tar.zst")]
+    NoTests { file: String },
 }
 
 impl InputError {
-    pub(crate) fn io(path: &Path, source: io::Error) -> InputError {
-        InputError::Io { file: path.display().to_string(), source }
+    pub(crate) fn io(path: &Path, error: io::Error) -> InputError {
+        InputError::Io { file: path.display().to_string(), error: error.into() }
     }
 }
 
@@ -78,23 +90,14 @@ pub enum Input {
     Batch(Box<BatchInput>),
 }
 
-/// Opens a block folder, a folder or `.tar.zst` of block folders, or a batch file.
+/// Opens a block folder, a folder or `.tar.zst` of block folders, or a batch file; `-` is standard
+/// input.
 pub fn open(path: &Path) -> Result<Input, InputError> {
-    let kind = std::fs::metadata(path).map_err(|error| InputError::io(path, error))?;
-    if kind.is_dir() {
-        return BlockSource::open_folder(path).map(Input::Blocks);
+    match bytes::open(path)? {
+        Opened::Folder => BlockSource::open_folder(path).map(Input::Blocks),
+        Opened::Archive(archive) => BlockSource::open_archive(archive).map(Input::Blocks),
+        Opened::Json(bytes) => BatchInput::parse(&path.display().to_string(), &bytes)
+            .map(|batch| Input::Batch(Box::new(batch))),
+        Opened::Unknown => Err(InputError::Unknown { file: path.display().to_string() }),
     }
-    let mut start = [0; 64];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
-    let start = &start[..read.map_err(|error| InputError::io(path, error))?];
-    let archive_name = path.extension().is_some_and(|e| e == "zst");
-    if archive_name || start.starts_with(&ZSTD_MAGIC) {
-        return BlockSource::open_archive(path).map(Input::Blocks);
-    }
-    let json_name = path.extension().is_some_and(|e| e == "json");
-    let first = start.iter().find(|b| !b.is_ascii_whitespace());
-    if json_name || first == Some(&b'{') {
-        return BatchInput::read(path).map(|batch| Input::Batch(Box::new(batch)));
-    }
-    Err(InputError::Unknown { file: path.display().to_string() })
 }

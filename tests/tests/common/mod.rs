@@ -5,6 +5,7 @@ pub mod inputs;
 
 use alloy_primitives::{Address, B256, U256};
 use revm::context::BlockEnv;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -68,7 +69,7 @@ pub fn copy_files(from: &Path, to: &Path) {
 
 /// The command line's binary, built once for these tests: cargo builds binaries only of the package
 /// that is tested.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -105,24 +106,37 @@ impl Ran {
 }
 
 /// Runs the command line. It must never panic.
-pub fn warpevm<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
+pub fn warpevm<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
     warpevm_with(args, None)
 }
 
 /// The command line, for tests that say more than its arguments.
 pub fn command() -> Command {
+    command_of(binary())
+}
+
+fn command_of(program: impl AsRef<OsStr>) -> Command {
     let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
-    let mut command = Command::new(binary());
+    let mut command = Command::new(program);
     command.current_dir(env!("CARGO_TARGET_TMPDIR")).env_remove("RUST_LOG").env(FIXTURES_VAR, none);
     command
 }
 
 /// The same with a folder of fixtures.
-pub fn warpevm_with<A: AsRef<std::ffi::OsStr>>(
+pub fn warpevm_with<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
     fixtures: Option<&Path>,
 ) -> Ran {
-    let mut command = command();
+    run(binary(), args, fixtures)
+}
+
+/// Runs a program that ends up in the command line.
+pub fn run<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    fixtures: Option<&Path>,
+) -> Ran {
+    let mut command = command_of(program);
     command.args(args);
     if let Some(fixtures) = fixtures {
         command.env(FIXTURES_VAR, fixtures);

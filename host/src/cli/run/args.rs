@@ -35,7 +35,7 @@ docs/RESULTS.md.";
 #[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct RunArgs {
     /// Block folders (block.json, pre_state.json, codes.json), folders or .tar.zst archives of
-    /// them, or batch files (docs/BATCH.md).
+    /// them, or batch files (docs/BATCH.md); '-' is standard input (docs/INPUT.md).
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
