@@ -20,6 +20,7 @@ pub mod precompiles;
 pub mod redo;
 pub mod reference;
 pub mod report;
+pub mod results;
 pub mod root;
 pub mod session;
 pub mod state;

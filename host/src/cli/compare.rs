@@ -1,7 +1,6 @@
 //! One thread of a backend against one thread of revm, in turn, in one run.
 
-use super::EngineArgs;
-use super::output::{Progress, duration, line};
+use super::output::{Progress, Say, duration};
 use super::runner::Runner;
 use anyhow::ensure;
 use serde::Serialize;
@@ -36,12 +35,12 @@ pub(crate) struct Comparison {
 /// Runs the same calls on both in turn. The first round of each warms up and does not count. revm's
 /// time is that of `transact` alone; ours includes the results in our types.
 pub(crate) fn side_by_side(
-    args: EngineArgs,
+    config: Config,
     parts: &[(Env, Vec<Transaction>)],
     state: &MemoryState,
     rounds: u32,
 ) -> anyhow::Result<Comparison> {
-    let runner = Runner::with(Config { threads: 1, ..args.config() })?;
+    let runner = Runner::with(Config { threads: 1, ..config })?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
     let probe = state.storage_probe();
     let warm = State::new(state)?.with_storage_probe(probe.clone());
@@ -101,11 +100,11 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 impl Comparison {
     /// Prints it for people.
-    pub(crate) fn print(&self) -> anyhow::Result<()> {
+    pub(crate) fn print(&self, say: Say) -> anyhow::Result<()> {
         let rate = |seconds: f64| self.calls as f64 / seconds.max(f64::MIN_POSITIVE);
         let mgas = |seconds: f64| self.gas_used as f64 / seconds.max(f64::MIN_POSITIVE) / 1e6;
         let side = |name: &str, median: f64| {
-            line(format!(
+            say.line(format!(
                 "  {name}: {} (median of {}), {:.0} calls/s, {:.1} Mgas/s",
                 duration(median),
                 self.ours.len(),
@@ -113,13 +112,13 @@ impl Comparison {
                 mgas(median),
             ))
         };
-        line(format!("one thread each, {} calls, in turn:", self.calls))?;
+        say.line(format!("one thread each, {} calls, in turn:", self.calls))?;
         side("revm", self.revm_median)?;
         let ours = format!("{:?}", self.backend).to_lowercase();
         side(&ours, self.ours_median)?;
         side(&format!("{ours}, snapshot in its state table"), self.ours_warm_median)?;
         let (ratio, warm) = (self.ratio, self.ratio_warm);
-        line(format!("  ratio: {ratio:.3} times as fast as revm ({warm:.3} with the snapshot)"))
+        say.line(format!("  ratio: {ratio:.3} times as fast as revm ({warm:.3} with the snapshot)"))
     }
 }
 

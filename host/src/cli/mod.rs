@@ -11,19 +11,20 @@ mod output;
 mod plan;
 mod run;
 mod runner;
+mod stages;
 mod statetest;
 mod suite;
 mod summary;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use warpevm::Config;
-use warpevm::input::Selection;
 use warpevm::types::{Backend, Grouping, Policy};
-use warpevm::validate::Validate;
+
+/// The exit code of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
 
 /// Executes Ethereum transactions, and compares every result with revm.
 #[derive(Debug, Parser)]
@@ -35,9 +36,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Executes blocks with their pre-state, or simulates a batch of calls.
-    #[command(visible_alias = "simulate")]
-    Run(RunArgs),
+    /// Executes blocks with their pre-state, and writes receipts.
+    Run(Box<run::RunArgs>),
+    /// Simulates batches of independent calls, and writes their results.
+    Simulate(Box<run::SimulateArgs>),
     /// Measures suites of workloads beside revm, and writes a report.
     Bench(bench::BenchArgs),
     /// Runs the official state tests: state root and logs hash of every case.
@@ -56,61 +58,43 @@ enum Command {
     },
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// Block folders (block.json, pre_state.json, codes.json), folders or .tar.zst archives of
-    /// them, or batch files (docs/BATCH.md); - is standard input (docs/INPUT.md).
-    #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<PathBuf>,
-    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
-    /// between them; or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|N..M|NAME|all")]
-    pub block: Selection,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// How much is compared with revm.
-    #[arg(long, value_enum, default_value_t = ValidateArg::Full)]
-    pub validate: ValidateArg,
-    /// Where a transaction whose result differs from revm's is written as a state test.
-    #[arg(long, value_name = "DIR", default_value = "warpevm-reproducers")]
-    pub reproducers: PathBuf,
-    /// What a difference means: a failure, or (for production) that revm's result is taken.
-    #[arg(long, value_enum, default_value_t = OnMismatch::Error)]
-    pub on_mismatch: OnMismatch,
-    /// Of a batch: also measures one thread against one thread of revm.
-    #[arg(long)]
-    pub compare: bool,
-    /// Fails when a smaller share of the transactions ran wholly on the device.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub min_residency: f64,
-    /// Prints a JSON object for each block, and last one object with the totals.
-    #[arg(long)]
-    pub json: bool,
-}
-
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct EngineArgs {
     /// What executes.
     #[arg(long, value_enum, default_value_t = BackendArg::Cpu)]
     pub backend: BackendArg,
     /// Threads; 0 takes one for each core.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = threads)]
     pub threads: usize,
     /// The GPU of the cuda or wgpu backend, by its number in `warpevm devices`; else all of CUDA's
     /// share a batch, or the first adapter of wgpu that WARPEVM_WGPU_ADAPTER matches.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub gpu: Option<i32>,
-    /// Which transactions become neighbours on a GPU.
-    #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
-    pub grouping: GroupingArg,
-    /// Transactions in each warp of a GPU.
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=32))]
-    pub instances_per_warp: u8,
-    /// How transactions of a block are found that can run at the same time.
-    #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
-    pub policy: PolicyArg,
+    /// Which transactions become neighbours on a GPU; else 'start'.
+    #[arg(long, value_enum)]
+    pub grouping: Option<GroupingArg>,
+    /// Transactions in each warp of a GPU; else 32.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub instances_per_warp: Option<u8>,
 }
+
+/// More threads than most machines run at once. Each takes a stack and instance memory, and 2,048
+/// of them take 19 s to start on two cores.
+pub(crate) const THREADS_COUNT_MAX: usize = 1024;
+
+/// Parses a number of threads.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= THREADS_COUNT_MAX => Ok(count),
+        Ok(_) => Err(format!("there are at most {THREADS_COUNT_MAX}")),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// The command line asks for what cannot be, which is seen only when it is looked at as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyArg {
@@ -147,12 +131,19 @@ impl From<PolicyArg> for Policy {
 
 impl EngineArgs {
     /// What the engine is told.
-    pub(crate) fn config(&self) -> Config {
-        let (backend, threads, gpu) = (self.backend.into(), self.threads, self.gpu);
-        let (grouping, policy) = (self.grouping.into(), self.policy.into());
-        let instances_per_warp = self.instances_per_warp.into();
-        let config = Config { backend, threads, gpu, grouping, policy, ..Config::default() };
-        Config { instances_per_warp, ..config }
+    pub(crate) fn config(&self, policy: Policy) -> Config {
+        let otherwise = Config::default();
+        Config {
+            backend: self.backend.into(),
+            threads: self.threads,
+            gpu: self.gpu,
+            grouping: self.grouping.map_or(otherwise.grouping, Grouping::from),
+            instances_per_warp: self
+                .instances_per_warp
+                .map_or(otherwise.instances_per_warp, usize::from),
+            policy,
+            ..otherwise
+        }
     }
 }
 
@@ -203,42 +194,19 @@ impl From<BackendArg> for Backend {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ValidateArg {
-    /// Nothing.
-    Off,
-    /// One transaction in sixteen, always the same ones.
-    Sample,
-    /// Every transaction.
-    Full,
-}
-
-impl From<ValidateArg> for Validate {
-    fn from(arg: ValidateArg) -> Validate {
-        match arg {
-            ValidateArg::Off => Validate::Off,
-            ValidateArg::Sample => Validate::Sample,
-            ValidateArg::Full => Validate::Full,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnMismatch {
-    /// Exit code 1.
-    Error,
-    /// revm's result is taken, and the incident counted.
-    Revm,
-}
-
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
-    // clap exits with 2 on wrong usage and 0 after help.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return help_or_usage(&error),
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    // What cannot be logged is lost: to say so would fail the same way.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    log.log_internal_errors(false).init();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Simulate(args) => run::simulate(args),
         Command::Bench(args) => bench::bench(args),
         Command::Statetest(args) => statetest::run(args),
         Command::Blocktest(args) => blocktest::run(args),
@@ -251,11 +219,24 @@ pub(crate) fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            output::complain(format!("error: {error:#}"));
+            match error.is::<Usage>() {
+                true => return ExitCode::from(WRONG_USAGE),
+                false => ExitCode::FAILURE,
+            }
         }
     };
     if interrupt::asked() { interrupt::exit_code() } else { code }
+}
+
+/// Prints what clap has to say: help or the version, or what is wrong with the arguments. Unlike
+/// clap's own exit it fails where the help cannot be written.
+fn help_or_usage(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE);
+    match error.print() {
+        Err(error) if code == 0 && error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::from(code),
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,31 @@ pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Writes a line to stderr. Where that is closed or full, nobody can be told.
+pub(crate) fn complain(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
+
+/// Where a command tells what it did: stdout, unless rows of results go there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Say {
+    Stdout,
+    Stderr,
+}
+
+impl Say {
+    /// Writes a line.
+    pub(crate) fn line(self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        match self {
+            Say::Stdout => line(text),
+            Say::Stderr => {
+                complain(text);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// A bar on stderr, if that is a terminal, from one second on.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -65,7 +90,12 @@ impl Progress {
 
     /// Writes a line to stdout without the bar in between.
     pub(crate) fn line(&self, text: impl AsRef<str>) -> anyhow::Result<()> {
-        self.bar.suspend(|| line(text))
+        self.around(|| line(text))
+    }
+
+    /// Does what writes to a terminal without the bar in between.
+    pub(crate) fn around<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bar.suspend(write)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Runs blocks and calls on the backend that was asked for.
 
-use super::EngineArgs;
 use alloy_primitives::Bytes;
 use anyhow::Context;
 use std::time::Instant;
@@ -38,15 +37,14 @@ pub(crate) struct Ran {
 }
 
 impl Runner {
-    pub(crate) fn new(args: EngineArgs) -> anyhow::Result<Runner> {
-        if args.threads > 0 {
-            // The validator uses rayon's own pool.
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(args.threads)
-                .build_global()
-                .context("cannot start the threads")?;
-        }
-        Runner::with(args.config())
+    pub(crate) fn new(config: Config) -> anyhow::Result<Runner> {
+        // The validator uses rayon's own pool, which panics where it has to start by itself and
+        // cannot.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .build_global()
+            .context("cannot start the threads")?;
+        Runner::with(config)
     }
 
     pub(crate) fn with(config: Config) -> anyhow::Result<Runner> {

@@ -1,6 +1,8 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod inputs;
+
 use alloy_primitives::{Address, B256, U256};
 use revm::context::BlockEnv;
 use std::ffi::OsStr;
@@ -108,6 +110,18 @@ pub fn warpevm<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
     warpevm_with(args, None)
 }
 
+/// The command line, for tests that say more than its arguments.
+pub fn command() -> Command {
+    command_of(binary())
+}
+
+fn command_of(program: impl AsRef<OsStr>) -> Command {
+    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
+    let mut command = Command::new(program);
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env_remove("RUST_LOG").env(FIXTURES_VAR, none);
+    command
+}
+
 /// The same with a folder of fixtures.
 pub fn warpevm_with<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
@@ -122,14 +136,12 @@ pub fn run<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
     fixtures: Option<&Path>,
 ) -> Ran {
-    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
-    let output: Output = Command::new(program)
-        .args(args)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("RUST_LOG")
-        .env(FIXTURES_VAR, fixtures.unwrap_or(&none))
-        .output()
-        .expect("the binary runs");
+    let mut command = command_of(program);
+    command.args(args);
+    if let Some(fixtures) = fixtures {
+        command.env(FIXTURES_VAR, fixtures);
+    }
+    let output: Output = command.output().expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let ran = Ran {
         code: output.status.code().expect("an exit code"),

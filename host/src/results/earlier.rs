@@ -1,0 +1,268 @@
+//! Rows that an earlier run wrote: which blocks and batches of it are complete, so that a run can
+//! go on where that one ended.
+//!
+//! A block's or a batch's rows stand together, from `call_id` 0 on. They are complete where there
+//! are as many as it has transactions. What a run that died left half-written is a block with too
+//! few rows, or a last row without its end: both are dropped, and so are rows that are known to be
+//! wrong, so that what was wrong once is not forgotten.
+
+use super::write::{Format, columns};
+use serde::Deserialize;
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// An earlier file cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum EarlierError {
+    #[error("{}: {source}", file.display())]
+    Io { file: PathBuf, source: io::Error },
+    #[error("{}: was written with other columns than now (docs/RESULTS.md)", file.display())]
+    Columns { file: PathBuf },
+    #[error("{}: row {row}: {message}", file.display())]
+    Row { file: PathBuf, row: u64, message: String },
+}
+
+/// Rows of a block or batch in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// How many.
+    pub rows: u64,
+    /// Whether they can be taken over: in order from the first, none known to be wrong.
+    good: bool,
+    from: u64,
+    to: u64,
+}
+
+/// An input and the block's number, if it is one.
+type Key = (String, Option<u64>);
+
+/// An earlier file and what is in it.
+#[derive(Debug)]
+pub struct Earlier {
+    path: PathBuf,
+    file: File,
+    stored: HashMap<Key, VecDeque<Stored>>,
+}
+
+/// What tells rows apart.
+#[derive(Debug, Deserialize)]
+struct Head {
+    input: String,
+    block: Option<u64>,
+    call_id: u64,
+    differs: bool,
+}
+
+impl Earlier {
+    /// Reads what a file holds. It must have the columns that would be written now.
+    pub fn open(path: &Path, format: Format, on_demand: bool) -> Result<Earlier, EarlierError> {
+        let failed = |source| EarlierError::Io { file: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let mut earlier = Earlier { path: path.to_owned(), file, stored: HashMap::new() };
+        let mut groups = Groups { earlier: &mut earlier.stored, last: None };
+        let input = BufReader::new(earlier.file.try_clone().map_err(failed)?);
+        match format {
+            Format::JsonLines => read_json_lines(path, input, on_demand, &mut groups)?,
+            Format::Csv => read_csv(path, input, on_demand, &mut groups)?,
+        }
+        Ok(earlier)
+    }
+
+    /// The rows of the next block or batch of this name, if all of its `count` rows are there.
+    pub fn take(&mut self, input: &str, block: Option<u64>, count: u64) -> Option<Stored> {
+        let found = self.stored.get_mut(&(input.to_owned(), block))?.pop_front()?;
+        (found.good && found.rows == count).then_some(found)
+    }
+
+    /// Copies rows as they are.
+    pub fn copy(&mut self, stored: &Stored, to: &mut impl Write) -> Result<(), EarlierError> {
+        let failed = |source| EarlierError::Io { file: self.path.clone(), source };
+        self.file.seek(SeekFrom::Start(stored.from)).map_err(failed)?;
+        let mut rows = (&self.file).take(stored.to - stored.from);
+        io::copy(&mut rows, to).map(drop).map_err(failed)
+    }
+}
+
+/// Puts rows together that belong to one block or batch.
+struct Groups<'a> {
+    earlier: &'a mut HashMap<Key, VecDeque<Stored>>,
+    last: Option<Key>,
+}
+
+impl Groups<'_> {
+    fn row(&mut self, head: Head, from: u64, to: u64) {
+        let key = (head.input, head.block);
+        let groups = self.earlier.entry(key.clone()).or_default();
+        if self.last.as_ref() != Some(&key) || head.call_id == 0 {
+            groups.push_back(Stored { rows: 0, good: true, from, to });
+        }
+        if let Some(group) = groups.back_mut() {
+            group.good &= head.call_id == group.rows && !head.differs;
+            group.rows += 1;
+            group.to = to;
+        }
+        self.last = Some(key);
+    }
+}
+
+fn read_json_lines(
+    file: &Path,
+    mut input: impl BufRead,
+    on_demand: bool,
+    groups: &mut Groups<'_>,
+) -> Result<(), EarlierError> {
+    let (mut from, mut line) = (0, Vec::new());
+    for row in 0.. {
+        line.clear();
+        let failed = |source| EarlierError::Io { file: file.to_owned(), source };
+        let len = input.read_until(b'\n', &mut line).map_err(failed)?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        let bad = |error: serde_json::Error| EarlierError::Row {
+            file: file.to_owned(),
+            row,
+            message: error.to_string(),
+        };
+        if row == 0 {
+            let first: serde_json::Map<_, _> = serde_json::from_slice(&line).map_err(bad)?;
+            same_columns(file, first.keys(), on_demand)?;
+        }
+        let to = from + len as u64;
+        groups.row(serde_json::from_slice(&line).map_err(bad)?, from, to);
+        from = to;
+    }
+    Ok(())
+}
+
+fn read_csv(
+    file: &Path,
+    mut input: impl BufRead + Seek,
+    on_demand: bool,
+    groups: &mut Groups<'_>,
+) -> Result<(), EarlierError> {
+    let failed = |source| EarlierError::Io { file: file.to_owned(), source };
+    let (len, ended) = length_and_end(&mut input).map_err(failed)?;
+    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let header = csv.headers().map_err(|error| failed(error.into()))?.clone();
+    same_columns(file, header.iter(), on_demand)?;
+    let mut record = csv::StringRecord::new();
+    for row in 0.. {
+        let from = csv.position().byte();
+        if !csv.read_record(&mut record).map_err(|error| failed(error.into()))? {
+            break;
+        }
+        let to = csv.position().byte();
+        if to == len && !(ended && record.len() == header.len()) {
+            break;
+        }
+        let bad = |message: String| EarlierError::Row { file: file.to_owned(), row, message };
+        if record.len() != header.len() {
+            return Err(bad(format!("has {} columns of {}", record.len(), header.len())));
+        }
+        let head = record.deserialize(Some(&header)).map_err(|error| bad(error.to_string()))?;
+        groups.row(head, from, to);
+    }
+    Ok(())
+}
+
+/// How long a file is, and whether its last row has its end. Leaves the file at its start.
+fn length_and_end(input: &mut (impl Read + Seek)) -> io::Result<(u64, bool)> {
+    let mut last = [0];
+    let len = input.seek(SeekFrom::End(0))?;
+    if len > 0 {
+        input.seek(SeekFrom::End(-1))?;
+        input.read_exact(&mut last)?;
+    }
+    input.seek(SeekFrom::Start(0))?;
+    Ok((len, last == *b"\n"))
+}
+
+fn same_columns<T: AsRef<str>>(
+    file: &Path,
+    found: impl Iterator<Item = T>,
+    on_demand: bool,
+) -> Result<(), EarlierError> {
+    let found: Vec<T> = found.collect();
+    let wanted = columns(on_demand).map(|column| column.name);
+    match wanted.eq(found.iter().map(AsRef::as_ref)) {
+        true => Ok(()),
+        false => Err(EarlierError::Columns { file: file.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Row, Transacted, Writer};
+    use crate::types::{Outcome, Rejected};
+    use alloy_primitives::B256;
+
+    /// A file of rows: input, block, how many rows, whether they differ. The last `cut` bytes are
+    /// missing.
+    fn earlier(format: Format, blocks: &[(&str, u64, u64, bool)], cut: usize) -> Earlier {
+        let mut writer = Writer::new(Vec::new(), format, false).expect("begun");
+        let outcome = Outcome { result: Err(Rejected::Blobs("a\n\"b\"")), fallback: None };
+        for &(input, block, rows, differs) in blocks {
+            let transacted =
+                Some(Transacted { block, hash: B256::ZERO, ty: 0, cumulative_gas_used: 0 });
+            for call_id in 0..rows {
+                let row = Row { input, call_id, transacted, outcome: &outcome, differs };
+                writer.write(&row).expect("written");
+            }
+        }
+        let mut bytes = writer.into_inner();
+        bytes.truncate(bytes.len() - cut);
+        let name = format!("warpevm-earlier-{}-{:?}", std::process::id(), std::thread::current());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let opened = Earlier::open(&path, format, false);
+        assert!(matches!(Earlier::open(&path, format, true), Err(EarlierError::Columns { .. })));
+        std::fs::remove_file(&path).expect("removed");
+        opened.expect("read")
+    }
+
+    fn rows(earlier: &mut Earlier, input: &str, block: u64, count: u64) -> Option<String> {
+        let stored = earlier.take(input, Some(block), count)?;
+        let mut bytes = Vec::new();
+        earlier.copy(&stored, &mut bytes).expect("copied");
+        Some(String::from_utf8(bytes).expect("UTF-8"))
+    }
+
+    #[test]
+    fn complete_blocks_are_found_and_copied() {
+        for format in [Format::JsonLines, Format::Csv] {
+            let blocks = [("a", 1, 2, false), ("a", 2, 3, false), ("b", 1, 1, false)];
+            let mut earlier = earlier(format, &blocks, 0);
+            let two = rows(&mut earlier, "a", 2, 3).expect("complete");
+            assert_eq!(two.matches("(EIP-4844)").count(), 3, "{two}");
+            assert!(two.ends_with('\n') && two.starts_with(['{', 'a']), "{two}");
+            assert_eq!(rows(&mut earlier, "a", 1, 3), None, "a row is missing");
+            assert!(rows(&mut earlier, "b", 1, 1).is_some());
+            assert_eq!(rows(&mut earlier, "b", 1, 1), None, "it was there once");
+            assert_eq!(rows(&mut earlier, "b", 2, 1), None);
+        }
+    }
+
+    #[test]
+    fn a_half_written_block_is_dropped_wherever_it_ends() {
+        for format in [Format::JsonLines, Format::Csv] {
+            for cut in 1..200 {
+                let mut earlier = earlier(format, &[("a", 1, 2, false), ("a", 2, 2, false)], cut);
+                assert_eq!(rows(&mut earlier, "a", 2, 2), None, "{format:?} without {cut} bytes");
+                assert!(rows(&mut earlier, "a", 1, 2).is_some(), "{format:?} without {cut} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_block_twice_is_there_twice_and_what_differed_runs_again() {
+        let mut twice = earlier(Format::Csv, &[("a", 1, 2, false), ("a", 1, 2, false)], 0);
+        assert!(rows(&mut twice, "a", 1, 2).is_some() && rows(&mut twice, "a", 1, 2).is_some());
+        let mut wrong = earlier(Format::JsonLines, &[("a", 1, 2, true)], 0);
+        assert_eq!(rows(&mut wrong, "a", 1, 2), None);
+    }
+}
