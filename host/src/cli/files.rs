@@ -31,16 +31,17 @@ impl NewFile {
 
     /// Gives the file its name.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
-        let mut finish = || -> io::Result<()> {
-            self.flush()?;
-            if let Some(temporary) = &self.temporary {
-                fs::rename(temporary, &self.path)?;
-            }
-            self.file = None;
-            Ok(())
-        };
-        let path = self.path.display().to_string();
-        finish().with_context(|| path)
+        let place = self.path.display().to_string();
+        self.rename().context(place)
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
+        self.flush()?;
+        if let Some(temporary) = &self.temporary {
+            fs::rename(temporary, &self.path)?;
+        }
+        self.file = None;
+        Ok(())
     }
 }
 
