@@ -44,6 +44,7 @@ fn contracts() -> Vec<(String, Vec<u8>)> {
     let archive = root.join("contracts/contracts.tar.zst");
     let mut found = Vec::new();
     let read = files::visit_kind(&archive, "hex", &mut |file| {
+        let file = file?;
         let text = String::from_utf8_lossy(&file.bytes);
         if let Ok(code) = alloy_primitives::hex::decode(text.trim()) {
             let name = file.name.trim_end_matches(".hex").replace('/', "-");

@@ -26,13 +26,14 @@ fn example_hash() -> String {
         panic!("the example is a block");
     };
     let mut hash = String::new();
-    let visit = |block: input::BlockInput| {
+    let visit = |_: &str, block: Result<input::BlockInput, InputError>| {
+        let block = block?;
         let (env, txs) = (&block.env, &block.transactions);
         let outcomes = reference::execute_sequential(env, txs, &block.state).expect("revm runs");
         hash = validate::result_hash(&outcomes).to_string();
         Ok::<_, InputError>(())
     };
-    source.visit(Selection::All, visit).expect("the block reads");
+    source.visit(&Selection::All, visit).expect("the block reads");
     hash
 }
 

@@ -43,6 +43,7 @@ fn sample(archive: &Path) -> Vec<TestFile> {
     let mut taken: HashMap<PathBuf, usize> = HashMap::new();
     let mut list = Vec::new();
     files::visit(archive, &mut |file| {
+        let file = file?;
         if file.bytes.len() <= SAMPLE_BYTES_MAX {
             let folder = Path::new(&file.name).parent().map(Path::to_owned).unwrap_or_default();
             let taken = taken.entry(folder).or_default();
@@ -99,6 +100,7 @@ fn every_blockchain_test_passes() {
         let device = device(2);
         let mut total = Summary::default();
         files::visit(&archive, &mut |file| {
+            let file = file?;
             total = std::mem::take(&mut total).merged(run(&device, &file, usize::MAX));
             Ok(())
         })

@@ -32,7 +32,8 @@ fn every_block_gives_what_revm_gives() {
         .map(|threads| Engine::new(Config { threads, ..Default::default() }).expect("an engine"));
     let mut wrong = Vec::new();
     let count = source(&archive)
-        .visit(Selection::All, |block| {
+        .visit(&Selection::All, |_, block| {
+            let block = block?;
             let expected = reference::execute_block(&block).expect("revm runs the block");
             for engine in &engines {
                 let at = format!("block {}, {} threads", block.number, engine.threads());

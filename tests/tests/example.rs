@@ -23,8 +23,8 @@ fn block() -> BlockInput {
     };
     let mut found = None;
     source
-        .visit(Selection::All, |block| {
-            found = Some(block);
+        .visit(&Selection::All, |_, block| {
+            found = Some(block?);
             Ok::<_, InputError>(())
         })
         .expect("the block reads");

@@ -31,7 +31,8 @@ fn revm_agrees_with_every_header() {
     let index = index(&archive);
     let mut seen = Vec::new();
     let count = source(&archive)
-        .visit(Selection::All, |block| {
+        .visit(&Selection::All, |_, block| {
+            let block = block?;
             let outcomes = reference::execute_block(&block).expect("revm runs the block");
             assert!(outcomes.iter().all(|o| o.result.is_ok()), "block {}", block.number);
             let checks = header::check(&block.header, &block.env, &block.transactions, &outcomes);
@@ -60,7 +61,8 @@ fn a_wrong_result_fails_the_header_checks() {
     let archive = fixture!("a_wrong_result_fails_the_header_checks", MAINNET);
     let mut blocks = 0;
     source(&archive)
-        .visit(Selection::Number(17_666_333), |block| {
+        .visit(&Selection::from(17_666_333), |_, block| {
+            let block = block?;
             let good = reference::execute_block(&block).expect("revm runs the block");
             let failed = |outcomes: &[warpevm::Outcome]| {
                 let checks =

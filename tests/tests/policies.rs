@@ -50,8 +50,8 @@ fn example() -> &'static Expected {
     EXAMPLE.get_or_init(|| {
         let mut found = None;
         source(&example_block())
-            .visit(Selection::All, |block| {
-                found = Some(block);
+            .visit(&Selection::All, |_, block| {
+                found = Some(block?);
                 Ok::<_, InputError>(())
             })
             .expect("the block reads");
@@ -290,7 +290,8 @@ fn mainnet_blocks_are_right_under_every_policy() {
         first.beside(Config { policy, threads: 2, ..Config::default() }).expect("an engine")
     });
     source(&archive)
-        .visit(Selection::All, |block| {
+        .visit(&Selection::All, |_, block| {
+            let block = block?;
             let expected =
                 reference::execute_sequential(&block.env, &block.transactions, &block.state);
             // Without the system calls before it, a block may not be valid.

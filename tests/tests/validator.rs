@@ -82,7 +82,8 @@ fn executed(outcome: &mut Outcome) -> &mut warpevm::Executed {
 fn the_reference_validates_itself_on_every_block() {
     let archive = fixture!("the_reference_validates_itself_on_every_block", MAINNET);
     source(&archive)
-        .visit(Selection::All, |block| {
+        .visit(&Selection::All, |_, block| {
+            let block = block?;
             let outcomes = reference::execute_block(&block).expect("revm runs");
             for mode in [Validate::Full, Validate::Sample] {
                 let validation = validate::validate_block(&block, &outcomes, mode).expect("runs");

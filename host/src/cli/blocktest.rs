@@ -73,7 +73,7 @@ fn compare(args: &Blocktest) -> Result<bool> {
     for path in &args.suite.paths {
         let context = || format!("cannot read {}", path.display());
         files::visit(path, &mut |file| {
-            list.push(file);
+            list.push(file?);
             Ok(())
         })
         .with_context(context)?;

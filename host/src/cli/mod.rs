@@ -62,8 +62,9 @@ pub(crate) struct RunArgs {
     /// them, or batch files (docs/BATCH.md).
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// Which blocks: a number, or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|all")]
+    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
+    /// between them; or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|N..M|NAME|all")]
     pub block: Selection,
     #[command(flatten)]
     pub engine: EngineArgs,

@@ -29,8 +29,9 @@ pub(crate) struct PlanArgs {
     /// them.
     #[arg(value_name = "INPUT")]
     pub input: PathBuf,
-    /// Which blocks: a number, or 'all'.
-    #[arg(long, default_value = "all", value_name = "N|all")]
+    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
+    /// between them; or 'all'.
+    #[arg(long, default_value = "all", value_name = "N|N..M|NAME|all")]
     pub block: Selection,
     /// Where the accesses of the transactions come from.
     #[arg(long, value_enum, default_value_t = From::Predicted)]
@@ -101,17 +102,15 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
     let Input::Blocks(source) = input::open(&args.input)? else {
         bail!("{}: a batch has no order to plan", args.input.display());
     };
-    let count = match args.block {
-        Selection::All => source.len(),
-        Selection::Number(_) => 1,
-    };
+    let count = source.count(&args.block)?;
     let one_block = args.access_list.is_some() || args.write_access_list.is_some();
     ensure!(!one_block || count == 1, "an access list is that of one block: choose one (--block)");
     let listed = args.access_list.as_deref().map(read_access_list).transpose()?;
     let predictor = Predictor::new();
     let progress = Progress::new(count as u64, "blocks");
     let mut total = Quality::default();
-    source.visit(args.block, |block| {
+    source.visit(&args.block, |_, block| {
+        let block = block?;
         let place = || format!("{}: block {}", args.input.display(), block.number);
         let quality = one(args, &predictor, &block, listed.as_ref(), &progress);
         total.add(&quality.with_context(place)?);

@@ -65,14 +65,11 @@ fn blocks(
     source: &BlockSource,
     total: &mut Summary,
 ) -> anyhow::Result<()> {
-    let count = match args.block {
-        input::Selection::All => source.len() as u64,
-        input::Selection::Number(_) => 1,
-    };
-    let progress = Progress::new(count, "blocks");
+    let progress = Progress::new(source.count(&args.block)? as u64, "blocks");
     let mut reading = Instant::now();
     source
-        .visit(args.block, |block| {
+        .visit(&args.block, |_, block| {
+            let block = block?;
             let read = reading.elapsed().as_secs_f64();
             let mut summary = one_block(args, runner, &block, &progress)
                 .with_context(|| format!("{}: block {}", path.display(), block.number))?;

@@ -85,11 +85,14 @@ impl SuiteArgs {
             progress.message(format!("{} passed, {} failed", total.passed, total.failed));
             Ok(())
         };
-        files::visit(path, &mut |file| {
-            waiting.push(file);
+        let hidden = files::visit(path, &mut |file| {
+            waiting.push(file?);
             if waiting.len() < FILES_PER_ROUND { Ok(()) } else { run_round(&mut waiting) }
         })?;
         run_round(&mut waiting)?;
+        if hidden > 0 {
+            total.skip("in a folder whose name begins with a dot", hidden);
+        }
         Ok(total)
     }
 

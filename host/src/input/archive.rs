@@ -5,13 +5,13 @@
 
 use super::InputError;
 use super::block::{BlockFiles, BlockInput, parse_block_hashes};
+use super::select::{Choice, Selection};
 use alloy_primitives::B256;
 use alloy_primitives::map::HashMap;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Window of the largest zstd archives that are read, as a power of two: what `zstd --long` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -22,29 +22,6 @@ const LISTED_MAX: usize = 8;
 
 const BLOCK_FILES: [&str; 3] = ["block.json", "pre_state.json", "codes.json"];
 const HASHES_FILE: &str = "block_hashes.json";
-
-/// Which blocks of a source to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Selection {
-    /// Every block.
-    #[default]
-    All,
-    /// The block with this number.
-    Number(u64),
-}
-
-impl FromStr for Selection {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Selection, String> {
-        if text == "all" {
-            return Ok(Selection::All);
-        }
-        text.parse()
-            .map(Selection::Number)
-            .map_err(|_| format!("'{text}' is neither a block number nor 'all'"))
-    }
-}
 
 /// A place that holds blocks, opened: the list is known, the blocks are not read yet.
 #[derive(Debug)]
@@ -129,47 +106,64 @@ impl BlockSource {
         self.folders.is_empty()
     }
 
-    /// Reads the selected blocks one after the other, calls `visit` with each and returns how many.
+    /// What messages call its blocks, in order.
+    pub fn names(&self) -> &[String] {
+        &self.folders
+    }
+
+    /// How many blocks are selected.
+    pub fn count(&self, selection: &Selection) -> Result<usize, InputError> {
+        Ok(self.select(selection)?.len())
+    }
+
+    /// Reads the selected blocks one after the other and calls `visit` with the name of each and
+    /// the block, or what is wrong with it: the next one may still be good. Returns how many.
     pub fn visit<E: From<InputError>>(
         &self,
-        selection: Selection,
-        mut visit: impl FnMut(BlockInput) -> Result<(), E>,
+        selection: &Selection,
+        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
     ) -> Result<usize, E> {
-        match self.kind {
-            Kind::Single => {
-                let block = self.read_folder(&self.path, false)?;
-                if let Selection::Number(number) = selection
-                    && block.number != number
-                {
-                    return Err(self.unknown(number, &[block.number.to_string()]).into());
-                }
-                visit(block)?;
-                Ok(1)
+        let wanted = self.select(selection)?;
+        for folder in &wanted {
+            match self.kind {
+                Kind::Single => visit(folder, self.read_folder(&self.path, false))?,
+                Kind::Folder => visit(folder, self.read_folder(&self.path.join(folder), true))?,
+                Kind::Archive => return self.visit_archived(&wanted, visit),
             }
-            Kind::Folder => {
-                let wanted = self.select(selection)?;
-                for folder in &wanted {
-                    visit(self.read_folder(&self.path.join(folder), true)?)?;
-                }
-                Ok(wanted.len())
-            }
-            Kind::Archive => self.visit_archived(&self.select(selection)?, visit),
         }
+        Ok(wanted.len())
     }
 
-    fn select(&self, selection: Selection) -> Result<Vec<String>, InputError> {
-        let Selection::Number(number) = selection else { return Ok(self.folders.clone()) };
-        let name = number.to_string();
-        let found = self.folders.iter().find(|folder| **folder == name);
-        found.map(|_| vec![name]).ok_or_else(|| self.unknown(number, &self.folders))
+    fn select(&self, selection: &Selection) -> Result<Vec<String>, InputError> {
+        let Selection::Only(choices) = selection else { return Ok(self.folders.clone()) };
+        let mut numbers = self.folders.clone();
+        if self.kind == Kind::Single {
+            numbers = vec![self.read_folder(&self.path, false)?.number.to_string()];
+        }
+        let mut wanted = std::collections::BTreeSet::new();
+        for choice in choices {
+            let fits = |at: &usize| match choice {
+                Choice::One(text) => numbers[*at] == *text || self.folders[*at] == *text,
+                Choice::Range(first, last) => {
+                    numbers[*at].parse().is_ok_and(|number: u64| (*first..=*last).contains(&number))
+                }
+            };
+            let found: Vec<usize> = (0..self.folders.len()).filter(fits).collect();
+            if found.is_empty() {
+                return Err(self.unknown(choice, &numbers));
+            }
+            wanted.extend(found);
+        }
+        Ok(wanted.into_iter().map(|at| self.folders[at].clone()).collect())
     }
 
-    fn unknown(&self, number: u64, folders: &[String]) -> InputError {
+    fn unknown(&self, choice: &Choice, folders: &[String]) -> InputError {
         let mut has = folders.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
         if folders.len() > LISTED_MAX {
             has += &format!(", ... ({} blocks)", folders.len());
         }
-        InputError::UnknownBlock { place: self.path.display().to_string(), number, has }
+        let place = self.path.display().to_string();
+        InputError::UnknownBlock { place, block: choice.to_string(), has }
     }
 
     fn read_folder(&self, folder: &Path, named: bool) -> Result<BlockInput, InputError> {
@@ -197,7 +191,7 @@ impl BlockSource {
     fn visit_archived<E: From<InputError>>(
         &self,
         wanted: &[String],
-        mut visit: impl FnMut(BlockInput) -> Result<(), E>,
+        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
     ) -> Result<usize, E> {
         let archive = self.path.display().to_string();
         let mut partial: BTreeMap<String, [Option<Vec<u8>>; 3]> = BTreeMap::new();
@@ -219,18 +213,20 @@ impl BlockSource {
                     pre_state,
                     codes,
                     block_hashes: &self.hashes,
-                })?;
-                check_number(&block, folder)?;
+                })
+                .and_then(|block| check_number(&block, folder).map(|()| block));
                 partial.remove(folder);
                 visited += 1;
-                visit(block)?;
+                visit(folder, block)?;
             }
             Ok::<_, E>(())
         })?;
-        if let Some((folder, files)) = partial.iter().next() {
+        for (folder, files) in &partial {
             let missing = files.iter().position(Option::is_none).unwrap_or(0);
             let place = format!("{archive}: {folder}");
-            return Err(InputError::MissingFile { place, file: BLOCK_FILES[missing] }.into());
+            visited += 1;
+            let error = InputError::MissingFile { place, file: BLOCK_FILES[missing] };
+            visit(folder, Err(error))?;
         }
         Ok(visited)
     }

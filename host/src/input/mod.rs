@@ -6,11 +6,13 @@ pub mod block;
 pub mod bytes;
 pub mod forks;
 pub mod json;
+pub mod select;
 pub mod state;
 
-pub use archive::{BlockSource, Selection};
+pub use archive::BlockSource;
 pub use batch::BatchInput;
 pub use block::{BlockInput, Header, Withdrawal};
+pub use select::{Choice, Selection};
 pub use state::{MemoryAccount, MemoryState, UnknownCode};
 
 use alloy_primitives::{Address, B256};
@@ -37,8 +39,8 @@ pub enum InputError {
     MissingFile { place: String, file: &'static str },
     #[error("{place}: holds no block (a folder with block.json, pre_state.json and codes.json)")]
     NoBlocks { place: String },
-    #[error("{place}: holds no block {number}; it has {has}")]
-    UnknownBlock { place: String, number: u64, has: String },
+    #[error("{place}: holds no block {block}; it has {has}")]
+    UnknownBlock { place: String, block: String, has: String },
     #[error("{file}: says block {number}, but its folder is named {folder}")]
     BlockNumber { file: String, number: u64, folder: String },
     #[error("{file}: {field} is missing ({spec} has it)")]

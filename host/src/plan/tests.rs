@@ -184,8 +184,8 @@ fn example_block() -> BlockInput {
         panic!("the example is a block");
     };
     let mut found = None;
-    let visited = source.visit(Selection::All, |block| {
-        found = Some(block);
+    let visited = source.visit(&Selection::All, |_, block| {
+        found = Some(block?);
         Ok::<_, InputError>(())
     });
     assert_eq!(visited.expect("it reads"), 1);

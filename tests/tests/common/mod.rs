@@ -27,8 +27,8 @@ pub fn source(archive: &Path) -> BlockSource {
 pub fn block(archive: &Path, number: u64) -> BlockInput {
     let mut found = None;
     source(archive)
-        .visit(Selection::Number(number), |block| {
-            found = Some(block);
+        .visit(&Selection::from(number), |_, block| {
+            found = Some(block?);
             Ok::<_, InputError>(())
         })
         .expect("the block reads");

@@ -293,6 +293,7 @@ impl Wanted {
         };
         let mut found = Vec::new();
         files::visit(&archive, &mut |file| {
+            let file = file?;
             if let Some(index) = tests.iter().position(|(_, path, _)| file.name.ends_with(path)) {
                 found.push((index, state_test::read_cases(&file.name, &file.bytes)?));
             }
@@ -352,6 +353,7 @@ impl Wanted {
         let sizes: &[u32] = if self.named() { &BATCHES_CUEVM } else { &BATCHES_CUEVM_SHORT };
         let mut found = Vec::new();
         files::visit(&folder, &mut |file| {
+            let file = file?;
             found.push((
                 file.name.trim_end_matches(".json").to_owned(),
                 state_test::read_cases(&file.name, &file.bytes)?,
@@ -388,7 +390,8 @@ impl Wanted {
                 anyhow::bail!("{}: a batch has no order", path.display());
             };
             let mut count = 0;
-            let visited = source.visit(Selection::All, |block| {
+            let visited = source.visit(&Selection::All, |_, block| {
+                let block = block?;
                 if count == count_max {
                     return Err(Stop::Enough);
                 }
@@ -468,6 +471,7 @@ impl Wanted {
             _ => None,
         };
         files::visit(&archive, &mut |file| {
+            let file = file?;
             let wanted = parts.is_none_or(|parts| parts.iter().any(|p| file.name.contains(p)));
             if wanted {
                 let stem = file.name.trim_end_matches(".json");
@@ -532,6 +536,7 @@ fn contracts(archive: &Path) -> anyhow::Result<Vec<Bytes>> {
         }
     };
     files::visit_kind(archive, "hex", &mut |file| {
+        let file = file?;
         let text = String::from_utf8_lossy(&file.bytes);
         if let Ok(code) = alloy_primitives::hex::decode(text.trim()) {
             add(code.into());
@@ -539,6 +544,7 @@ fn contracts(archive: &Path) -> anyhow::Result<Vec<Bytes>> {
         Ok(())
     })?;
     files::visit(archive, &mut |file| {
+        let file = file?;
         for case in state_test::read_cases(&file.name, &file.bytes).unwrap_or_default() {
             let to = case.transaction.kind.to().and_then(|to| case.state.accounts.get(to));
             let code = to.and_then(|account| account.info.code.as_ref());
