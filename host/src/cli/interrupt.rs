@@ -15,7 +15,7 @@ pub(crate) fn listen() {
         if ASKED.swap(true, Ordering::Relaxed) {
             exit(EXIT_CODE.into());
         }
-        eprintln!("interrupted: stopping soon; once more to stop at once");
+        super::output::complain("interrupted: stopping soon; once more to stop at once");
     };
     if let Err(error) = ctrlc::set_handler(handler) {
         tracing::warn!(%error, "SIGINT will end this run without its totals");

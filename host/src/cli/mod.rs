@@ -25,6 +25,9 @@ use warpevm::input::Selection;
 use warpevm::types::{Backend, Grouping, Policy};
 use warpevm::validate::Validate;
 
+/// The exit code of wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
+
 /// Executes Ethereum transactions, and compares every result with revm.
 #[derive(Debug, Parser)]
 #[command(name = "warpevm", version, about, max_term_width = 100)]
@@ -39,16 +42,20 @@ enum Command {
     #[command(visible_alias = "simulate")]
     Run(RunArgs),
     /// Measures suites of workloads beside revm, and writes a report.
+    #[command(after_help = bench::EXAMPLES)]
     Bench(bench::BenchArgs),
     /// Runs the official state tests: state root and logs hash of every case.
+    #[command(after_help = statetest::EXAMPLES)]
     Statetest(suite::SuiteArgs),
     /// Runs the official blockchain tests: whole blocks with their headers, valid or not.
+    #[command(after_help = blocktest::EXAMPLES)]
     Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
     /// Shows which transactions of a block depend on which: waves, chains, the critical path.
     Plan(plan::PlanArgs),
     /// Lists the devices that this build can run on.
+    #[command(after_help = devices::EXAMPLES)]
     Devices {
         /// Prints JSON.
         #[arg(long)]
@@ -111,6 +118,33 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_enum, default_value_t = PolicyArg::Auto)]
     pub policy: PolicyArg,
 }
+
+/// More threads than most machines run at once. Each takes a stack and instance memory, and 2,048
+/// of them take 19 s to start on two cores.
+pub(crate) const THREADS_COUNT_MAX: usize = 1024;
+
+/// Parses a number of threads.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= THREADS_COUNT_MAX => Ok(count),
+        Ok(_) => Err(format!("there are at most {THREADS_COUNT_MAX}")),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// Rounds of a measurement at most: more tell no more, and one zero too many would take days.
+pub(crate) const ROUNDS_MAX: i64 = 1000;
+
+/// Parses a share of what there is.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("a share is 0 to 1".to_owned()) }
+}
+
+/// The command line asks for what cannot be, which is seen only when it is looked at as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyArg {
@@ -251,8 +285,11 @@ pub(crate) fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            output::complain(format!("error: {error:#}"));
+            match error.is::<Usage>() {
+                true => return ExitCode::from(WRONG_USAGE),
+                false => ExitCode::FAILURE,
+            }
         }
     };
     if interrupt::asked() { interrupt::exit_code() } else { code }

@@ -1,7 +1,7 @@
 //! `warpevm run`: executes blocks or batches, validates, checks headers.
 
 use super::compare::{self, Comparison};
-use super::output::{Progress, line};
+use super::output::{Progress, complain, line};
 use super::runner::{Ran, Runner, invalid};
 use super::summary::Summary;
 use super::{OnMismatch, RunArgs, interrupt};
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
     let resident = total.residency.transactions >= args.min_residency;
     if !resident {
         let share = total.residency.transactions;
-        eprintln!("error: residency {share:.4} is below the {} asked for", args.min_residency);
+        let least = args.min_residency;
+        complain(format!("error: residency {share:.4} is below the {least} asked for"));
     }
     Ok(resident && !total.failed())
 }
