@@ -304,4 +304,53 @@ mod tests {
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
     }
+
+    /// Words as a shell reads them, as far as examples go: quotes hold spaces and pipes.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for char in line.chars() {
+            match char {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                other => word.push(other),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// The commands of ours in a line, which may have pipes and end in a file.
+    fn ours(line: &str) -> Vec<Vec<String>> {
+        let words = words(line);
+        let parts = words.split(|word| word == "|").map(|part| {
+            let end = part.iter().position(|word| word.starts_with(['>', '<', '#']));
+            part[..end.unwrap_or(part.len())].to_vec()
+        });
+        parts.filter(|part| part.first().is_some_and(|word| word == "warpevm")).collect()
+    }
+
+    #[test]
+    fn every_command_has_its_usage_and_examples_that_parse() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let usage = command.render_usage().to_string();
+            assert!(usage.starts_with(&format!("Usage: warpevm {name}")), "{usage}");
+            let help = command.render_long_help().to_string();
+            let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| {
+                panic!("'{name} --help' has no examples");
+            });
+            let lines = examples.lines().take_while(|line| line.starts_with("  "));
+            let examples: Vec<Vec<String>> = lines.flat_map(ours).collect();
+            assert!(!examples.is_empty(), "'{name} --help' has no examples");
+            for example in examples {
+                assert_eq!(example[1], name, "in '{name} --help'");
+                if let Err(error) = Cli::try_parse_from(&example) {
+                    panic!("{}: {error}", example.join(" "));
+                }
+            }
+        }
+    }
 }

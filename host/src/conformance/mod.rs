@@ -4,7 +4,7 @@
 //! one.
 
 pub mod block_test;
-pub(crate) mod exceptions;
+pub mod exceptions;
 pub mod files;
 pub mod fixtures;
 pub mod state_test;

@@ -107,19 +107,25 @@ pub fn warpevm<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> 
     warpevm_with(args, None)
 }
 
+/// The command line, for tests that say more than its arguments.
+pub fn command() -> Command {
+    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
+    let mut command = Command::new(binary());
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env_remove("RUST_LOG").env(FIXTURES_VAR, none);
+    command
+}
+
 /// The same with a folder of fixtures.
 pub fn warpevm_with<A: AsRef<std::ffi::OsStr>>(
     args: impl IntoIterator<Item = A>,
     fixtures: Option<&Path>,
 ) -> Ran {
-    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-fixtures");
-    let output: Output = Command::new(binary())
-        .args(args)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("RUST_LOG")
-        .env(FIXTURES_VAR, fixtures.unwrap_or(&none))
-        .output()
-        .expect("the binary runs");
+    let mut command = command();
+    command.args(args);
+    if let Some(fixtures) = fixtures {
+        command.env(FIXTURES_VAR, fixtures);
+    }
+    let output: Output = command.output().expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let ran = Ran {
         code: output.status.code().expect("an exit code"),
