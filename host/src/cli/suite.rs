@@ -3,7 +3,7 @@
 use super::output::{Progress, complain, line};
 use super::{Usage, interrupt, share, threads};
 use alloy_primitives::keccak256;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -89,7 +89,8 @@ impl SuiteArgs {
 pub(crate) fn start_threads(count: usize) -> Result<()> {
     let started = rayon::ThreadPoolBuilder::new().num_threads(count).build_global();
     let count = if count == 0 { available_parallelism().map_or(1, usize::from) } else { count };
-    started.with_context(|| format!("cannot start {count} threads"))
+    // rayon's message has its cause in it.
+    started.map_err(|error| anyhow!("cannot start {count} threads: {error}"))
 }
 
 /// How many files there are, for a bar: an archive has to be read for it, so that they are counted
