@@ -28,8 +28,8 @@ const ROUNDS: u32 = 3;
 pub(crate) struct Blocktest {
     #[command(flatten)]
     suite: SuiteArgs,
-    /// Threads that execute one block, else one; 0 takes one for each core. Files run in parallel as
-    /// `--jobs` says.
+    /// Threads that execute one block, else one; 0 takes one for each core. Files run in parallel
+    /// as `--jobs` says.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     /// How transactions of a block are found that can run at the same time; else auto.
