@@ -12,7 +12,8 @@ use warpevm_kernels::abi::{self, AUTH_VALID, CODE_EMPTY, Word};
 use crate::error::Error;
 use crate::limits::{DATA_BYTES_MAX, DATA_PADDING_BYTES, SYSTEM_CALL_GAS};
 use crate::reference::spec_id;
-use crate::types::{Checks, Env, Rejected, Spec, Transaction};
+use crate::types::Transaction;
+use crate::types::{AuthorizationFault, BlobFault, Checks, Env, GasBound, Rejected, Spec};
 
 /// The longest init code (EIP-3860).
 const INIT_CODE_BYTES_MAX: usize = 49152;
@@ -293,13 +294,13 @@ impl Encoder {
         }
         let limit = tx.gas_limit;
         if self.spec >= Spec::Osaka && limit > GAS_LIMIT_MAX_OSAKA {
-            let why = "the cap of EIP-7825";
-            return Err(Rejected::GasLimit { limit, max: GAS_LIMIT_MAX_OSAKA, why });
+            let (max, why) = (GAS_LIMIT_MAX_OSAKA, GasBound::Transaction);
+            return Err(Rejected::GasLimit { limit, max, why });
         }
         self.check_type(tx)?;
         if self.checks.block_gas_limit && limit > self.block_gas_limit {
-            let why = "the block's gas limit";
-            return Err(Rejected::GasLimit { limit, max: self.block_gas_limit, why });
+            let (max, why) = (self.block_gas_limit, GasBound::Block);
+            return Err(Rejected::GasLimit { limit, max, why });
         }
         let init_code = if tx.kind.is_create() { tx.data.len() } else { 0 };
         if self.spec >= Spec::Shanghai && init_code > INIT_CODE_BYTES_MAX {
@@ -309,10 +310,8 @@ impl Encoder {
             return Err(Rejected::NonceMax);
         }
         match tx.tx_type {
-            3 if tx.kind.is_create() => Err(Rejected::Blobs("a creation cannot carry blobs")),
-            4 if tx.kind.is_create() => {
-                Err(Rejected::Authorizations("a creation cannot carry any"))
-            }
+            3 if tx.kind.is_create() => Err(Rejected::Blobs(BlobFault::Creation)),
+            4 if tx.kind.is_create() => Err(Rejected::Authorizations(AuthorizationFault::Creation)),
             _ => Ok(()),
         }
     }
@@ -341,7 +340,7 @@ impl Encoder {
         match tx.tx_type {
             3 => self.check_blobs(tx),
             4 if tx.authorization_list.is_empty() => {
-                Err(Rejected::Authorizations("the list is empty"))
+                Err(Rejected::Authorizations(AuthorizationFault::Empty))
             }
             _ => Ok(()),
         }
@@ -354,13 +353,9 @@ impl Encoder {
         }
         let version = |hash: &B256| hash[0] == BLOB_VERSION;
         match tx.blob_hashes.len() as u64 {
-            0 => Err(Rejected::Blobs("there is no blob")),
-            _ if !tx.blob_hashes.iter().all(version) => {
-                Err(Rejected::Blobs("a blob's version is not 1"))
-            }
-            count if count > blobs_max(self.spec) => {
-                Err(Rejected::Blobs("there are too many blobs"))
-            }
+            0 => Err(Rejected::Blobs(BlobFault::None)),
+            _ if !tx.blob_hashes.iter().all(version) => Err(Rejected::Blobs(BlobFault::Version)),
+            count if count > blobs_max(self.spec) => Err(Rejected::Blobs(BlobFault::TooMany)),
             _ => Ok(()),
         }
     }

@@ -1,5 +1,8 @@
 //! A GPU execution engine for Ethereum transactions.
 
+// They panic where nobody reads, or the disk is full.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod backend;
 pub mod buffer;
 pub mod chain;

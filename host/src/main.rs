@@ -1,5 +1,8 @@
 //! The command line of warpevm.
 
+// They panic where nobody reads, or the disk is full: `cli::output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -12,7 +12,8 @@ pub use trace::{Trace, trace};
 
 use crate::input::{BlockInput, Header};
 use crate::state::{State, StorageProbe};
-use crate::types::{AccountChange, AccountInfo, End, Env, Executed, Outcome, Rejected};
+use crate::types::{AccountChange, AccountInfo, AuthorizationFault, BlobFault, End, Env};
+use crate::types::{Executed, GasBound, Outcome, Rejected};
 use crate::types::{Transaction, TxStatus};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
@@ -170,7 +171,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
             |reason| Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
         let left = self.gas_limit.map(|limit| limit.saturating_sub(self.gas_used));
         if let Some(max) = left.filter(|left| self.gas_used > 0 && tx.gas_limit > *left) {
-            let why = "the gas that the block has left";
+            let why = GasBound::BlockLeft;
             return rejected(Rejected::GasLimit { limit: tx.gas_limit, max, why });
         }
         let ran = outcome_of(self.evm.transact(tx.clone()), self.spec)?;
@@ -418,8 +419,8 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
 fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
     match tx.tx_type {
         _ if !tx.kind.is_create() => None,
-        3 if spec >= Spec::Cancun => Some(Rejected::Blobs("a creation cannot carry blobs")),
-        4 if spec >= Spec::Prague => Some(Rejected::Authorizations("a creation cannot carry any")),
+        3 if spec >= Spec::Cancun => Some(Rejected::Blobs(BlobFault::Creation)),
+        4 if spec >= Spec::Prague => Some(Rejected::Authorizations(AuthorizationFault::Creation)),
         _ => None,
     }
 }
@@ -466,15 +467,14 @@ fn end_of(reason: &HaltReason) -> End {
 
 fn rejected(invalid: &InvalidTransaction) -> Rejected {
     use InvalidTransaction as I;
-    let authorizations = "the authorization list is empty or not allowed here";
     match invalid {
         I::PriorityFeeGreaterThanMaxFee => Rejected::PriorityFee { priority: 0, max_fee: 0 },
         I::GasPriceLessThanBasefee => Rejected::BaseFee { max_fee: 0, base_fee: 0 },
         I::CallerGasLimitMoreThanBlock => {
-            Rejected::GasLimit { limit: 0, max: 0, why: "the block's gas limit" }
+            Rejected::GasLimit { limit: 0, max: 0, why: GasBound::Block }
         }
         I::TxGasLimitGreaterThanCap { gas_limit, cap } => {
-            Rejected::GasLimit { limit: *gas_limit, max: *cap, why: "the cap of EIP-7825" }
+            Rejected::GasLimit { limit: *gas_limit, max: *cap, why: GasBound::Transaction }
         }
         I::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
             Rejected::IntrinsicGas { limit: *gas_limit, intrinsic: *initial_gas }
@@ -496,19 +496,19 @@ fn rejected(invalid: &InvalidTransaction) -> Rejected {
             let (max_fee, base_fee) = (*tx_max_fee_per_blob_gas, *block_blob_gas_price);
             Rejected::BlobFee { max_fee, base_fee }
         }
-        I::EmptyBlobs => Rejected::Blobs("there is no blob"),
-        I::BlobCreateTransaction => Rejected::Blobs("a creation cannot carry blobs"),
-        I::TooManyBlobs { .. } => Rejected::Blobs("there are too many blobs"),
-        I::BlobVersionNotSupported => Rejected::Blobs("a blob's version is not 1"),
-        I::EmptyAuthorizationList | I::AuthorizationListInvalidFields => {
-            Rejected::Authorizations(authorizations)
-        }
+        I::EmptyBlobs => Rejected::Blobs(BlobFault::None),
+        I::BlobCreateTransaction => Rejected::Blobs(BlobFault::Creation),
+        I::TooManyBlobs { .. } => Rejected::Blobs(BlobFault::TooMany),
+        I::BlobVersionNotSupported => Rejected::Blobs(BlobFault::Version),
+        I::EmptyAuthorizationList => Rejected::Authorizations(AuthorizationFault::Empty),
         I::AccessListNotSupported | I::Eip2930NotSupported => Rejected::Type(1),
         I::Eip1559NotSupported => Rejected::Type(2),
         I::MaxFeePerBlobGasNotSupported
         | I::BlobVersionedHashesNotSupported
         | I::Eip4844NotSupported => Rejected::Type(3),
-        I::AuthorizationListNotSupported | I::Eip7702NotSupported => Rejected::Type(4),
+        I::AuthorizationListInvalidFields
+        | I::AuthorizationListNotSupported
+        | I::Eip7702NotSupported => Rejected::Type(4),
         I::Eip7873NotSupported | I::Eip7873MissingTarget | I::Str(_) => Rejected::Type(u8::MAX),
     }
 }

@@ -5,6 +5,7 @@
 //! of n in decimal, and all validity checks are on: so the expected result is revm's on the test
 //! itself, not on the input that it came from.
 
+use crate::conformance::exceptions;
 use crate::input::{MemoryState, UnknownCode};
 use crate::reference::{ReferenceError, Sequential};
 use crate::types::{AccountChange, Checks, Env, Outcome, Rejected, Transaction};
@@ -320,28 +321,9 @@ fn fork_name(spec: Spec) -> &'static str {
 }
 
 /// The exception as execution-spec-tests names it.
-fn exception(rejected: &Rejected) -> &'static str {
-    match rejected {
-        Rejected::NonceTooLow { .. } => "TransactionException.NONCE_MISMATCH_TOO_LOW",
-        Rejected::NonceTooHigh { .. } => "TransactionException.NONCE_MISMATCH_TOO_HIGH",
-        Rejected::NonceMax => "TransactionException.NONCE_IS_MAX",
-        Rejected::Balance { .. } => "TransactionException.INSUFFICIENT_ACCOUNT_FUNDS",
-        Rejected::CostOverflow => "TransactionException.GASLIMIT_PRICE_PRODUCT_OVERFLOW",
-        Rejected::SenderCode => "TransactionException.SENDER_NOT_EOA",
-        Rejected::IntrinsicGas { .. } => "TransactionException.INTRINSIC_GAS_TOO_LOW",
-        Rejected::FloorGas { .. } => "TransactionException.INTRINSIC_GAS_BELOW_FLOOR_GAS_COST",
-        Rejected::GasLimit { .. } => "TransactionException.GAS_ALLOWANCE_EXCEEDED",
-        Rejected::BaseFee { .. } => "TransactionException.INSUFFICIENT_MAX_FEE_PER_GAS",
-        Rejected::PriorityFee { .. } => {
-            "TransactionException.PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS"
-        }
-        Rejected::BlobFee { .. } => "TransactionException.INSUFFICIENT_MAX_FEE_PER_BLOB_GAS",
-        Rejected::Blobs(_) => "TransactionException.TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH",
-        Rejected::ChainId { .. } => "TransactionException.INVALID_CHAINID",
-        Rejected::InitCodeSize { .. } => "TransactionException.INITCODE_SIZE_EXCEEDED",
-        Rejected::Authorizations(_) => "TransactionException.TYPE_4_EMPTY_AUTHORIZATION_LIST",
-        Rejected::Type(_) => "TransactionException.TYPE_NOT_SUPPORTED",
-    }
+fn exception(rejected: &Rejected) -> String {
+    let names = exceptions::transaction(rejected);
+    format!("TransactionException.{}", names.first().copied().unwrap_or_default())
 }
 
 impl From<UnknownCode> for ReferenceError {

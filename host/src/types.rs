@@ -137,7 +137,7 @@ pub enum Rejected {
     #[error("gas limit {limit} is below the floor {floor} (EIP-7623)")]
     FloorGas { limit: u64, floor: u64 },
     #[error("gas limit {limit} exceeds {max}: {why}")]
-    GasLimit { limit: u64, max: u64, why: &'static str },
+    GasLimit { limit: u64, max: u64, why: GasBound },
     #[error("fee cap {max_fee} is below the base fee {base_fee}")]
     BaseFee { max_fee: u128, base_fee: u64 },
     #[error("priority fee {priority} exceeds the fee cap {max_fee}")]
@@ -145,15 +145,53 @@ pub enum Rejected {
     #[error("blob fee cap {max_fee} is below the blob base fee {base_fee}")]
     BlobFee { max_fee: u128, base_fee: u128 },
     #[error("{0} (EIP-4844)")]
-    Blobs(&'static str),
+    Blobs(BlobFault),
     #[error("chain id {tx} is not {chain}")]
     ChainId { tx: u64, chain: u64 },
     #[error("init code of {len} bytes exceeds {max} (EIP-3860)")]
     InitCodeSize { len: usize, max: usize },
     #[error("{0} (EIP-7702)")]
-    Authorizations(&'static str),
+    Authorizations(AuthorizationFault),
     #[error("transaction type {0} does not exist in this spec")]
     Type(u8),
+}
+
+/// What a gas limit exceeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum GasBound {
+    #[error("the cap of EIP-7825")]
+    Transaction,
+    #[error("the block's gas limit")]
+    Block,
+    #[error("the gas that the block has left")]
+    BlockLeft,
+}
+
+/// What is wrong with the blobs of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum BlobFault {
+    #[error("there is no blob")]
+    None,
+    #[error("there are too many blobs")]
+    TooMany,
+    #[error("a blob's version is not 1")]
+    Version,
+    #[error("a creation cannot carry blobs")]
+    Creation,
+}
+
+/// What is wrong with the authorizations of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum AuthorizationFault {
+    #[error("the list is empty")]
+    Empty,
+    #[error("a creation cannot carry any")]
+    Creation,
+    #[error("one is not of the form of an authorization")]
+    Format,
 }
 
 /// Which instances become neighbours on a GPU, whose threads execute one instruction together.

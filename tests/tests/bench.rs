@@ -124,6 +124,55 @@ fn what_is_missing_is_left_out_and_the_rest_runs() {
 }
 
 #[test]
+fn a_file_is_there_when_it_says_something() {
+    let folder = temp_dir("bench");
+    let (old, new) = (folder.join("old.json"), folder.join("new.html"));
+    std::fs::write(&old, "old").expect("written");
+    let files = ["--json", text(&old), "--html", text(&new)];
+    let nothing = ["bench", "lp98", "--tiny", "--filter", "nosuch"];
+    let ran = warpevm([&nothing[..], &files].concat());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let left = || std::fs::read_dir(&folder).expect("listed").count();
+    assert_eq!(std::fs::read_to_string(&old).expect("there"), "old");
+    assert_eq!(left(), 1, "something is left over");
+    // What cannot be written is seen before anything is measured.
+    let ran = warpevm(["bench", "lp98", "--tiny", "--json", text(&folder)]);
+    assert_eq!((ran.code, &*ran.stdout), (1, ""), "{}", ran.stderr);
+    let ran = warpevm([&["bench", "lp98", "--tiny", "--threads", "1"][..], &files].concat());
+    assert_eq!((ran.code, left()), (0, 2), "{}", ran.stderr);
+    assert!(!rows(&old).is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_measured_is_written_when_a_run_is_interrupted() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+    let json = temp_dir("bench").join("rows.json");
+    // The first case takes no time, the second one seconds.
+    let args = ["bench", "transfers", "--batch", "1,4000", "--threads", "1", "--rounds", "9"];
+    let mut command = common::command();
+    command.args(args).args(["--json", text(&json)]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("transfers/raw/1: "), "{line}");
+    assert!(!json.exists(), "it is not there before it is whole");
+    let pid = libc::pid_t::try_from(child.id()).expect("a process");
+    // SAFETY: sends a signal to a process that this test started and has not waited for.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+    stdout.read_to_string(&mut line).expect("the rest");
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("of 8 cases were measured"), "{stderr}");
+    let cases: BTreeSet<u64> = rows(&json).iter().filter_map(|row| row["batch"].as_u64()).collect();
+    assert!(cases.contains(&1), "{cases:?}");
+    assert!(rows(&json).iter().all(|row| row["case"] == "raw"), "the rest did not run");
+}
+
+#[test]
 fn ablations_cover_every_idea() {
     let json = temp_dir("bench").join("rows.json");
     let args = ["bench", "lp98", "conflicts", "--ablate", "--tiny", "--threads", "1,2"];

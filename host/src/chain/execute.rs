@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::input::MemoryState;
 use crate::reference::Sequential;
 use crate::state::State;
-use crate::types::{AccountChange, Env, Executed, Outcome, Rejected, Transaction};
+use crate::types::{AccountChange, Env, Executed, GasBound, Outcome, Rejected, Transaction};
 use alloy_primitives::{Address, Bytes, U256};
 use revm::DatabaseRef;
 use std::sync::Arc;
@@ -90,10 +90,21 @@ impl BlockExecutor for Revm {
         for (to, data) in &plan.calls_before {
             ran.before.push(revm.system_call(*to, data.clone())?);
         }
+        let mut left = plan.env.block.gas_limit;
         for (index, tx) in plan.transactions.iter().enumerate() {
-            let outcome = revm.transact(tx)?;
-            if let Err(reason) = outcome.result {
+            // The block's gas comes first by the specification; revm looks at fees first.
+            if tx.gas_limit > left {
+                let why = GasBound::BlockLeft;
+                let reason = Rejected::GasLimit { limit: tx.gas_limit, max: left, why };
                 return Err(NotRun::Rejected { index, reason });
+            }
+            let outcome = revm.transact(tx)?;
+            match &outcome.result {
+                Ok(executed) => left = left.saturating_sub(executed.gas_used),
+                Err(reason) => {
+                    let reason = reason.clone();
+                    return Err(NotRun::Rejected { index, reason });
+                }
             }
             ran.outcomes.push(outcome);
         }

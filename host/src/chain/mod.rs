@@ -12,7 +12,8 @@ mod ommers;
 mod requests;
 mod rules;
 
-pub use error::{Field, ImportError, Invalid};
+pub use decode::BlockTransaction;
+pub use error::{Field, ImportError, Invalid, OmmerFault, Part};
 pub use execute::{BlockExecutor, Device, NotRun, Plan, Ran, Revm};
 pub use network::{BlobSchedule, Fork, GAS_PER_BLOB, Network, UnknownNetwork};
 
@@ -25,7 +26,6 @@ use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Block, Eip658Value, Header};
 use alloy_primitives::map::{B256Map, HashMap};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
-use decode::BlockTransaction;
 use error::expect;
 use revm::context::BlockEnv;
 use std::sync::Arc;
@@ -98,14 +98,17 @@ impl<'e> Chain<'e> {
     pub fn import(&mut self, rlp: &[u8]) -> Result<Imported, ImportError> {
         let block = decode::decode(rlp)?;
         let (block, hash) = block.into_parts();
-        let parent = self.blocks.get(&block.header.parent_hash).ok_or(Invalid::UnknownParent)?;
-        let parent = parent.clone();
+        let parent = self.blocks.get(&block.header.parent_hash);
+        let unknown = Invalid::UnknownParent(block.header.parent_hash);
+        let parent = parent.cloned().ok_or(unknown)?;
         let header = &block.header;
         rules::check_header(header, &parent.header, &self.network, parent.difficulty)?;
         let fork = self.network.fork(header.number, header.timestamp, parent.difficulty);
         decode::check_body(&block, rlp.len(), fork.spec)?;
         let ommers = &block.body.ommers;
-        ommers::check_ommers(header, ommers, &self.ancestors(&parent), &self.network)?;
+        let ancestors: Vec<_> = self.ancestors(&parent).take(ANCESTORS_MAX).collect();
+        let descends = |hash| self.ancestors(&parent).any(|entry| entry.hash == hash);
+        ommers::check_ommers(header, ommers, &ancestors, &descends, &self.network)?;
         let plan = self.plan(&block, fork)?;
         let before = match self.network.dao_block() {
             Some(number) if number == header.number => {
@@ -137,10 +140,10 @@ impl<'e> Chain<'e> {
         self.blocks.insert(entry.hash, entry);
     }
 
-    /// A block's ancestors, its parent first.
-    fn ancestors(&self, parent: &Arc<Entry>) -> Vec<Arc<Entry>> {
+    /// A block's ancestors, its parent first, down to the genesis.
+    fn ancestors(&self, parent: &Arc<Entry>) -> impl Iterator<Item = Arc<Entry>> {
         let next = |entry: &Arc<Entry>| self.blocks.get(&entry.header.parent_hash).cloned();
-        std::iter::successors(Some(parent.clone()), next).take(ANCESTORS_MAX).collect()
+        std::iter::successors(Some(parent.clone()), next)
     }
 
     fn plan(&self, block: &Block<BlockTransaction>, fork: &Fork) -> Result<Plan, ImportError> {

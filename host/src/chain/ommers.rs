@@ -1,6 +1,6 @@
 //! Ommers: headers of blocks beside the chain, which earn a part of the reward.
 
-use super::error::{Field, Invalid, expect};
+use super::error::{Field, Invalid, OmmerFault, expect};
 use super::rules::check_header;
 use super::{Entry, Network};
 use alloy_consensus::Header;
@@ -43,31 +43,45 @@ pub fn rewards(header: &Header, ommers: &[Header], spec: Spec) -> Vec<(Address, 
     credits
 }
 
-/// Checks the ommers of a block. `ancestors`: its parent first.
+/// Checks the ommers of a block. `ancestors`: its parent first; `descends` says whether the block
+/// descends from one that is older than those.
 pub fn check_ommers(
     header: &Header,
     ommers: &[Header],
     ancestors: &[Arc<Entry>],
+    descends: &dyn Fn(B256) -> bool,
     network: &Network,
 ) -> Result<(), Invalid> {
     expect(Field::OmmersHash, header.ommers_hash, calculate_ommers_root(ommers))?;
     if ommers.len() > OMMERS_MAX {
-        return Err(Invalid::Ommers("more than two"));
+        return Err(Invalid::Ommers(OmmerFault::TooMany));
     }
     // Who may be an ommer's parent: not the block's own parent, whose children are its siblings.
     let recent = &ancestors[..ancestors.len().min(GENERATIONS_MAX as usize + 1)];
     let mut seen: Vec<B256> = Vec::with_capacity(ommers.len());
-    for ommer in ommers {
+    for (index, ommer) in ommers.iter().enumerate() {
         let hash = ommer.hash_slow();
-        if seen.contains(&hash) || recent.iter().any(|entry| entry.ommers.contains(&hash)) {
-            return Err(Invalid::Ommers("one stands twice"));
-        }
-        if recent.iter().any(|entry| entry.hash == hash) {
-            return Err(Invalid::Ommers("one is an ancestor"));
+        let fault = if seen.contains(&hash) {
+            Some(OmmerFault::Twice)
+        } else if recent.iter().any(|entry| entry.ommers.contains(&hash)) {
+            Some(OmmerFault::Included)
+        } else if recent.iter().any(|entry| entry.hash == hash) {
+            Some(OmmerFault::Ancestor)
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return Err(Invalid::Ommers(fault));
         }
         let parent = recent.iter().skip(1).find(|entry| entry.hash == ommer.parent_hash);
-        let parent = parent.ok_or(Invalid::Ommers("one is no child of a recent ancestor"))?;
-        check_header(ommer, &parent.header, network, parent.difficulty)?;
+        let Some(parent) = parent else {
+            return Err(Invalid::Ommers(match descends(ommer.parent_hash) {
+                true => OmmerFault::ParentIncorrect,
+                false => OmmerFault::UnknownParent,
+            }));
+        };
+        check_header(ommer, &parent.header, network, parent.difficulty)
+            .map_err(|why| Invalid::OmmerHeader { index, why: Box::new(why) })?;
         seen.push(hash);
     }
     Ok(())

@@ -12,6 +12,8 @@ use warpevm_compiler::Spec;
 const EXTRA_DATA_BYTES_MAX: usize = 32;
 /// A gas limit at least.
 const GAS_LIMIT_MIN: u64 = 5000;
+/// A gas limit at most: clients keep it in a signed number, and the official tests want it.
+const GAS_LIMIT_MAX: u64 = i64::MAX as u64;
 /// A gas limit differs from the parent's by less than its part by this.
 const GAS_LIMIT_DIVISOR: u64 = 1024;
 /// The London fork's first block doubles the gas limit (EIP-1559).
@@ -60,8 +62,11 @@ fn check_presence(header: &Header, spec: Spec) -> Result<(), Invalid> {
         ("blockAccessListHash", header.block_access_list_hash.is_some(), false),
         ("slotNumber", header.slot_number.is_some(), false),
     ];
-    let wrong = fields.into_iter().find(|(_, there, wanted)| there != wanted);
-    wrong.map_or(Ok(()), |(field, ..)| Err(Invalid::Presence(field)))
+    match fields.into_iter().find(|(_, there, wanted)| there != wanted) {
+        None => Ok(()),
+        Some((field, true, _)) => Err(Invalid::Early(field)),
+        Some((field, false, _)) => Err(Invalid::Missing(field)),
+    }
 }
 
 fn check_extra_data(header: &Header, network: &Network) -> Result<(), Invalid> {
@@ -80,6 +85,9 @@ fn check_gas(header: &Header, parent: &Header, fork: &Fork) -> Result<(), Invali
     let starts_london = fork.spec >= Spec::London && parent.base_fee_per_gas.is_none();
     let before = parent.gas_limit.saturating_mul(if starts_london { ELASTICITY } else { 1 });
     let (limit, used) = (header.gas_limit, header.gas_used);
+    if limit > GAS_LIMIT_MAX {
+        return Err(Invalid::GasLimitTooBig(limit));
+    }
     if limit.abs_diff(before) >= before / GAS_LIMIT_DIVISOR || limit < GAS_LIMIT_MIN {
         return Err(Invalid::GasLimit { limit, parent: before });
     }

@@ -8,6 +8,11 @@ use warpevm::backend::wgpu::adapters;
 use warpevm_kernels::nvrtc::Nvrtc;
 use warpevm_shaders::gpu::Adapter;
 
+/// What `--help` ends with.
+pub(crate) const EXAMPLES: &str = "Examples:
+  warpevm devices
+  warpevm devices --json | jq '.devices[].name'";
+
 /// SIMD instruction sets of this CPU that matter to the kernels' compiler.
 fn simd() -> Vec<&'static str> {
     #[allow(unused_mut, reason = "empty on other architectures")]

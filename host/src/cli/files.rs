@@ -63,6 +63,15 @@ impl Drop for NewFile {
     }
 }
 
+/// Finds out whether a file can be written, before there is anything to write. What is there and no
+/// file is left alone: opening it may be what its reader waits for.
+pub(crate) fn try_create(path: &Path) -> anyhow::Result<()> {
+    match fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        true => Ok(()),
+        false => NewFile::create(path).map(drop),
+    }
+}
+
 /// Writes a whole file.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = NewFile::create(path)?;

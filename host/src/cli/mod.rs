@@ -41,16 +41,20 @@ enum Command {
     /// Simulates batches of independent calls, and writes their results.
     Simulate(Box<run::SimulateArgs>),
     /// Measures suites of workloads beside revm, and writes a report.
+    #[command(after_help = bench::EXAMPLES)]
     Bench(bench::BenchArgs),
     /// Runs the official state tests: state root and logs hash of every case.
+    #[command(after_help = statetest::EXAMPLES)]
     Statetest(suite::SuiteArgs),
     /// Runs the official blockchain tests: whole blocks with their headers, valid or not.
+    #[command(after_help = blocktest::EXAMPLES)]
     Blocktest(blocktest::Blocktest),
     /// Shows what the compiler makes of a code: basic blocks, dependency graphs, lowered ops.
     Graph(graph::GraphArgs),
     /// Shows which transactions of a block depend on which: waves, chains, the critical path.
     Plan(plan::PlanArgs),
     /// Lists the devices that this build can run on.
+    #[command(after_help = devices::EXAMPLES)]
     Devices {
         /// Prints JSON.
         #[arg(long)]
@@ -89,6 +93,15 @@ pub(crate) fn threads(text: &str) -> Result<usize, String> {
         Ok(_) => Err(format!("there are at most {THREADS_COUNT_MAX}")),
         Err(error) => Err(format!("{error}")),
     }
+}
+
+/// Rounds of a measurement at most: more tell no more, and one zero too many would take days.
+pub(crate) const ROUNDS_MAX: i64 = 1000;
+
+/// Parses a share of what there is.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is a number from 0 to 1".to_owned())
 }
 
 /// The command line asks for what cannot be, which is seen only when it is looked at as a whole.
@@ -247,5 +260,54 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Words as a shell reads them, as far as examples go: quotes hold spaces and pipes.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for char in line.chars() {
+            match char {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                other => word.push(other),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// The commands of ours in a line, which may have pipes and end in a file.
+    fn ours(line: &str) -> Vec<Vec<String>> {
+        let words = words(line);
+        let parts = words.split(|word| word == "|").map(|part| {
+            let end = part.iter().position(|word| word.starts_with(['>', '<', '#']));
+            part[..end.unwrap_or(part.len())].to_vec()
+        });
+        parts.filter(|part| part.first().is_some_and(|word| word == "warpevm")).collect()
+    }
+
+    #[test]
+    fn every_command_has_its_usage_and_examples_that_parse() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let usage = command.render_usage().to_string();
+            assert!(usage.starts_with(&format!("Usage: warpevm {name}")), "{usage}");
+            let help = command.render_long_help().to_string();
+            let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| {
+                panic!("'{name} --help' has no examples");
+            });
+            let lines = examples.lines().take_while(|line| line.starts_with("  "));
+            let examples: Vec<Vec<String>> = lines.flat_map(ours).collect();
+            assert!(!examples.is_empty(), "'{name} --help' has no examples");
+            for example in examples {
+                assert_eq!(example[1], name, "in '{name} --help'");
+                if let Err(error) = Cli::try_parse_from(&example) {
+                    panic!("{}: {error}", example.join(" "));
+                }
+            }
+        }
     }
 }

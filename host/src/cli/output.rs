@@ -56,18 +56,9 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for `total` steps of which each is a `what`.
     pub(crate) fn new(total: u64, what: &'static str) -> Progress {
-        let style = format!("{{bar:40}} {{pos}}/{{len}} {what} {{elapsed}} (left {{eta}})");
-        Progress::with_style(Some(total), &style)
-    }
-
-    /// The same where nobody knows how many steps there are.
-    pub(crate) fn endless(what: &'static str) -> Progress {
-        Progress::with_style(None, &format!("{{spinner}} {{pos}} {what} {{elapsed}} {{msg}}"))
-    }
-
-    fn with_style(total: Option<u64>, template: &str) -> Progress {
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let style = format!("{{bar:40}} {{pos}}/{{len}} {what} {{elapsed}} (left {{eta}}) {{msg}}");
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
         Progress { bar, start: Instant::now(), shown: AtomicBool::new(false) }

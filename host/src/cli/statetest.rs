@@ -1,11 +1,17 @@
 //! `warpevm statetest`: runs the official state tests.
 
-use super::suite::SuiteArgs;
+use super::suite::{Suite, SuiteArgs};
 use anyhow::Result;
 use warpevm::conformance::state_test::TestState;
 use warpevm::conformance::{Executor, state_test};
 use warpevm::reference::Sequential;
 use warpevm::{Backend, Config, Engine, Env, Outcome, State, Transaction};
+
+/// What `--help` ends with.
+pub(crate) const EXAMPLES: &str = "Examples:
+  warpevm statetest state_tests/
+  warpevm statetest dev.tar.zst --fork Prague --filter transient --all-failures
+  warpevm statetest dev.tar.zst --backend wgpu --sample 12 --min-residency 0.99 --json";
 
 /// Executes through sequential revm.
 struct Revm;
@@ -32,14 +38,16 @@ impl Executor for Device {
 
 /// Runs the command; whether every case passed.
 pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
+    args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(Revm),
         backend => {
             Box::new(Device(Engine::new(Config { backend, threads: 1, ..Config::default() })?))
         }
     };
-    let total = args.run(&|file, filter| {
+    let suite = Suite::new(args);
+    let total = suite.run(&|file, filter| {
         state_test::run_file(&file.name, &file.bytes, executor.as_ref(), filter)
     })?;
-    args.print(&total)
+    suite.print(&total)
 }

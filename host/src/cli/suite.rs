@@ -1,11 +1,16 @@
 //! What the commands that run official tests share: files in parallel, the sum, its print.
 
-use super::output::Progress;
+use super::output::{Progress, complain, line};
+use super::{Usage, interrupt, share, threads};
 use alloy_primitives::keccak256;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
 use warpevm::conformance::Summary;
 use warpevm::conformance::files::{self, TestFile};
 use warpevm::input::InputError;
@@ -18,7 +23,7 @@ const FILES_PER_ROUND: usize = 256;
 #[derive(Debug, Args)]
 pub(crate) struct SuiteArgs {
     /// Test files, folders of them, or .tar.zst archives; - is standard input.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "TESTS")]
     pub paths: Vec<PathBuf>,
     /// What executes.
     #[arg(long, value_enum, default_value_t = super::BackendArg::Cpu)]
@@ -27,22 +32,22 @@ pub(crate) struct SuiteArgs {
     #[arg(long)]
     pub fork: Option<String>,
     /// Only cases whose file or name matches this regular expression.
-    #[arg(long)]
+    #[arg(long, value_name = "REGEX")]
     pub filter: Option<regex::Regex>,
     /// Only one case of N, of all folders and always the same ones.
     #[arg(long, default_value_t = 1, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: u64,
-    /// Threads (0: all cores).
-    #[arg(long, default_value_t = 0)]
-    pub jobs: usize,
+    /// Files that run at the same time; else one for each core.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub jobs: Option<usize>,
     /// Fails when a smaller share of the cases ran wholly on the device.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub min_residency: f64,
-    /// Print one JSON object as the last line.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub min_residency: Option<f64>,
+    /// Prints one JSON object as the last line.
     #[arg(long)]
     pub json: bool,
-    /// Print every failure.
+    /// Prints every failure.
     #[arg(long)]
     pub all_failures: bool,
 }
@@ -51,49 +56,139 @@ pub(crate) struct SuiteArgs {
 pub(crate) type RunFile<'a> =
     dyn Fn(&TestFile, &dyn Fn(&str, &str) -> bool) -> Result<Summary, InputError> + Sync + 'a;
 
+/// A suite while it runs.
+pub(crate) struct Suite<'a> {
+    args: &'a SuiteArgs,
+    met: Mutex<Met>,
+}
+
+/// What a suite has of what was asked for, to say why nothing ran.
+#[derive(Clone, Debug, Default)]
+struct Met {
+    files: u64,
+    cases: u64,
+    forks: BTreeSet<String>,
+    /// Cases of the fork, and of these, those that the filter lets through.
+    of_fork: u64,
+    matching: u64,
+}
+
 impl SuiteArgs {
-    /// Runs every file of every path. Returns the sum.
+    /// Whether the arguments go together.
+    pub(crate) fn check(&self) -> Result<(), Usage> {
+        if self.min_residency.is_some() && self.backend == super::BackendArg::Revm {
+            let why = "--min-residency: there is no device that cases could leave on revm";
+            return Err(Usage(why.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Starts the threads that work is shared by; 0: one for each core. rayon would start them when it
+/// first needs them, and panic where the system gives none.
+pub(crate) fn start_threads(count: usize) -> Result<()> {
+    let started = rayon::ThreadPoolBuilder::new().num_threads(count).build_global();
+    let count = if count == 0 { available_parallelism().map_or(1, usize::from) } else { count };
+    // rayon's message has its cause in it.
+    started.map_err(|error| anyhow!("cannot start {count} threads: {error}"))
+}
+
+/// How many files there are, for a bar: an archive has to be read for it, so that they are counted
+/// only where somebody sees the bar, and where a path can be read twice.
+fn count(paths: &[PathBuf]) -> u64 {
+    let mut files = 0;
+    let again = |path: &&PathBuf| path.is_dir() || path.is_file();
+    let shown = io::stderr().is_terminal();
+    for path in paths.iter().filter(again).take_while(|_| shown && !interrupt::asked()) {
+        let counted = files::visit(path, &mut |_| {
+            files += 1;
+            if interrupt::asked() { Err(stopped(path)) } else { Ok(()) }
+        });
+        // What is wrong with it is said when it runs.
+        counted.unwrap_or_default();
+    }
+    files
+}
+
+/// What ends the visit of files when SIGINT came.
+fn stopped(path: &Path) -> InputError {
+    InputError::Io { file: path.display().to_string(), source: ErrorKind::Interrupted.into() }
+}
+
+impl<'a> Suite<'a> {
+    /// A suite that has not begun.
+    pub(crate) fn new(args: &'a SuiteArgs) -> Suite<'a> {
+        Suite { args, met: Mutex::default() }
+    }
+
+    /// Runs every file of every path. What cannot be read is a failure, and the rest runs. Returns
+    /// the sum.
     pub(crate) fn run(&self, run_file: &RunFile<'_>) -> Result<Summary> {
-        rayon::ThreadPoolBuilder::new().num_threads(self.jobs).build_global().ok();
+        start_threads(self.args.jobs.unwrap_or(0))?;
+        interrupt::listen();
         let mut total = Summary::default();
-        let progress = Progress::endless("files");
-        for path in &self.paths {
-            let summary = self.run_path(path, run_file, &progress);
-            let context = || format!("cannot run {}", path.display());
-            total = total.merged(summary.with_context(context)?);
+        let progress = Progress::new(count(&self.args.paths), "files");
+        for path in &self.args.paths {
+            let round = &mut |waiting: &mut Vec<TestFile>, total: &mut Summary| {
+                self.run_round(std::mem::take(waiting), run_file, total, &progress);
+            };
+            self.visit(path, &mut total, round);
         }
         Ok(total)
     }
 
-    fn run_path(
+    /// Hands over the files of a path, some at a time.
+    pub(crate) fn visit(
         &self,
         path: &Path,
-        run_file: &RunFile<'_>,
-        progress: &Progress,
-    ) -> Result<Summary, InputError> {
-        let mut total = Summary::default();
+        total: &mut Summary,
+        round: &mut dyn FnMut(&mut Vec<TestFile>, &mut Summary),
+    ) {
         let mut waiting = Vec::new();
-        let mut run_round = |waiting: &mut Vec<TestFile>| -> Result<(), InputError> {
-            let run = |file| {
-                let summary = self.run_one(file, run_file)?;
-                progress.step(1);
-                Ok(summary)
-            };
-            let results: Result<Vec<Summary>, _> = waiting.par_iter().map(run).collect();
-            waiting.clear();
-            total = results?.into_iter().fold(std::mem::take(&mut total), Summary::merged);
-            progress.message(format!("{} passed, {} failed", total.passed, total.failed));
+        let visited = files::visit(path, &mut |file| {
+            if interrupt::asked() {
+                return Err(stopped(path));
+            }
+            match file {
+                Ok(file) => waiting.push(file),
+                Err(error) => total.unreadable(path, &error),
+            }
+            if waiting.len() == FILES_PER_ROUND {
+                round(&mut waiting, total);
+            }
             Ok(())
-        };
-        let hidden = files::visit(path, &mut |file| {
-            waiting.push(file?);
-            if waiting.len() < FILES_PER_ROUND { Ok(()) } else { run_round(&mut waiting) }
-        })?;
-        run_round(&mut waiting)?;
-        if hidden > 0 {
-            total.skip("in a folder whose name begins with a dot", hidden);
+        });
+        round(&mut waiting, total);
+        match visited {
+            Ok(0) => {}
+            Ok(hidden) => total.skip("in a folder whose name begins with a dot", hidden),
+            Err(_) if interrupt::asked() => {}
+            Err(error) => total.unreadable(path, &error),
         }
-        Ok(total)
+    }
+
+    fn run_round(
+        &self,
+        files: Vec<TestFile>,
+        run_file: &RunFile<'_>,
+        total: &mut Summary,
+        progress: &Progress,
+    ) {
+        let run = |file: &TestFile| {
+            if interrupt::asked() {
+                return Summary::default();
+            }
+            let mut summary = Summary::default();
+            match self.run_one(file, run_file) {
+                Ok(ran) => summary = ran,
+                Err(error) => summary.unreadable(Path::new(&file.name), &error),
+            }
+            progress.step(1);
+            summary
+        };
+        let ran: Vec<Summary> = files.par_iter().map(run).collect();
+        *total = ran.into_iter().fold(std::mem::take(total), Summary::merged);
+        progress.message(format!("{} passed, {} failed", total.passed, total.failed));
     }
 
     /// Runs a file's cases that the arguments ask for.
@@ -102,50 +197,68 @@ impl SuiteArgs {
         file: &TestFile,
         run_file: &RunFile<'_>,
     ) -> Result<Summary, InputError> {
-        run_file(file, &|case, fork| {
-            let filter = self.filter.as_ref();
-            self.fork.as_deref().is_none_or(|wanted| wanted == fork)
-                && filter.is_none_or(|f| f.is_match(case) || f.is_match(&file.name))
-                && self.samples(&file.name, case, fork)
-        })
+        self.met(|met| met.files += 1);
+        run_file(file, &|case, fork| !interrupt::asked() && self.wants(&file.name, case, fork))
+    }
+
+    fn met(&self, note: impl FnOnce(&mut Met)) {
+        note(&mut self.met.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the arguments ask for a case.
+    fn wants(&self, file: &str, case: &str, fork: &str) -> bool {
+        let SuiteArgs { fork: wanted, filter, .. } = self.args;
+        let of_fork = wanted.as_deref().is_none_or(|wanted| wanted == fork);
+        let named = |filter: &regex::Regex| filter.is_match(case) || filter.is_match(file);
+        let matching = of_fork && filter.as_ref().is_none_or(named);
+        self.met(|met| {
+            met.cases += 1;
+            met.of_fork += u64::from(of_fork);
+            met.matching += u64::from(matching);
+            if !met.forks.contains(fork) {
+                met.forks.insert(fork.to_owned());
+            }
+        });
+        matching && self.samples(file, case, fork)
     }
 
     /// Whether a case is in the sample: its names decide, so that the order of files does not.
     fn samples(&self, file: &str, case: &str, fork: &str) -> bool {
+        let sample = self.args.sample;
         let hash = keccak256([file, case, fork].join("\0"));
-        self.sample == 1
-            || u64::from_be_bytes(*hash.first_chunk().unwrap_or(&[0; 8])) % self.sample == 0
+        sample == 1 || u64::from_be_bytes(*hash.first_chunk().unwrap_or(&[0; 8])) % sample == 0
     }
 
-    /// Prints a sum; whether every case passed and enough were resident.
+    /// Prints a sum; whether cases ran, every one passed and enough were resident.
     pub(crate) fn print(&self, total: &Summary) -> Result<bool> {
-        let shown = if self.all_failures { usize::MAX } else { FAILURES_SHOWN_MAX };
-        for failure in total.failures.iter().take(shown) {
-            println!("FAILED {} {}: {}", failure.file, failure.case, failure.reason);
-        }
-        if total.failures.len() > shown {
-            println!("... and {} more (--all-failures)", total.failures.len() - shown);
-        }
+        self.print_failures(total)?;
         for (reason, count) in &total.skipped {
-            println!("skipped {count}: {reason}");
+            line(format!("skipped {count}: {reason}"))?;
         }
         for (reason, count) in &total.fallbacks {
-            println!("not wholly on the device {count}: {reason:?}");
+            line(format!("not wholly on the device {count}: {reason:?}"))?;
         }
-        print!("residency {:.4} of cases", total.residency());
-        if total.blocks > 0 {
-            print!(", {:.4} of {} blocks", total.block_residency(), total.blocks);
+        if let Some(share) = total.residency() {
+            let blocks = total.block_residency().map_or_else(String::new, |share| {
+                format!(", {share:.4} of {} blocks", total.blocks)
+            });
+            line(format!("residency {share:.4} of cases{blocks}"))?;
         }
-        println!();
-        if self.sample > 1 {
-            println!("a sample: one case of {}", self.sample);
+        if self.args.sample > 1 {
+            line(format!("a sample: one case of {}", self.args.sample))?;
         }
-        println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped());
-        if self.json {
+        line(format!(
+            "{} passed, {} failed, {} skipped",
+            total.passed,
+            total.failed,
+            total.skipped()
+        ))?;
+        if self.args.json {
             let object = serde_json::json!({
-                "sample": self.sample,
+                "sample": self.args.sample,
                 "passed": total.passed,
                 "failed": total.failed,
+                "unreadable": total.unreadable,
                 "skipped": total.skipped(),
                 "residency_cases": total.residency(),
                 "blocks": total.blocks,
@@ -153,13 +266,61 @@ impl SuiteArgs {
                 "fallbacks": total.fallbacks,
                 "skips": total.skipped,
             });
-            println!("{object}");
+            line(object.to_string())?;
         }
-        let resident = total.residency() >= self.min_residency;
-        if !resident {
-            let share = total.residency();
-            eprintln!("error: residency {share:.4} is below the {} asked for", self.min_residency);
+        Ok(self.verdict(total))
+    }
+
+    /// Lists what failed.
+    pub(crate) fn print_failures(&self, total: &Summary) -> Result<()> {
+        let shown = if self.args.all_failures { usize::MAX } else { FAILURES_SHOWN_MAX };
+        for failure in total.failures.iter().take(shown) {
+            line(format!("FAILED {failure}"))?;
         }
-        Ok(resident && total.failed == 0)
+        if total.failures.len() > shown {
+            line(format!("... and {} more (--all-failures)", total.failures.len() - shown))?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, total: &Summary) -> bool {
+        if interrupt::asked() {
+            complain("interrupted: these are the cases that ran until then");
+            return false;
+        }
+        if total.passed + total.failed == 0 {
+            complain(format!("error: no case ran: {}", self.why_nothing(total)));
+            return false;
+        }
+        let least = self.args.min_residency.unwrap_or(0.0);
+        // Where no file could be read, that is the failure.
+        let enough = total.residency().is_none_or(|share| share >= least);
+        if !enough {
+            let share = total.residency().unwrap_or_default();
+            complain(format!("error: residency {share:.4} is below the {least} asked for"));
+        }
+        enough && total.failed == 0
+    }
+
+    /// Why no case ran, of a suite in which nothing failed either.
+    pub(crate) fn why_nothing(&self, total: &Summary) -> String {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let SuiteArgs { paths, fork, filter, sample, .. } = self.args;
+        let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let paths = paths.join(", ");
+        match (met.files, met.cases, fork, filter) {
+            (0, ..) => format!("there is no JSON file in {paths}"),
+            (_, 0, ..) => match total.skipped() {
+                0 => format!("the files in {paths} hold none"),
+                skipped => format!("all {skipped} are skipped"),
+            },
+            (_, _, Some(fork), _) if met.of_fork == 0 => {
+                let forks: Vec<&str> = met.forks.iter().map(String::as_str).collect();
+                format!("none is of the fork {fork}; there are {}", forks.join(", "))
+            }
+            (_, _, _, Some(filter)) if met.matching == 0 => format!("none matches {filter}"),
+            _ if *sample > 1 => format!("none is in the sample of one case of {sample}"),
+            _ => "their blocks use no gas".to_owned(),
+        }
     }
 }

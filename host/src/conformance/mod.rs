@@ -4,13 +4,17 @@
 //! one.
 
 pub mod block_test;
+pub mod exceptions;
 pub mod files;
 pub mod fixtures;
 pub mod state_test;
 
+use crate::input::InputError;
 use crate::types::{Env, Fallback, Outcome, Transaction};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
 
 /// What runs a case: an engine or the reference.
 pub trait Executor: Sync {
@@ -28,8 +32,10 @@ pub trait Executor: Sync {
 pub struct Summary {
     /// Cases whose result is the expected one.
     pub passed: u64,
-    /// Cases whose result is not.
+    /// Cases whose result is not, and files that cannot be read.
     pub failed: u64,
+    /// Files, archives and folders that cannot be read.
+    pub unreadable: u64,
     /// Cases that were not run: reason to count.
     pub skipped: BTreeMap<String, u64>,
     /// Cases that ran wholly on the device asked for, or were rejected before they ran.
@@ -44,27 +50,44 @@ pub struct Summary {
     pub failures: Vec<Failure>,
 }
 
-/// One failed case.
+/// One failed case, or a file that cannot be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
     /// The file inside its folder or archive.
     pub file: String,
-    /// The test's name and, for a state test, fork and indexes.
-    pub case: String,
-    /// Expected and computed.
+    /// The test's name and, for a state test, fork and indexes; none where the file is no suite.
+    pub case: Option<String>,
+    /// Expected and computed; of a file, its name and what is wrong with it.
     pub reason: String,
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.case {
+            Some(case) => write!(f, "{} {case}: {}", self.file, self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
 impl Summary {
-    /// Share of the cases run that were resident.
-    pub fn residency(&self) -> f64 {
-        let run = self.passed + self.failed;
-        if run == 0 { 1.0 } else { self.resident as f64 / run as f64 }
+    /// Share of the cases run that were resident; none of no cases.
+    pub fn residency(&self) -> Option<f64> {
+        let run = self.passed + self.failed - self.unreadable;
+        (run > 0).then(|| self.resident as f64 / run as f64)
     }
 
-    /// Share of the blocks that were resident.
-    pub fn block_residency(&self) -> f64 {
-        if self.blocks == 0 { 1.0 } else { self.resident_blocks as f64 / self.blocks as f64 }
+    /// Share of the blocks that were resident; none of no blocks.
+    pub fn block_residency(&self) -> Option<f64> {
+        (self.blocks > 0).then(|| self.resident_blocks as f64 / self.blocks as f64)
+    }
+
+    /// Counts a file that cannot be read as a failure. `why` names it.
+    pub fn unreadable(&mut self, file: &Path, why: &InputError) {
+        self.failed += 1;
+        self.unreadable += 1;
+        let (file, reason) = (file.display().to_string(), why.to_string());
+        self.failures.push(Failure { file, case: None, reason });
     }
 
     /// Counts cases that are not run.
@@ -81,6 +104,7 @@ impl Summary {
     pub fn merged(mut self, other: Summary) -> Summary {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.unreadable += other.unreadable;
         self.resident += other.resident;
         self.blocks += other.blocks;
         self.resident_blocks += other.resident_blocks;

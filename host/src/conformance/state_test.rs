@@ -1,13 +1,13 @@
 //! State tests (GeneralStateTests of ethereum/tests, state_tests of execution-spec-tests): one
 //! transaction on a small state, for several forks and several data, gas and value each.
 
-use super::{Executor, Failure, Summary};
+use super::{Executor, Failure, Summary, exceptions};
 use crate::input::json::{
     Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, parse, parse_some, y_parity,
 };
 use crate::input::{InputError, MemoryState, UnknownCode, forks};
 use crate::root::{memory_account, trie_account};
-use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Transaction};
+use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Rejected, Transaction};
 use alloy_consensus::proofs::state_root_unhashed;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
@@ -35,10 +35,66 @@ enum Loose<T> {
 }
 
 impl<T: Copy> Loose<T> {
-    fn get(&self) -> Result<T, String> {
+    /// The value; `field` says which one is beyond what a transaction holds.
+    fn get(&self, field: Unencodable) -> Result<T, NoTransaction> {
+        let text = match self {
+            Loose::Good(value) => return Ok(*value),
+            Loose::Bad(text) => text,
+        };
+        let digits = text.trim_start_matches("0x:bigint ").trim_start_matches("0x");
+        match !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            true => Err(NoTransaction::Unencodable(field)),
+            false => Err(NoTransaction::Malformed(format!("'{text}' is no number"))),
+        }
+    }
+}
+
+/// A field of a transaction that no encoding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub(super) enum Unencodable {
+    #[error("the nonce exceeds 64 bits")]
+    Nonce,
+    #[error("the gas limit exceeds 64 bits")]
+    GasLimit,
+    #[error("the value exceeds 256 bits")]
+    Value,
+    #[error("the price of gas exceeds 128 bits")]
+    Price,
+    #[error("the priority fee exceeds 128 bits")]
+    PriorityFee,
+    #[error("the price of blob gas exceeds 128 bits")]
+    BlobFee,
+    #[error("a field of an authorization exceeds its bits")]
+    Authorization,
+}
+
+/// Why a test has no transaction.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum NoTransaction {
+    /// Which is what the test may be about.
+    #[error(transparent)]
+    Unencodable(#[from] Unencodable),
+    /// The test is not of the form of one.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// Why a case's transaction was not executed.
+#[derive(Debug, thiserror::Error)]
+enum NotExecuted {
+    #[error(transparent)]
+    Unencodable(Unencodable),
+    #[error(transparent)]
+    Rejected(Rejected),
+}
+
+impl NotExecuted {
+    /// What the tests call it.
+    fn names(&self) -> &'static [&'static str] {
         match self {
-            Loose::Good(value) => Ok(*value),
-            Loose::Bad(text) => Err(format!("'{text}' is no valid field of a transaction")),
+            NotExecuted::Unencodable(field) => exceptions::unencodable(*field),
+            NotExecuted::Rejected(reason) => exceptions::transaction(reason),
         }
     }
 }
@@ -293,8 +349,10 @@ pub fn read_cases(name: &str, bytes: &[u8]) -> Result<Vec<StateCase>, InputError
             let Ok(spec) = fork.parse::<Spec>() else { continue };
             let at = post.indexes;
             let case = format!("{test} {fork} d{} g{} v{}", at.data, at.gas, at.value);
-            let made = environment(unit, spec, fork)
-                .and_then(|env| Ok((transaction(&unit.transaction, post, env.chain_id)?, env)));
+            let made = environment(unit, spec, fork).and_then(|env| {
+                let transaction = transaction(&unit.transaction, post, env.chain_id);
+                Ok((transaction.map_err(|why| why.to_string())?, env))
+            });
             let (transaction, env) = made.map_err(|message| InputError::Case {
                 file: name.to_owned(),
                 case: case.clone(),
@@ -332,9 +390,13 @@ fn run_case(
         summary.skipped.insert(format!("no such fork: {fork}"), 1);
         return summary;
     };
-    let outcome = environment(unit, spec, fork)
-        .and_then(|env| Ok((transaction(&unit.transaction, post, env.chain_id)?, env)))
-        .map_or_else(|why| Ok(Err(why)), |(tx, env)| executor.transact(&env, &tx, state).map(Ok));
+    let outcome = environment(unit, spec, fork).and_then(|env| {
+        match transaction(&unit.transaction, post, env.chain_id) {
+            Ok(tx) => executor.transact(&env, &tx, state).map(Ok),
+            Err(NoTransaction::Unencodable(field)) => Ok(Err(field)),
+            Err(NoTransaction::Malformed(why)) => Err(why),
+        }
+    });
     let verdict = match outcome {
         Err(why) => Err(format!("not executed: {why}")),
         Ok(outcome) => {
@@ -350,24 +412,30 @@ fn run_case(
         Ok(()) => summary.passed = 1,
         Err(reason) => {
             summary.failed = 1;
-            summary.failures.push(Failure { file: file.to_owned(), case, reason });
+            let (file, case) = (file.to_owned(), Some(case));
+            summary.failures.push(Failure { file, case, reason });
         }
     }
     summary
 }
 
-/// Holds an outcome (or why there could be no transaction) against what the test expects.
+/// Holds an outcome (or why there can be no transaction) against what the test expects.
 fn judge(
     post: &Post,
     state: &TestState,
-    outcome: Result<Outcome, String>,
+    outcome: Result<Outcome, Unencodable>,
     spec: Spec,
     rewarded: Option<Address>,
 ) -> Result<(), String> {
-    let result = outcome.and_then(|o| o.result.map_err(|r| r.to_string()));
+    let result = outcome
+        .map_err(NotExecuted::Unencodable)
+        .and_then(|outcome| outcome.result.map_err(NotExecuted::Rejected));
     match (&result, &post.expect_exception) {
         (Ok(_), Some(expected)) => return Err(format!("accepted, expected {expected}")),
         (Err(why), None) => return Err(format!("rejected: {why}")),
+        (Err(why), Some(expected)) if !exceptions::explains(why.names(), expected) => {
+            return Err(format!("rejected for another reason than {expected}: {why}"));
+        }
         _ => {}
     }
     let (mut changes, logs) = match result {
@@ -497,20 +565,31 @@ fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
     Ok(Env { spec, chain_id, block, checks: Checks::default() })
 }
 
-fn pick<'a, T>(list: &'a [T], index: usize, what: &str) -> Result<&'a T, String> {
-    list.get(index).ok_or_else(|| format!("the test has no {what} {index}"))
+fn pick<'a, T>(list: &'a [T], index: usize, what: &str) -> Result<&'a T, NoTransaction> {
+    let none = || NoTransaction::Malformed(format!("the test has no {what} {index}"));
+    list.get(index).ok_or_else(none)
 }
 
-fn transaction(t: &TestTransaction, post: &Post, chain_id: u64) -> Result<Transaction, String> {
+/// A fee of a test; `field` says which.
+fn fee(fee: &Option<Loose<Int128>>, field: Unencodable) -> Result<Option<u128>, NoTransaction> {
+    fee.as_ref().map(|fee| fee.get(field).map(|value| value.0)).transpose()
+}
+
+/// A number of 64 bits; `field` says which.
+fn u64_of(number: &Loose<Quantity>, field: Unencodable) -> Result<u64, NoTransaction> {
+    u64::try_from(number.get(field)?.0).map_err(|_| NoTransaction::Unencodable(field))
+}
+
+fn transaction(
+    t: &TestTransaction,
+    post: &Post,
+    chain_id: u64,
+) -> Result<Transaction, NoTransaction> {
     let at = post.indexes;
-    let fee = |field: &Option<Loose<Int128>>| -> Result<Option<u128>, String> {
-        field.as_ref().map(|f| f.get().map(|v| v.0)).transpose()
-    };
-    let u64_of = |q: Quantity, what: &str| {
-        u64::try_from(q.0).map_err(|_| format!("{what} {} exceeds 64 bits", q.0))
-    };
     let access = t.access_lists.as_ref().and_then(|lists| lists.get(at.data)?.as_ref());
-    let max_fee = fee(&t.max_fee_per_gas)?;
+    let max_fee = fee(&t.max_fee_per_gas, Unencodable::Price)?;
+    let gas_price = fee(&t.gas_price, Unencodable::Price)?;
+    let blob_fee = fee(&t.max_fee_per_blob_gas, Unencodable::BlobFee)?;
     let tx_type = if t.authorization_list.is_some() {
         4
     } else if t.max_fee_per_blob_gas.is_some() || t.blob_versioned_hashes.is_some() {
@@ -525,31 +604,34 @@ fn transaction(t: &TestTransaction, post: &Post, chain_id: u64) -> Result<Transa
     Ok(Transaction {
         tx_type,
         caller: sender(t)?,
-        gas_limit: u64_of(pick(&t.gas_limit, at.gas, "gas limit")?.get()?, "gas limit")?,
-        gas_price: max_fee.or(fee(&t.gas_price)?).unwrap_or(0),
+        gas_limit: u64_of(pick(&t.gas_limit, at.gas, "gas limit")?, Unencodable::GasLimit)?,
+        gas_price: max_fee.or(gas_price).unwrap_or(0),
         kind: match t.to {
             Some(Callee::Address(Fixed(to))) => TxKind::Call(to),
             Some(Callee::Nobody(Empty::Empty)) | None => TxKind::Create,
         },
-        value: pick(&t.value, at.value, "value")?.get()?.0,
+        value: pick(&t.value, at.value, "value")?.get(Unencodable::Value)?.0,
         data: pick(&t.data, at.data, "data")?.0.clone(),
-        nonce: u64_of(t.nonce.get()?, "nonce")?,
+        nonce: u64_of(&t.nonce, Unencodable::Nonce)?,
         chain_id: signed_chain_id(post.txbytes.as_ref().map(|b| &b.0), tx_type, chain_id),
         access_list: AccessList(
             access.into_iter().flatten().map(|item| item.clone().into()).collect(),
         ),
-        gas_priority_fee: fee(&t.max_priority_fee_per_gas)?,
+        gas_priority_fee: fee(&t.max_priority_fee_per_gas, Unencodable::PriorityFee)?,
         blob_hashes: t.blob_versioned_hashes.iter().flatten().map(|hash| hash.0).collect(),
-        max_fee_per_blob_gas: fee(&t.max_fee_per_blob_gas)?.unwrap_or(0),
+        max_fee_per_blob_gas: blob_fee.unwrap_or(0),
         authorization_list: authorizations(t)?,
     })
 }
 
 /// Who sends the transaction: as the test says, else whose secret key it gives.
-fn sender(t: &TestTransaction) -> Result<Address, String> {
+fn sender(t: &TestTransaction) -> Result<Address, NoTransaction> {
+    let malformed = |why: String| NoTransaction::Malformed(why);
     let Some(Fixed(sender)) = t.sender else {
-        let Fixed(key) = t.secret_key.ok_or("there is neither sender nor secretKey")?;
-        let key = SecretKey::from_slice(key.as_slice()).map_err(|e| format!("secretKey: {e}"))?;
+        let neither = || malformed("there is neither sender nor secretKey".to_owned());
+        let Fixed(key) = t.secret_key.ok_or_else(neither)?;
+        let key = SecretKey::from_slice(key.as_slice())
+            .map_err(|error| malformed(format!("secretKey: {error}")))?;
         let point = key.public_key().to_encoded_point(false);
         return Ok(Address::from_raw_public_key(&point.as_bytes()[1..]));
     };
@@ -571,18 +653,19 @@ fn authorizations(
     t: &TestTransaction,
 ) -> Result<
     Vec<Either<SignedAuthorization, revm::context::transaction::RecoveredAuthorization>>,
-    String,
+    NoTransaction,
 > {
+    let beyond = Unencodable::Authorization;
     let list = t.authorization_list.as_deref().unwrap_or_default();
     list.iter()
         .map(|a| {
-            let parity = y_parity(a.y_parity, a.v)?;
+            let parity = y_parity(a.y_parity, a.v).map_err(NoTransaction::Malformed)?;
             let inner = Authorization {
                 chain_id: a.chain_id.0,
                 address: a.address.0,
-                nonce: a.nonce.get()?.0,
+                nonce: a.nonce.get(beyond)?.0,
             };
-            let parity = u8::try_from(parity).map_err(|_| "y parity exceeds 8 bits".to_owned())?;
+            let parity = u8::try_from(parity).map_err(|_| beyond)?;
             Ok(Either::Left(SignedAuthorization::new_unchecked(inner, parity, a.r.0, a.s.0)))
         })
         .collect()

@@ -32,7 +32,7 @@ use crate::limits::IDLE_SPINS_COUNT;
 use crate::plan::slice;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
-use crate::types::{Fallback, Outcome, Rejected, Transaction};
+use crate::types::{Fallback, GasBound, Outcome, Rejected, Transaction};
 
 /// Nobody has taken the transaction; a thread may.
 pub(super) const WAITING: u8 = 0;
@@ -356,7 +356,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     fn check_gas_limit(&self, head: &Head, index: usize) -> Result<(), Error> {
         let limit = self.txs[index].gas_limit;
         if self.session.env.checks.block_gas_limit && limit > head.gas_left {
-            let why = "the gas that the block has left";
+            let why = GasBound::BlockLeft;
             let reason = Rejected::GasLimit { limit, max: head.gas_left, why };
             return Err(Error::Rejected { index, reason });
         }

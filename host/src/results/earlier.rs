@@ -197,15 +197,15 @@ fn same_columns<T: AsRef<str>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::reason::tests::reverted;
     use crate::results::{Row, Transacted, Writer};
-    use crate::types::{Outcome, Rejected};
     use alloy_primitives::B256;
 
     /// A file of rows: input, block, how many rows, whether they differ. The last `cut` bytes are
     /// missing.
     fn earlier(format: Format, blocks: &[(&str, u64, u64, bool)], cut: usize) -> Earlier {
         let mut writer = Writer::new(Vec::new(), format, false).expect("begun");
-        let outcome = Outcome { result: Err(Rejected::Blobs("a\n\"b\"")), fallback: None };
+        let outcome = reverted("a\n\"b\"");
         for &(input, block, rows, differs) in blocks {
             let transacted =
                 Some(Transacted { block, hash: B256::ZERO, ty: 0, cumulative_gas_used: 0 });
@@ -238,7 +238,11 @@ mod tests {
             let blocks = [("a", 1, 2, false), ("a", 2, 3, false), ("b", 1, 1, false)];
             let mut earlier = earlier(format, &blocks, 0);
             let two = rows(&mut earlier, "a", 2, 3).expect("complete");
-            assert_eq!(two.matches("(EIP-4844)").count(), 3, "{two}");
+            assert_eq!(
+                two.matches("revert").count(),
+                2 * 3,
+                "the status and the end of each: {two}"
+            );
             assert!(two.ends_with('\n') && two.starts_with(['{', 'a']), "{two}");
             assert_eq!(rows(&mut earlier, "a", 1, 3), None, "a row is missing");
             assert!(rows(&mut earlier, "b", 1, 1).is_some());

@@ -100,9 +100,9 @@ fn said(data: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use alloy_primitives::{Bytes, U256, keccak256};
+    use alloy_primitives::{U256, keccak256};
     use proptest::prelude::*;
 
     /// What `revert(text)` of Solidity gives: the selector, offset and length, the text padded.
@@ -113,6 +113,21 @@ mod tests {
         data.extend(text);
         data.resize(data.len().next_multiple_of(32) + SELECTOR_BYTES, 0);
         data
+    }
+
+    /// A call that ended in it.
+    pub(in crate::results) fn reverted(text: &str) -> Outcome {
+        let executed = Executed {
+            status: TxStatus::Revert,
+            end: End::Revert,
+            gas_used: 30_000,
+            gas_refunded: 0,
+            output: error_string(text.as_bytes()).into(),
+            created: None,
+            logs: Vec::new(),
+            changes: Vec::new(),
+        };
+        Outcome { result: Ok(executed), fallback: None }
     }
 
     fn panic(code: U256) -> Vec<u8> {
@@ -169,7 +184,7 @@ mod tests {
             end: End::BadJump,
             gas_used: 1,
             gas_refunded: 0,
-            output: Bytes::new(),
+            output: Default::default(),
             created: None,
             logs: Vec::new(),
             changes: Vec::new(),

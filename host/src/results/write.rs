@@ -122,11 +122,12 @@ impl Serialize for Object<'_, '_> {
 mod tests {
     use super::*;
     use crate::results::Transacted;
-    use crate::types::{AccountChange, End, Executed, Outcome, Rejected, TxStatus};
+    use crate::results::reason::tests::reverted;
+    use crate::types::{AccountChange, BlobFault, End, Executed, Outcome, Rejected, TxStatus};
     use alloy_primitives::{Address, B256, Log, U256, bytes};
 
-    /// One success with everything that a row can have, and one call that is not valid.
-    fn outcomes() -> [Outcome; 2] {
+    /// One success with everything that a row can have, one call that is not valid, one revert.
+    fn outcomes() -> [Outcome; 3] {
         let log = Log::new_unchecked(Address::repeat_byte(1), vec![B256::ZERO], bytes!("0a"));
         let change = AccountChange {
             address: Address::repeat_byte(0xab),
@@ -145,8 +146,10 @@ mod tests {
             logs: vec![log],
             changes: vec![change],
         };
-        let rejected = Rejected::Blobs("a, \"quoted\"\nreason");
-        [Ok(executed), Err(rejected)].map(|result| Outcome { result, fallback: None })
+        let rejected = Rejected::Blobs(BlobFault::None);
+        let [executed, rejected] =
+            [Ok(executed), Err(rejected)].map(|result| Outcome { result, fallback: None });
+        [executed, rejected, reverted("a, \"quoted\"\nreason")]
     }
 
     fn written(format: Format, on_demand: bool) -> String {
@@ -158,7 +161,7 @@ mod tests {
             let row = Row { input: "a.json", call_id, transacted, outcome, differs: false };
             writer.write(&row).expect("written");
         }
-        assert_eq!(writer.rows(), 2);
+        assert_eq!(writer.rows(), 3);
         String::from_utf8(writer.into_inner()).expect("UTF-8")
     }
 
@@ -167,7 +170,7 @@ mod tests {
         let text = written(Format::JsonLines, true);
         let rows: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.len(), 3);
         assert_eq!(rows[0]["gas_used"].as_u64(), Some(u64::MAX));
         assert_eq!(rows[0]["output"], "0x00ff");
         assert_eq!(rows[0]["logs"][0]["data"], "0x0a");
@@ -197,7 +200,8 @@ mod tests {
         assert_eq!(&rows[0][at("output")], "0x00ff");
         let logs: serde_json::Value = serde_json::from_str(&rows[0][at("logs")]).expect("JSON");
         assert_eq!(logs[0]["topics"][0], format!("0x{}", "0".repeat(64)));
-        assert_eq!(&rows[1][at("reason")], "a, \"quoted\"\nreason (EIP-4844)");
+        assert_eq!(&rows[1][at("reason")], "there is no blob (EIP-4844)");
+        assert_eq!(&rows[2][at("reason")], "a, \"quoted\"\nreason");
         assert_eq!((&rows[1][at("gas_used")], &rows[1][at("differs")]), ("", "false"));
     }
 

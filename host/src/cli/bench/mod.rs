@@ -11,10 +11,11 @@ mod workload;
 
 use super::compare::median;
 use super::devices;
-use super::output::{Progress, duration, line};
-use super::{BackendArg, GroupingArg, PolicyArg};
+use super::output::{Progress, complain, duration, line};
+use super::suite::start_threads;
+use super::{BackendArg, GroupingArg, PolicyArg, ROUNDS_MAX, Usage, files, interrupt};
 use ablate::{Ablation, ablate, choose, ideas};
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use measure::{Contender, END_TO_END, FIRST, Measured, RESIDENT, Rounds, measure};
 use model::Model;
@@ -26,6 +27,17 @@ use warpevm::Config;
 use warpevm::conformance::fixtures;
 use warpevm::types::Policy;
 
+/// What `--help` ends with.
+pub(crate) const EXAMPLES: &str = "Examples:
+  warpevm bench --tiny
+  warpevm bench transfers swaps --threads 1,8 --json rows.json --html report.html
+  warpevm bench blocks --input blocks.tar.zst --policies sequential,waves,auto
+  warpevm bench compute --filter loops --backend cpu,wgpu --batch 256,4096
+  warpevm bench conflicts --ablate";
+
+/// Transactions of a batch at most. They take a few KiB each, so that more would fill most
+/// machines' memory.
+const BATCH_MAX: i64 = 1 << 24;
 /// Rounds that count.
 const ROUNDS: Rounds = Rounds { least: 5, most: 25 };
 const ROUNDS_TINY: Rounds = Rounds { least: 1, most: 1 };
@@ -44,27 +56,26 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BackendArg::Cpu])]
     #[arg(value_name = "BACKEND,...")]
     backend: Vec<BackendArg>,
-    /// The baselines. Without revm no ratios are given.
+    /// The baselines; else all. Without revm no ratios are given.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "REVM,...")]
-    #[arg(default_values_t = [Against::Revm, Against::RevmParallel])]
     against: Vec<Against>,
     /// Threads of the backends, each number in turn; 0 takes one for each core. revm-parallel has
     /// the most of them.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 0], value_name = "N,...")]
+    #[arg(value_parser = super::threads)]
     threads: Vec<usize>,
     /// Batch sizes, in place of those of the suites.
     #[arg(long, value_delimiter = ',', value_name = "N,...")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=BATCH_MAX))]
     batch: Vec<u32>,
-    /// How transactions of a block are chosen that run at the same time, each in turn.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [PolicyArg::Auto])]
-    #[arg(value_name = "POLICY,...")]
+    /// How transactions of a block are chosen that run at the same time, each in turn; else auto.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,...")]
     policies: Vec<PolicyArg>,
-    /// Which transactions become neighbours on a GPU.
-    #[arg(long, value_enum, default_value_t = GroupingArg::Start)]
-    grouping: GroupingArg,
+    /// Which transactions become neighbours on a GPU; else start.
+    #[arg(long, value_enum)]
+    grouping: Option<GroupingArg>,
     /// Rounds that are measured, everyone in turn; else 5 to 25, until they took half a second.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=ROUNDS_MAX))]
     rounds: Option<u32>,
     /// Only cases whose name (suite/case/batch) matches.
     #[arg(long, value_name = "REGEX")]
@@ -102,40 +113,62 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
         None if args.tiny => ROUNDS_TINY,
         None => ROUNDS,
     };
+    args.check()?;
     // Writing comes last, and would be late to fail.
     for path in args.json.iter().chain(&args.html) {
-        std::fs::write(path, "").with_context(|| path.display().to_string())?;
+        files::try_create(path)?;
     }
+    start_threads(0)?;
+    interrupt::listen();
     let Plans { mut cases, left_out } = args.wanted().plan()?;
     cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
     for why in &left_out {
         line(format!("left out: {why}"))?;
     }
-    ensure!(!cases.is_empty(), "nothing to measure");
+    ensure!(!cases.is_empty() || interrupt::asked(), "nothing to measure");
     let model = Model::new()?;
     let (measured, ablations) = match args.ablate {
         true => run_ablation(args, &cases, rounds)?,
         false => (run(args, &cases, rounds, &model)?, Vec::new()),
     };
-    let (command, machine) = (command(), machine(args));
+    if interrupt::asked() {
+        let (done, count) = (measured.len(), cases.len());
+        complain(format!("interrupted: {done} of {count} cases were measured"));
+    }
+    // A file that says nothing would stand where an earlier one said something.
+    if !measured.is_empty() {
+        write_files(args, rounds, &Report { measured, ablations, left_out, model })?;
+    }
+    Ok(true)
+}
+
+/// What a run gave.
+struct Report {
+    measured: Vec<Measured>,
+    ablations: Vec<Ablation>,
+    left_out: Vec<String>,
+    model: Model,
+}
+
+fn write_files(args: &BenchArgs, rounds: Rounds, report: &Report) -> anyhow::Result<()> {
+    let (command, machine) = (&command(), &machine(args));
+    let Report { measured, ablations, left_out, model } = report;
     if let Some(path) = &args.json {
         let rows = measured.iter().flat_map(|one| &one.rows);
         let text = match args.ablate {
-            true => json(ablations.iter(), &command, &machine)?,
-            false => json(rows, &command, &machine)?,
+            true => json(ablations.iter(), command, machine)?,
+            false => json(rows, command, machine)?,
         };
-        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        files::write(path, text.as_bytes())?;
     }
     if let Some(path) = &args.html {
         // What an ablation compares with itself is no comparison with revm.
-        let measured = if args.ablate { &[][..] } else { &measured };
-        let (command, machine, ablations) = (&command, &machine, &ablations);
-        let left_out = &left_out;
+        let measured = if args.ablate { &[][..] } else { measured };
         let report =
-            html::Report { command, machine, rounds, measured, ablations, left_out, model: &model };
-        std::fs::write(path, report.html()?).with_context(|| path.display().to_string())?;
+            html::Report { command, machine, rounds, measured, ablations, left_out, model };
+        files::write(path, report.html()?.as_bytes())?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn run(
@@ -146,7 +179,7 @@ fn run(
 ) -> anyhow::Result<Vec<Measured>> {
     let progress = Progress::new(cases.len() as u64, "cases");
     let mut all = Vec::new();
-    for case in cases {
+    for case in cases.iter().take_while(|_| !interrupt::asked()) {
         let measured = measure(case, &args.contenders(case.in_order), rounds)?;
         print(&progress, &measured, model)?;
         progress.step(1);
@@ -163,7 +196,7 @@ fn run_ablation(
     let chosen = choose(cases);
     let progress = Progress::new(chosen.len() as u64, "cases");
     let (mut all, mut ablations) = (Vec::new(), Vec::new());
-    for case in chosen {
+    for case in chosen.into_iter().take_while(|_| !interrupt::asked()) {
         let threads = args.threads.iter().copied().map(threads).collect::<Vec<_>>();
         // Passes show best on one thread; policies and redo need several.
         let count = if case.in_order { threads.iter().max() } else { threads.iter().min() };
@@ -208,6 +241,43 @@ fn threads(count: usize) -> usize {
 }
 
 impl BenchArgs {
+    /// Whether the arguments go together: each must do something.
+    fn check(&self) -> Result<(), Usage> {
+        let wants = |of: fn(&Suite) -> bool| self.suites.is_empty() || self.suites.iter().any(of);
+        let device = |backend: &BackendArg| warpevm::types::Backend::from(*backend).is_device();
+        let refused = [
+            (
+                self.backend.contains(&BackendArg::Revm),
+                "--backend revm: it is a baseline (--against revm)",
+            ),
+            (
+                !self.input.is_empty() && !wants(|suite| *suite == Suite::Blocks),
+                "--input: only the suite of blocks reads it",
+            ),
+            (
+                !self.batch.is_empty() && !wants(|suite| !suite.in_order()),
+                "--batch: the suites have blocks as they are",
+            ),
+            (
+                !self.policies.is_empty() && !wants(|suite| suite.in_order()),
+                "--policies: the suites have independent calls, which no policy orders",
+            ),
+            (
+                self.grouping.is_some() && !self.backend.iter().any(device),
+                "--grouping: it is for backends that are devices",
+            ),
+            (self.ablate && !self.against.is_empty(), "--against: --ablate compares with itself"),
+            (self.ablate && !self.policies.is_empty(), "--policies: --ablate tries all"),
+            (self.ablate && self.backend.len() > 1, "--backend: --ablate takes one"),
+            (
+                self.json.is_some() && self.json == self.html,
+                "--html: it names the file that --json names",
+            ),
+        ];
+        let refused = refused.into_iter().find(|(refused, _)| *refused);
+        refused.map_or(Ok(()), |(_, why)| Err(Usage(why.to_owned())))
+    }
+
     fn wanted(&self) -> Wanted {
         Wanted {
             suites: self.suites.clone(),
@@ -220,8 +290,13 @@ impl BenchArgs {
     }
 
     fn config(&self, backend: BackendArg, threads: usize) -> Config {
-        let (backend, grouping) = (backend.into(), self.grouping.into());
+        let grouping = self.grouping.unwrap_or(GroupingArg::Start).into();
+        let backend = backend.into();
         Config { backend, threads, grouping, ..Config::default() }
+    }
+
+    fn policies(&self) -> &[PolicyArg] {
+        if self.policies.is_empty() { &[PolicyArg::Auto] } else { &self.policies }
     }
 
     /// Everyone who takes part: policies only where there is an order.
@@ -231,7 +306,9 @@ impl BenchArgs {
         counts.dedup();
         let most = counts.last().copied().unwrap_or(1);
         let mut all: Vec<Contender> = Vec::new();
-        for against in &self.against {
+        let (policies, baselines) = (self.policies(), Against::value_variants());
+        let against = if self.against.is_empty() { baselines } else { &self.against };
+        for against in against {
             all.push(match against {
                 Against::Revm => Contender::Revm,
                 Against::RevmParallel => Contender::RevmParallel(most),
@@ -251,8 +328,8 @@ impl BenchArgs {
                     all.push(Contender::Engine(name.clone(), base));
                     continue;
                 }
-                for policy in &self.policies {
-                    let name = match self.policies.len() {
+                for policy in policies {
+                    let name = match policies.len() {
                         1 => name.clone(),
                         _ => format!("{name} {}", policy.name()),
                     };

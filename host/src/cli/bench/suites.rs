@@ -1,5 +1,7 @@
 //! The suites: which cases there are, and what each is made of.
 
+use super::super::interrupt;
+use super::super::output::Progress;
 use super::programs;
 use super::workload::{self, Generated, address};
 use alloy_primitives::{Address, Bytes};
@@ -83,6 +85,11 @@ impl Suite {
     /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether its cases are blocks, executed in order.
+    pub(crate) fn in_order(self) -> bool {
+        matches!(self, Suite::Blocks | Suite::Conflicts | Suite::WorstCase)
     }
 
     /// What it measures, for readers of the report.
@@ -178,7 +185,8 @@ impl Wanted {
         let mut plans = Plans::default();
         let all = Suite::value_variants().to_vec();
         let suites = if self.suites.is_empty() { all } else { self.suites.clone() };
-        for suite in suites {
+        let progress = Progress::new(suites.len() as u64, "suites read");
+        for suite in suites.into_iter().take_while(|_| !interrupt::asked()) {
             match suite {
                 Suite::Transfers => self.transfers(&mut plans),
                 Suite::Swaps => self.swaps(&mut plans)?,
@@ -190,6 +198,7 @@ impl Wanted {
                 Suite::WorstCase => self.worst_case(&mut plans)?,
                 Suite::Fuzz => self.fuzz(&mut plans)?,
             }
+            progress.step(1);
         }
         Ok(plans)
     }
@@ -576,7 +585,7 @@ fn fullest_block(name: &str, bytes: &[u8]) -> anyhow::Result<Generated> {
     let filter = |_: &str, _: &str| first.replace(false);
     let (summary, _) = block_test::run_file(name, bytes, &recorder, &filter)?;
     if let Some(failure) = summary.failures.first() {
-        anyhow::bail!("{} {}: {}", failure.file, failure.case, failure.reason);
+        anyhow::bail!("{failure}");
     }
     let blocks = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (plan, state, _) = blocks

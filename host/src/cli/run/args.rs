@@ -1,7 +1,7 @@
 //! The arguments of `run` and `simulate`, and which of them exclude each other: a flag that would
 //! do nothing is refused.
 
-use super::super::{BackendArg, EngineArgs, PolicyArg, Usage};
+use super::super::{BackendArg, EngineArgs, PolicyArg, Usage, share};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use warpevm::Config;
@@ -132,15 +132,6 @@ pub(super) enum OnMismatch {
     Error,
     /// revm's result is taken, and the incident counted.
     Revm,
-}
-
-/// Parses a share.
-fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "a share is a number from 0 to 1".to_owned())?;
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err("a share is a number from 0 to 1".to_owned()),
-    }
 }
 
 /// Where rows go.

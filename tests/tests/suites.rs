@@ -1,0 +1,321 @@
+//! `warpevm statetest` and `warpevm blocktest` as commands: what goes on past a bad file, what is
+//! no success, what is told when the run is cut short, which flags are refused.
+
+mod common;
+
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
+use alloy_primitives::{Address, hex};
+use common::{Ran, command, temp_dir, warpevm};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// A state test whose transaction has no funds, of one fork.
+fn state_test(fork: &str, expected: &str) -> String {
+    let test = json!({"a_test": {
+        "env": {
+            "currentCoinbase": Address::repeat_byte(2), "currentGasLimit": "0x1000000",
+            "currentNumber": "0x1", "currentTimestamp": "0xc", "currentBaseFee": "0x7",
+            "currentRandom": "0x0", "currentDifficulty": "0x0",
+        },
+        "pre": {},
+        "transaction": {
+            "sender": Address::repeat_byte(1), "to": Address::repeat_byte(3), "nonce": "0x0",
+            "gasLimit": ["0x5208"], "gasPrice": "0xa", "value": ["0x0"], "data": ["0x"],
+        },
+        "post": {(fork): [{
+            "hash": EMPTY_ROOT_HASH, "logs": EMPTY_OMMER_ROOT_HASH,
+            "indexes": {"data": 0, "gas": 0, "value": 0}, "expectException": expected,
+        }]},
+    }});
+    test.to_string()
+}
+
+const RIGHT: &str = "TransactionException.INSUFFICIENT_ACCOUNT_FUNDS";
+const WRONG: &str = "TransactionException.NONCE_MISMATCH_TOO_LOW";
+
+/// A blockchain test of one block that is no RLP, on a genesis without accounts.
+fn block_test(expected: &str) -> String {
+    let genesis = alloy_consensus::Header {
+        state_root: EMPTY_ROOT_HASH,
+        base_fee_per_gas: Some(7),
+        ..Default::default()
+    };
+    let hash = genesis.hash_slow();
+    let rlp = {
+        let header = alloy_rlp::encode(&genesis);
+        let payload = [&header[..], &[0xc0, 0xc0]].concat();
+        let mut out = Vec::new();
+        alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
+        [out, payload].concat()
+    };
+    let test = json!({"a_chain": {
+        "network": "Paris", "pre": {}, "postState": {}, "lastblockhash": hash,
+        "genesisBlockHeader": {"hash": hash}, "genesisRLP": hex::encode_prefixed(rlp),
+        "blocks": [{"rlp": "0xc0", "expectException": expected}],
+    }});
+    test.to_string()
+}
+
+/// A folder with files.
+fn folder(files: &[(&str, &str)]) -> String {
+    let folder = temp_dir("suite");
+    for (name, text) in files {
+        fs::write(folder.join(name), text).expect("written");
+    }
+    text(&folder).to_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// What a command says went wrong.
+#[track_caller]
+fn fails(ran: &Ran, code: i32, said: &[&str]) {
+    assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+    for part in said {
+        assert!(ran.stderr.contains(part), "no {part:?} in {:?}", ran.stderr);
+    }
+}
+
+/// The line with the counts.
+#[track_caller]
+fn counts(ran: &Ran, line: &str) {
+    assert!(ran.stdout.lines().any(|other| other == line), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn one_bad_file_does_not_end_a_suite() {
+    let good = state_test("Cancun", RIGHT);
+    let files = [("a.json", &*good), ("b.json", "{\"x\": "), ("c.json", &good)];
+    let tests = folder(&files);
+    let ran = warpevm(["statetest", &tests, "--json"]);
+    assert_eq!(ran.code, 1);
+    counts(&ran, "2 passed, 1 failed, 0 skipped");
+    assert!(ran.stdout.contains("FAILED b.json: line 1, column 6: "), "{}", ran.stdout);
+    // A file that cannot be read is no case that left the device.
+    let json = ran.json();
+    assert_eq!((&json["unreadable"], &json["residency_cases"]), (&json!(1), &json!(1.0)));
+    assert_eq!(json["residency_blocks"], Value::Null);
+    // Nor does a path that is not there, or an archive that is none.
+    let broken = temp_dir("suite").join("broken.tar.zst");
+    fs::write(&broken, "no archive").expect("written");
+    let paths = ["no/such", &tests, text(&broken), &tests];
+    let ran = warpevm([&["statetest"][..], &paths].concat());
+    assert_eq!(ran.code, 1);
+    counts(&ran, "4 passed, 4 failed, 0 skipped");
+    for named in ["FAILED no/such: ", "broken.tar.zst: "] {
+        assert_eq!(ran.stdout.matches(named).count(), 1, "{}", ran.stdout);
+    }
+    assert_eq!(ran.stdout.matches("os error 2").count(), 1, "{}", ran.stdout);
+}
+
+#[test]
+fn one_bad_file_does_not_end_blocks() {
+    let good = block_test("BlockException.RLP_STRUCTURES_ENCODING");
+    let wrong = block_test("BlockException.UNKNOWN_PARENT");
+    let tests = folder(&[("a.json", "["), ("b.json", &wrong), ("c.json", &good)]);
+    let ran = warpevm(["blocktest", &tests]);
+    assert_eq!(ran.code, 1);
+    counts(&ran, "1 passed, 2 failed, 0 skipped");
+    let said = "rejected for another reason than BlockException.UNKNOWN_PARENT: RLP of ";
+    assert!(ran.stdout.contains("FAILED a.json: ") && ran.stdout.contains(said), "{}", ran.stdout);
+    // The same files measured: those that run are.
+    let ran = warpevm(["blocktest", &tests, "--compare", "--rounds", "1", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(ran.json()["failures"].as_array().map(Vec::len), Some(2), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 files left out: their blocks use no gas"), "{}", ran.stdout);
+}
+
+#[test]
+fn nothing_that_ran_is_no_success() {
+    let tests = folder(&[
+        ("a.json", &state_test("Cancun", RIGHT)),
+        ("b.json", &state_test("Prague", RIGHT)),
+    ]);
+    let blocks = folder(&[("a.json", &block_test("BlockException.RLP_STRUCTURES_ENCODING"))]);
+    let empty = folder(&[]);
+    let cases: [(&[&str], &str); 8] = [
+        (&["statetest", &empty], "no case ran: there is no JSON file in "),
+        (&["blocktest", &empty], "no case ran: there is no JSON file in "),
+        (
+            &["statetest", &tests, "--fork", "Cancn"],
+            "no case ran: none is of the fork Cancn; there are Cancun, Prague",
+        ),
+        (&["statetest", &tests, "--filter", "nosuch"], "no case ran: none matches nosuch"),
+        (
+            &["statetest", &tests, "--sample", "1000000007"],
+            "no case ran: none is in the sample of one case of 1000000007",
+        ),
+        // Files of the other kind are skipped.
+        (&["statetest", &blocks], "no case ran: all 1 are skipped"),
+        (&["blocktest", &tests], "no case ran: all 2 are skipped"),
+        (
+            &["blocktest", &blocks, "--compare", "--filter", "nosuch"],
+            "no file was compared: none matches nosuch",
+        ),
+    ];
+    for (args, why) in cases {
+        let ran = warpevm(args);
+        fails(&ran, 1, &["error: ", why]);
+        assert!(!ran.stdout.contains("residency"), "of nothing: {}", ran.stdout);
+    }
+    let json = warpevm(["statetest", &empty, "--json"]).json();
+    assert_eq!((&json["residency_cases"], &json["passed"]), (&Value::Null, &json!(0)));
+}
+
+#[test]
+fn a_reason_is_held_against_the_name() {
+    for backend in ["cpu", "revm"] {
+        let args = |file: &str| {
+            let tests = folder(&[("a.json", file)]);
+            warpevm(["statetest", &tests, "--backend", backend])
+        };
+        counts(&args(&state_test("Cancun", RIGHT)), "1 passed, 0 failed, 0 skipped");
+        let ran = args(&state_test("Cancun", WRONG));
+        assert_eq!(ran.code, 1);
+        let why = format!("rejected for another reason than {WRONG}: balance 0 does not cover");
+        assert!(ran.stdout.contains(&why), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn flags_that_would_do_nothing_are_refused() {
+    let statetest = |args: &[&str]| [&["statetest", "no/such"], args].concat().join(" ");
+    let blocktest = |args: &[&str]| [&["blocktest", "no/such"], args].concat().join(" ");
+    let bench = |args: &[&str]| [&["bench"], args].concat().join(" ");
+    let cases = [
+        (statetest(&["--jobs", "4000"]), "--jobs"),
+        (statetest(&["--min-residency", "2"]), "--min-residency"),
+        (statetest(&["--min-residency", "NaN"]), "--min-residency"),
+        (statetest(&["--min-residency", "1", "--backend", "revm"]), "--min-residency"),
+        (statetest(&["--sample", "0"]), "--sample"),
+        (blocktest(&["--jobs", "4000"]), "--jobs"),
+        (blocktest(&["--threads", "99999"]), "--threads"),
+        (blocktest(&["--threads", "2", "--backend", "revm"]), "--threads"),
+        (blocktest(&["--policy", "waves", "--backend", "revm"]), "--policy"),
+        (blocktest(&["--policy", "waves"]), "--policy"),
+        (blocktest(&["--policy", "waves", "--compare", "--threads", "2"]), "--policy"),
+        (blocktest(&["--rounds", "2"]), "--compare"),
+        (blocktest(&["--rounds", "2000", "--compare"]), "--rounds"),
+        (blocktest(&["--compare", "--backend", "revm"]), "--compare"),
+        (blocktest(&["--compare", "--threads", "2"]), "--threads"),
+        (blocktest(&["--compare", "--jobs", "2"]), "--jobs"),
+        (blocktest(&["--compare", "--min-residency", "1"]), "--min-residency"),
+        (bench(&["--threads", "99999"]), "--threads"),
+        (bench(&["--rounds", "1001"]), "--rounds"),
+        (bench(&["--batch", "0"]), "--batch"),
+        (bench(&["--backend", "revm"]), "--backend"),
+        (bench(&["lp98", "--input", "x"]), "--input"),
+        (bench(&["blocks", "--batch", "8"]), "--batch"),
+        (bench(&["lp98", "--policies", "waves"]), "--policies"),
+        (bench(&["--grouping", "rounds"]), "--grouping"),
+        (bench(&["--ablate", "--against", "revm"]), "--against"),
+        (bench(&["--ablate", "--policies", "waves"]), "--policies"),
+        (bench(&["--ablate", "--backend", "cpu,cuda-fake"]), "--backend"),
+        (bench(&["--json", "x", "--html", "x"]), "--html"),
+    ];
+    for (command, flag) in cases {
+        fails(&warpevm(command.split(' ')), 2, &["error: ", flag]);
+    }
+    assert!(!Path::new(env!("CARGO_TARGET_TMPDIR")).join("x").exists(), "a file was begun");
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::*;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+
+    /// Runs with stdout as it is given.
+    fn with_stdout(args: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {
+        let mut command = command();
+        let output =
+            command.args(args).stdout(stdout).stderr(Stdio::piped()).output().expect("it runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error_and_no_panic() {
+        let tests = folder(&[("a.json", &state_test("Cancun", RIGHT))]);
+        let blocks = folder(&[("a.json", &block_test("BlockException.RLP_STRUCTURES_ENCODING"))]);
+        let commands: [&[&str]; 5] = [
+            &["statetest", &tests],
+            &["blocktest", &blocks],
+            &["blocktest", &blocks, "--compare", "--rounds", "1"],
+            &["bench", "lp98", "--tiny", "--threads", "1"],
+            &["devices"],
+        ];
+        for args in commands {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+            let (code, stderr) = with_stdout(args, full);
+            assert_eq!(code, Some(1), "{args:?}: {stderr}");
+            assert!(stderr.contains("No space left on device"), "{args:?}: {stderr}");
+            assert!(!stderr.contains("panicked"), "{stderr}");
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let (code, stderr) = with_stdout(args, writer);
+            assert_eq!((code, &*stderr), (Some(0), ""), "{args:?}");
+        }
+        // Nobody hears what stderr cannot take.
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        let mut command = command();
+        command.args(["statetest", "no/such"]);
+        let code = command.stdout(Stdio::null()).stderr(full).status().expect("it runs").code();
+        assert_eq!(code, Some(1));
+    }
+
+    #[test]
+    fn threads_that_the_system_does_not_give_are_an_error() {
+        let tests = folder(&[("a.json", &state_test("Cancun", RIGHT))]);
+        let (mut shell, ours) = (std::process::Command::new("sh"), command());
+        let script = "ulimit -v 3000000; exec \"$@\"";
+        shell.args(["-c", script, "sh"]).arg(ours.get_program());
+        let output = shell.args(["statetest", &tests, "--jobs", "1024"]).output();
+        let output = output.expect("a shell");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        // The limit leaves room for some systems to start them all.
+        if output.status.code() != Some(0) {
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert!(stderr.starts_with("error: cannot start 1024 threads: "), "{stderr}");
+            assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
+        }
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+
+    /// A pipe with a name: a reader waits there until it is written.
+    fn pipe() -> std::path::PathBuf {
+        let path = temp_dir("suite").join("pipe.json");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(made.success());
+        path
+    }
+
+    #[test]
+    fn what_ran_is_told_when_a_run_is_interrupted() {
+        let good = state_test("Cancun", RIGHT);
+        let (tests, pipe) = (folder(&[("a.json", &good)]), pipe());
+        let args = ["statetest", &tests, text(&pipe), &tests, "--json"];
+        let mut command = command();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        // It has read the folder when it opens the pipe.
+        let mut writer = fs::OpenOptions::new().write(true).open(&pipe).expect("a pipe");
+        let pid = libc::pid_t::try_from(child.id()).expect("a process");
+        // SAFETY: sends a signal to a process that this test started and has not waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        stderr.read_line(&mut said).expect("a line");
+        assert!(said.starts_with("interrupted: stopping soon"), "{said}");
+        writer.write_all(good.as_bytes()).expect("written");
+        drop(writer);
+        stderr.read_to_string(&mut said).expect("the rest");
+        let output = child.wait_with_output().expect("it ends");
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(stdout.contains("\n1 passed, 0 failed, 0 skipped\n"), "{stdout}{said}");
+        assert!(said.contains("these are the cases that ran until then"), "{said}");
+    }
+}
