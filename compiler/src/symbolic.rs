@@ -424,16 +424,7 @@ impl<'a> Symbols<'a> {
     pub fn decide(&mut self, kind: OpKind, args: [ExprId; 3]) -> Option<bool> {
         let [a, b, _] = args;
         let (ka, kb) = (self.all.constant(a), self.all.constant(b));
-        if matches!(kind, OpKind::JumpEq | OpKind::JumpNe) {
-            for (value, constant) in [(a, kb), (b, ka)] {
-                if let Some(constant) = constant
-                    && self.is_selector(value)
-                    && let Ok(selector) = u32::try_from(constant)
-                {
-                    self.selectors.insert(selector);
-                }
-            }
-        }
+        self.selectors.extend(self.compared_selector(kind, args));
         let size = self.all.all[a.index()] == Expr::CallDataSize;
         if self.selector.is_some() && size && kb.is_some_and(|k| k <= U256::from(4)) {
             // A call with a selector has at least its four bytes.
@@ -448,6 +439,15 @@ impl<'a> Symbols<'a> {
             _ => kb?,
         };
         Some(is_taken(kind, ka?, kb))
+    }
+
+    /// The constant that a conditional jump compares the selector with, if it does.
+    pub fn compared_selector(&self, kind: OpKind, [a, b, _]: [ExprId; 3]) -> Option<u32> {
+        if !matches!(kind, OpKind::JumpEq | OpKind::JumpNe) {
+            return None;
+        }
+        let side = |value, constant| self.all.number(constant).filter(|_| self.is_selector(value));
+        side(a, b).or_else(|| side(b, a)).and_then(|selector| u32::try_from(selector).ok())
     }
 
     /// Whether this is calldata's first four bytes as a number.
