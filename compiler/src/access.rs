@@ -18,7 +18,7 @@
 //! result.
 
 use crate::analysis::Analysis;
-use crate::flow::{EbbId, Term};
+use crate::flow::Term;
 use crate::hash::mix;
 use crate::limits::*;
 use crate::program::OpKind;
@@ -244,21 +244,6 @@ struct Walker<'a> {
     found: BTreeSet<(AccessKind, ExprId)>,
     delegates: BTreeSet<ExprId>,
     complete: bool,
-    /// The ebbs that paths entered.
-    entered: BTreeSet<EbbId>,
-    /// Where paths were cut.
-    cuts: Vec<EbbId>,
-    /// Whether paths end where calldata was found to begin with some selector.
-    dispatch_only: bool,
-}
-
-/// How a code finds the function that a call wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dispatch {
-    /// The selectors that it compares calldata with.
-    pub selectors: BTreeSet<u32>,
-    /// The ebbs that do so, and those for calldata that begins with no selector of these.
-    pub ebbs: BTreeSet<EbbId>,
 }
 
 impl Analysis {
@@ -274,41 +259,6 @@ impl Analysis {
         };
         set.prune();
         set
-    }
-
-    /// The selectors that the code compares with, and where. Functions themselves are not walked:
-    /// however long they are, no selector is missed.
-    pub fn dispatch(&self) -> Dispatch {
-        let mut walker = Walker::new(self, None);
-        walker.dispatch_only = true;
-        let walker = walker.walk();
-        Dispatch { selectors: walker.symbols.selectors, ebbs: walker.entered }
-    }
-
-    /// The selectors that the code compares with.
-    pub fn selectors(&self) -> BTreeSet<u32> {
-        self.dispatch().selectors
-    }
-
-    /// The ebbs that calls with this selector may run: those on the paths of the walk for its
-    /// access set and, where a path was cut, all that flow leads to from there.
-    pub fn reached(&self, selector: Option<u32>) -> BTreeSet<EbbId> {
-        let walker = Walker::new(self, selector).walk();
-        let mut reached = walker.entered;
-        let mut work = walker.cuts;
-        let mut seen = BTreeSet::new();
-        while let Some(id) = work.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            reached.insert(id);
-            let term = self.flow.ebb(id).term;
-            work.extend(term.successors());
-            if term.is_computed() {
-                work.extend(self.flow.ids().filter(|to| self.flow.ebb(*to).computed_entry));
-            }
-        }
-        reached
     }
 
     /// All selectors, and any other calldata.
@@ -342,9 +292,8 @@ impl Analysis {
 impl<'a> Walker<'a> {
     fn new(analysis: &'a Analysis, selector: Option<u32>) -> Walker<'a> {
         let symbols = Symbols::new(analysis, selector);
-        let (found, delegates, entered) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let (complete, cuts, dispatch_only) = (true, Vec::new(), false);
-        Walker { symbols, found, delegates, complete, entered, cuts, dispatch_only }
+        let (found, delegates) = (BTreeSet::new(), BTreeSet::new());
+        Walker { symbols, found, delegates, complete: true }
     }
 
     fn walk(mut self) -> Walker<'a> {
@@ -356,7 +305,6 @@ impl<'a> Walker<'a> {
                 self.cut(path);
                 continue;
             }
-            self.entered.insert(path.frame.at);
             let delegates = &mut self.delegates;
             let mut watcher = Watcher { accesses: &mut path.accesses, delegates };
             if let Some(ending) = self.symbols.run(&mut path.frame, &mut watcher) {
@@ -376,7 +324,6 @@ impl<'a> Walker<'a> {
     /// The path goes on, but not here.
     fn cut(&mut self, path: Path) {
         self.complete = false;
-        self.cuts.push(path.frame.at);
         self.found(path);
     }
 
@@ -398,10 +345,7 @@ impl<'a> Walker<'a> {
             }
             Term::Goto(to) => go(to, path),
             Term::Branch { taken, fall } => {
-                let mut taken_too = self.symbols.decide(kind, args);
-                if self.dispatch_only && self.symbols.compared_selector(kind, args).is_some() {
-                    taken_too = Some(kind == OpKind::JumpNe);
-                }
+                let taken_too = self.symbols.decide(kind, args);
                 if taken_too != Some(true) {
                     go(fall, path.clone());
                 }

@@ -159,8 +159,7 @@ impl Dependencies {
         }
         let last = (0..ready.len()).max_by_key(|i| end(&ready, *i));
         let last = last.map(|i| NodeId(i as u32));
-        let mut path: Vec<_> =
-            std::iter::successors(last, |id| before[id.index()]).collect();
+        let mut path: Vec<_> = std::iter::successors(last, |id| before[id.index()]).collect();
         path.reverse();
         path
     }

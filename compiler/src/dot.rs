@@ -110,7 +110,7 @@ impl Analysis {
         let mut groups: BTreeMap<EbbId, Group> =
             self.flow.ids().map(|id| (id, Group::Other)).collect();
         for selector in dispatch.selectors {
-            for id in self.reached(Some(selector)) {
+            for id in self.reached(selector) {
                 let group = groups.entry(id).or_insert(Group::Other);
                 *group = match *group {
                     Group::Other => Group::Function(selector),
@@ -306,7 +306,8 @@ impl Part<'_> {
         }
         for id in self.analysis.flow.ids() {
             for to in self.analysis.flow.ebb(id).term.successors() {
-                let ends = [groups.get(&id), groups.get(&to)].map(|g| g.and_then(|g| places.get(g)));
+                let ends =
+                    [groups.get(&id), groups.get(&to)].map(|g| g.and_then(|g| places.get(g)));
                 if let [Some(from), Some(to)] = ends
                     && from != to
                 {

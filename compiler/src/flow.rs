@@ -652,16 +652,14 @@ impl Resolver<'_> {
             let next = match exit {
                 Exit::Halt => break Term::Halt,
                 Exit::Fall => BbId(bb.0 + 1),
-                Exit::Jump(target) => {
-                    match target {
-                        Abs::Const(pc) => match self.jumpdest(pc) {
-                            Some(next) => next,
-                            None => break Term::BadJump,
-                        },
-                        Abs::Literal(_) => break Term::BadJump,
-                        _ => break Term::Computed,
-                    }
-                }
+                Exit::Jump(target) => match target {
+                    Abs::Const(pc) => match self.jumpdest(pc) {
+                        Some(next) => next,
+                        None => break Term::BadJump,
+                    },
+                    Abs::Literal(_) => break Term::BadJump,
+                    _ => break Term::Computed,
+                },
                 Exit::JumpI { target, condition } => {
                     match self.branch(&machine, bb, target, condition) {
                         Ok((next, trap)) => {

@@ -33,6 +33,7 @@ mod options;
 mod part;
 mod print;
 pub mod program;
+mod reach;
 pub mod spec;
 mod storage;
 pub mod symbolic;
@@ -42,9 +43,10 @@ pub mod verify;
 pub use options::Options;
 pub use part::{NoPart, Part};
 pub use program::{Op, OpKind, Operand, Program};
+pub use reach::Dispatch;
 pub use spec::Spec;
 
-pub use access::{AccessKind, AccessSet, Accessed, Dispatch, Env, Found, Scratch};
+pub use access::{AccessKind, AccessSet, Accessed, Env, Found, Scratch};
 pub use analysis::{Analysis, EbbAnalysis, JumpCounts, Stats};
 pub use effects::EffectSet;
 

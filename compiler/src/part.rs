@@ -25,6 +25,7 @@ pub struct Part<'a> {
     pub(crate) ebbs: Vec<&'a EbbAnalysis>,
     /// The bbs of these, in order of the code; of the whole code: all.
     pub(crate) bbs: Vec<BbId>,
+    whole: bool,
 }
 
 /// Why there is no such part.
@@ -41,7 +42,7 @@ pub enum NoPart {
 
 fn dispatched(known: &[u32]) -> String {
     if known.is_empty() {
-        return "the code compares calldata with no selector".to_owned();
+        return "no selector was found that the code compares calldata with".to_owned();
     }
     let known: Vec<_> = known.iter().map(|selector| format!("{selector:#010x}")).collect();
     format!("the code dispatches {}", known.join(", "))
@@ -52,19 +53,19 @@ impl Analysis {
     pub fn whole(&self) -> Part<'_> {
         let bbs = (0..self.cfg.bbs.len() as u32).map(BbId).collect();
         let ebbs = self.ebbs.iter().collect();
-        Part { analysis: self, selector: None, bb: None, ebbs, bbs }
+        Part { analysis: self, selector: None, bb: None, ebbs, bbs, whole: true }
     }
 
     /// What calls with this selector may run, whether or not the code compares with it.
     pub(crate) fn function(&self, selector: u32) -> Part<'_> {
-        Part { selector: Some(selector), ..self.only(&self.reached(Some(selector))) }
+        Part { selector: Some(selector), ..self.only(&self.reached(selector)) }
     }
 
     pub(crate) fn only(&self, ids: &BTreeSet<EbbId>) -> Part<'_> {
         let ebbs: Vec<_> = self.ebbs.iter().filter(|ebb| ids.contains(&ebb.id)).collect();
         let bbs: BTreeSet<_> = ids.iter().flat_map(|id| self.flow.bbs(*id)).copied().collect();
         let bbs = bbs.into_iter().collect();
-        Part { analysis: self, selector: None, bb: None, ebbs, bbs }
+        Part { analysis: self, selector: None, bb: None, ebbs, bbs, whole: false }
     }
 
     /// The part that a selector, a pc in a bb, both or nothing choose.
@@ -87,7 +88,7 @@ impl Analysis {
         if let (Some(selector), true) = (selector, ebbs.is_empty()) {
             return Err(NoPart::Apart { selector, pc });
         }
-        Ok(Part { bb: Some(bb), ebbs, bbs: vec![bb], ..part })
+        Ok(Part { bb: Some(bb), ebbs, bbs: vec![bb], whole: false, ..part })
     }
 
     fn bb_at(&self, pc: u32) -> Result<BbId, NoPart> {
@@ -97,8 +98,7 @@ impl Analysis {
         found.ok_or_else(|| {
             let ends = [bbs.iter().rfind(|bb| bb.end <= pc), bbs.iter().find(|bb| bb.start > pc)];
             let near = ends.into_iter().flatten().filter(|bb| bb.start < bb.end);
-            let near: Vec<_> =
-                near.map(|bb| format!("[{:#x}, {:#x})", bb.start, bb.end)).collect();
+            let near: Vec<_> = near.map(|bb| format!("[{:#x}, {:#x})", bb.start, bb.end)).collect();
             let bytes = self.code.len();
             let has = format!("the code has {bytes} bytes, near are {}", near.join(" and "));
             NoPart::Pc { pc, has }
@@ -132,7 +132,7 @@ impl Analysis {
 impl Part<'_> {
     /// Whether it is the code as a whole.
     pub fn is_whole(&self) -> bool {
-        self.selector.is_none() && self.bb.is_none()
+        self.whole
     }
 
     /// The calls whose accesses belong to it (`None`: of any calldata).
@@ -227,7 +227,9 @@ impl Part<'_> {
                 Some(OpKind::LoadK) => {
                     named.insert(op.imm);
                 }
-                _ => named.extend([op.dst, op.a, op.b, op.c].iter().filter_map(|o| o.as_constant())),
+                _ => {
+                    named.extend([op.dst, op.a, op.b, op.c].iter().filter_map(|o| o.as_constant()))
+                }
             }
         }
         named.len()

@@ -4,7 +4,8 @@ mod common;
 
 use common::{MAINNET, example_batch, example_block, temp_dir, warpevm};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use warpevm_compiler::limits::{DOT_EDGES_MAX, DOT_NODES_MAX};
+use warpevm_tests::dot::Dot;
 use warpevm_tests::fixture;
 
 fn text(path: &std::path::Path) -> &str {
@@ -86,41 +87,44 @@ fn a_plan_as_text() {
     }
 }
 
-/// Each line is one of the few forms that the printer has; nodes come before their edges, and edges
-/// lead forward.
+/// Alike transactions are one node and what does not fit is counted, so that Graphviz can lay it
+/// out: every transaction is in some node's count.
 #[test]
 fn a_plan_as_dot_is_a_graph() {
-    let ran = warpevm(["plan", text(&example_block()), "--dot"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!((lines[0], lines[lines.len() - 1]), ("digraph plan {", "}"));
-    let (mut nodes, mut edges) = (BTreeSet::new(), 0);
-    for line in &lines[1..lines.len() - 1] {
-        let line = line.trim().strip_suffix(';').unwrap_or_else(|| panic!("no end: {line}"));
-        assert_eq!(line.matches('"').count() % 2, 0, "{line}");
-        let (statement, attributes) = line.split_once(' ').unwrap_or((line, ""));
-        if statement.contains('=') || statement == "node" {
-            continue;
+    let block = example_block();
+    for from in ["predicted", "executed"] {
+        let ran = warpevm(["plan", text(&block), "--dot", "--from", from]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let dot = Dot::read(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{}", ran.stdout));
+        assert!(ran.stdout.contains(&format!(" transactions, {from}: critical path ")));
+        assert!(dot.nodes.len() <= DOT_NODES_MAX + 30, "{} nodes", dot.nodes.len());
+        assert!(dot.edges.len() <= DOT_EDGES_MAX + 60, "{} edges", dot.edges.len());
+        let labels: Vec<_> = dot.nodes.values().map(|node| node["label"].as_str()).collect();
+        for part in [" transactions alone", "wave 0", "wave 1", " gas"] {
+            assert!(labels.iter().any(|label| label.contains(part)), "'{part}': {labels:?}");
         }
-        let id = |text: &str| text.strip_prefix('t').and_then(|id| id.parse::<u32>().ok());
-        let from = id(statement).unwrap_or_else(|| panic!("no node: {line}"));
-        match attributes.strip_prefix("-> ").and_then(|rest| rest.split_once(' ')) {
-            Some((to, attributes)) => {
-                let to = id(to).unwrap_or_else(|| panic!("no node: {line}"));
-                assert!(from < to && nodes.contains(&from) && nodes.contains(&to), "{line}");
-                assert!(attributes.starts_with('[') && attributes.ends_with(']'), "{line}");
-                edges += 1;
-            }
-            None => {
-                assert!(
-                    attributes.starts_with("[label=\"") && attributes.ends_with("\"]"),
-                    "{line}"
-                );
-                assert!(nodes.insert(from), "twice: {line}");
-            }
-        }
+        let legend = &dot.nodes["legend"]["label"];
+        assert!(legend.contains("critical path") && legend.contains("<TD>A</TD>"), "{legend}");
+        let marked = |penwidth: Option<&String>| penwidth.is_some();
+        assert!(dot.edges.iter().any(|(_, _, of)| marked(of.get("penwidth"))));
     }
-    assert!(nodes.len() > 3_000 && edges > 1_000, "{} nodes, {edges} edges", nodes.len());
+}
+
+#[test]
+fn options_that_would_do_nothing_are_wrong_usage() {
+    for args in [
+        &["--dot", "--json"][..],
+        &["--learn", "block"],
+        &["--learn", "transaction", "--dot"],
+        &["--from", "executed", "--dot", "--learn", "transaction"],
+        &["--from", "executed", "--dot", "--access-list", "x"],
+        &["--warp", "0"],
+    ] {
+        let ran = warpevm([&["plan", "no/such"], args].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}: {}", ran.stderr);
+    }
+    let learns = ["plan", "no/such", "--learn", "block", "--from", "executed"];
+    assert_eq!(warpevm(learns).code, 1);
 }
 
 #[test]

@@ -121,11 +121,11 @@ fn pc(text: &str) -> Result<u32, String> {
 
 /// Prints what the compiler makes of a code.
 pub(crate) fn graph(args: &GraphArgs) -> anyhow::Result<bool> {
-    let code = code::read(&args.code, args.contract.as_deref()).map_err(|error| {
-        match error.downcast::<clap::Error>() {
-            Ok(usage) => usage.exit(),
-            Err(error) => error,
-        }
+    let code = code::read(&args.code, args.contract.as_deref()).map_err(|error| match error
+        .downcast::<clap::Error>(
+    ) {
+        Ok(usage) => usage.exit(),
+        Err(error) => error,
     })?;
     let analysis = analyse(&code, args.spec);
     let part = analysis

@@ -118,9 +118,9 @@ impl PlanArgs {
             (Some(_), _) if !predicts => {
                 Some("--learn is for the prediction, which --dot --from executed does not show")
             }
-            (_, Some(_)) if !predicts => {
-                Some("--access-list is for the prediction, which --dot --from executed does not show")
-            }
+            (_, Some(_)) if !predicts => Some(
+                "--access-list is for the prediction, which --dot --from executed does not show",
+            ),
             _ => None,
         }
     }

@@ -126,7 +126,8 @@ impl Sketch<'_> {
             drawn.extend(all.iter().map(|at| (*at, self.drawing.clusters.len() - 1)));
         }
         self.between(&drawn);
-        let alone: Vec<u32> = members.values().filter(|a| a.len() == 1).flatten().copied().collect();
+        let alone: Vec<u32> =
+            members.values().filter(|a| a.len() == 1).flatten().copied().collect();
         if !alone.is_empty() {
             let lines = vec![format!("{} transactions alone", alone.len())];
             self.several(lines, &alone);
@@ -170,7 +171,9 @@ impl Sketch<'_> {
             let gas = self.gas_of(&group);
             let lines = match group[..] {
                 [one] => vec![format!("{one}"), format!("{gas} gas")],
-                _ => vec![format!("{} alike, from {}", group.len(), group[0]), format!("{gas} gas")],
+                _ => {
+                    vec![format!("{} alike, from {}", group.len(), group[0]), format!("{gas} gas")]
+                }
             };
             let node = Node {
                 lines,

@@ -225,7 +225,8 @@ fn components(dag: &Dag, gas: &[u64], paths: &Paths) -> (u32, Vec<Component>) {
     }
     let mut sums: BTreeMap<u32, Sum> = BTreeMap::new();
     for at in 0..count as u32 {
-        let sum = sums.entry(roots[at as usize]).or_insert(Sum { transactions: 0, gas: 0, last: at });
+        let sum =
+            sums.entry(roots[at as usize]).or_insert(Sum { transactions: 0, gas: 0, last: at });
         sum.transactions += 1;
         sum.gas = sum.gas.saturating_add(gas[at as usize]);
         if paths.ends[at as usize] > paths.ends[sum.last as usize] {

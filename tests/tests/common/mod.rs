@@ -66,7 +66,7 @@ pub fn copy_files(from: &Path, to: &Path) {
 
 /// The command line's binary, built once for these tests: cargo builds binaries only of the package
 /// that is tested.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -18,14 +18,8 @@ const DEPLOYED: [&str; 6] = [
     "/bin-runtime",
 ];
 /// Where the code that creates the contract stands.
-const CREATION: [&str; 6] = [
-    "/creation",
-    "/bytecode",
-    "/bytecode/object",
-    "/evm/bytecode",
-    "/evm/bytecode/object",
-    "/bin",
-];
+const CREATION: [&str; 6] =
+    ["/creation", "/bytecode", "/bytecode/object", "/evm/bytecode", "/evm/bytecode/object", "/bin"];
 /// How solc separates contracts, and announces their codes.
 const HEADER: &str = "=======";
 const RUNTIME: &str = "Binary of the runtime part:";

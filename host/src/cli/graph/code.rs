@@ -199,7 +199,10 @@ mod tests {
             (r#""0x6001600201""#, None),
             (r#"{"deployed":"0x6001600201","creation":"0xff"}"#, None),
             ("\u{feff}{\"deployed\":\"0x6001600201\"}", None),
-            (r#"{"bytecode":{"object":"0xff"},"deployedBytecode":{"object":"0x6001600201"}}"#, None),
+            (
+                r#"{"bytecode":{"object":"0xff"},"deployedBytecode":{"object":"0x6001600201"}}"#,
+                None,
+            ),
             (r#"{"contractName":"A","bytecode":"0xff","deployedBytecode":"0x6001600201"}"#, None),
             (r#"{"contractName":"A","deployedBytecode":"0x6001600201"}"#, Some("A")),
             (r#"{"evm":{"deployedBytecode":{"object":"6001600201"}}}"#, None),
@@ -220,7 +223,8 @@ mod tests {
 
     #[test]
     fn what_holds_no_code_is_an_error_that_says_why() {
-        let two = r#"{"contracts":{"a.sol:A":{"bin-runtime":"01"},"b.sol:A":{"bin-runtime":"00"}}}"#;
+        let two =
+            r#"{"contracts":{"a.sol:A":{"bin-runtime":"01"},"b.sol:A":{"bin-runtime":"00"}}}"#;
         let library = format!("{{\"deployed\":\"0x73__${}$__01\"}}", "ab".repeat(17));
         let cases: [(&str, Option<&str>, &str); 26] = [
             ("", None, "it is empty"),
@@ -267,7 +271,9 @@ mod tests {
     #[test]
     fn solc_output_without_deployed_code_is_an_error() {
         let creation = "======= a.sol:A =======\nBinary:\n6001\n";
-        assert!(outcome(creation.as_bytes(), None).expect_err("creation").contains("creation code"));
+        assert!(
+            outcome(creation.as_bytes(), None).expect_err("creation").contains("creation code")
+        );
         let interface = "======= a.sol:I =======\nBinary of the runtime part:\n\n";
         assert!(outcome(interface.as_bytes(), None).expect_err("none").contains("no code"));
         let twice = "======= a:A =======\nBinary of the runtime part:\n00\n".to_owned()
