@@ -24,16 +24,15 @@ const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 /// name `contract`.
 pub(super) fn read(input: &str, contract: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let path = Path::new(input);
-    let (place, code) = match input == bytes::STDIN || path.exists() {
-        true => (input.to_owned(), from_path(path, contract)?),
-        false => {
-            let shown = shown(input);
-            let none = contract.is_some().then(|| usage_of_contract("hex digits"));
-            none.map_or(Ok(()), Err)?;
-            let code = from_hex(input)
-                .with_context(|| format!("'{shown}' is neither a file nor hex digits"))?;
-            (format!("'{shown}'"), code)
-        }
+    let (place, code) = if input == bytes::STDIN || path.exists() {
+        (input.to_owned(), from_path(path, contract)?)
+    } else if contract.is_some() {
+        return Err(usage_of_contract("hex digits"));
+    } else {
+        let shown = format!("'{}'", shown(input));
+        let code = from_hex(input);
+        let code = code.with_context(|| format!("{shown} is neither a file nor hex digits"))?;
+        (shown, code)
     };
     ensure!(!code.is_empty(), "{place}: the code is empty");
     let bytes = code.len();
