@@ -134,11 +134,9 @@ impl Part<'_> {
     pub fn drawing(&self) -> Drawing {
         let live = |ebb: &EbbAnalysis| ebb.graph.nodes.iter().filter(|node| !node.dead).count() + 1;
         let ops: usize = self.ebbs.iter().map(|ebb| live(ebb)).sum();
-        let mut drawing = if ops <= DOT_NODES_MAX || self.bb.is_some() {
-            self.ops_drawing()
-        } else {
-            self.ebbs_drawing()
-        };
+        let one = self.bb.is_some() || self.ebbs.len() == 1;
+        let mut drawing =
+            if ops <= DOT_NODES_MAX || one { self.ops_drawing() } else { self.ebbs_drawing() };
         if drawing.nodes.len() > DOT_NODES_MAX {
             drawing.fold_chains();
         }

@@ -219,7 +219,7 @@ mod tests {
             ("a [label=\"x];", "without end"),
             ("a [label=x\"];", "without end"),
             ("a", "where ; is expected"),
-            ("{ a;", "ends too early"),
+            ("subgraph cluster_0 { a;", "ends too early"),
             ("a (b);", "outside of a string"),
             ("b; subgraph cluster_0 { a; } b -> a [lhead=cluster_0];", "without compound"),
             ("b; a; b -> a [lhead=cluster_0];", "no cluster"),

@@ -119,8 +119,7 @@ fn drawings_of_the_examples_hold_together() {
         assert!(all_drawings(&analysis, &name) > 0, "{name} has no bbs");
     }
     let (token, _) = artifact("Token");
-    let whole = drawn(&analyse(&token, Spec::Osaka).dot(), "Token");
-    assert!(whole.nodes.values().any(|node| node["label"].contains("function 0xa9059cbb")));
+    assert!(analyse(&token, Spec::Osaka).dot().contains("\"function 0xa9059cbb"));
 }
 
 #[test]

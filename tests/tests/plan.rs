@@ -2,8 +2,10 @@
 
 mod common;
 
+use alloy_primitives::{Address, U256};
 use common::{MAINNET, example_batch, example_block, temp_dir, warpevm};
 use serde_json::Value;
+use warpevm::plan::{Accesses, BlockAccesses, Dag, Key, Plan, Source};
 use warpevm_compiler::limits::{DOT_EDGES_MAX, DOT_NODES_MAX};
 use warpevm_tests::dot::Dot;
 use warpevm_tests::fixture;
@@ -100,7 +102,7 @@ fn a_plan_as_dot_is_a_graph() {
         assert!(dot.nodes.len() <= DOT_NODES_MAX + 30, "{} nodes", dot.nodes.len());
         assert!(dot.edges.len() <= DOT_EDGES_MAX + 60, "{} edges", dot.edges.len());
         let labels: Vec<_> = dot.nodes.values().map(|node| node["label"].as_str()).collect();
-        for part in [" transactions alone", "wave 0", "wave 1", " gas"] {
+        for part in [" alike, from ", "wave 0", "wave 1", " gas"] {
             assert!(labels.iter().any(|label| label.contains(part)), "'{part}': {labels:?}");
         }
         let legend = &dot.nodes["legend"]["label"];
@@ -108,6 +110,62 @@ fn a_plan_as_dot_is_a_graph() {
         let marked = |penwidth: Option<&String>| penwidth.is_some();
         assert!(dot.edges.iter().any(|(_, _, of)| marked(of.get("penwidth"))));
     }
+}
+
+/// What a transaction reads and writes: slots of one account.
+fn accesses(reads: &[u64], writes: &[u64]) -> Accesses {
+    let slot = |n: &u64| Key::Slot(Address::ZERO, U256::from(*n));
+    let mut one = Accesses::new(Source::Execution);
+    one.reads = reads.iter().map(slot).collect();
+    one.writes = writes.iter().map(slot).collect();
+    one
+}
+
+/// The drawing of transactions of 10 gas each.
+fn drawing(all: &[Accesses]) -> Dot {
+    let mut block = BlockAccesses::new();
+    all.iter().for_each(|one| block.push(one));
+    let (dag, gas) = (Dag::build(&block), vec![10; all.len()]);
+    let dot = Plan::new(&[], &block, &dag, &gas, 32).dot(&dag, &block, &gas, "a \"block\"");
+    Dot::read(&dot).unwrap_or_else(|error| panic!("{error}\n{dot}"))
+}
+
+#[test]
+fn a_drawing_folds_what_is_alike() {
+    // A chain of 40, three that wait for one, one pair that writes what the chain's end writes, and
+    // seven alone.
+    let mut all: Vec<_> = (0..40).map(|n| accesses(&[n], &[n + 1])).collect();
+    all.push(accesses(&[], &[100]));
+    all.extend(vec![accesses(&[100], &[]); 3]);
+    all.push(accesses(&[], &[200, 40]));
+    all.push(accesses(&[200], &[]));
+    all.extend((300..307).map(|n| accesses(&[n], &[])));
+    let dot = drawing(&all);
+    let labels: Vec<_> = dot.nodes.values().map(|node| node["label"].as_str()).collect();
+    let count = |text: &str| labels.iter().filter(|label| label.contains(text)).count();
+    for text in ["\"40 transactions in a chain:", "3 alike, from 41", "7 transactions alone"] {
+        assert_eq!(count(text), 1, "{text}: {labels:?}");
+    }
+    assert!(dot.edges.iter().any(|(_, _, of)| of.contains_key("lhead")), "{:?}", dot.edges);
+    // The chain is the critical path.
+    let chain = dot.nodes.values().find(|node| node["label"].contains("40 transactions"));
+    assert!(chain.is_some_and(|node| node.contains_key("penwidth")), "{labels:?}");
+}
+
+#[test]
+fn a_drawing_is_bounded_however_large_the_block() {
+    // 2,000 pairs, and one component of 900 transactions none of which are alike.
+    let mut all = Vec::new();
+    for n in 0..2_000 {
+        all.extend([accesses(&[], &[n]), accesses(&[n], &[])]);
+    }
+    all.extend((0..900).map(|n| accesses(&[5_000 + n], &[5_001 + n, 6_000 + n])));
+    all.extend((0..300).map(|n| accesses(&[6_000 + n, 6_900 - n], &[])));
+    let dot = drawing(&all);
+    assert!(dot.nodes.len() <= DOT_NODES_MAX + 30, "{} nodes", dot.nodes.len());
+    assert!(dot.edges.len() <= DOT_EDGES_MAX + 60, "{} edges", dot.edges.len());
+    let says = |text: &str| dot.nodes.values().any(|node| node["label"].contains(text));
+    assert!(says(" more components") && says("left out: "), "{:?}", dot.nodes.keys());
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod artifact;
 mod code;
 
 use super::output::line;
-use alloy_primitives::{hex, keccak256};
+use alloy_primitives::keccak256;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use std::str::FromStr;
@@ -83,8 +83,10 @@ impl FromStr for Selector {
             return Ok(Selector(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])));
         }
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        let bytes = hex::decode_to_array::<_, 4>(digits).map_err(|_| wrong())?;
-        Ok(Selector(u32::from_be_bytes(bytes)))
+        if digits.len() != 8 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        u32::from_str_radix(digits, 16).map(Selector).map_err(|_| wrong())
     }
 }
 
@@ -121,16 +123,14 @@ fn pc(text: &str) -> Result<u32, String> {
 
 /// Prints what the compiler makes of a code.
 pub(crate) fn graph(args: &GraphArgs) -> anyhow::Result<bool> {
-    let code = code::read(&args.code, args.contract.as_deref()).map_err(|error| match error
-        .downcast::<clap::Error>(
-    ) {
-        Ok(usage) => usage.exit(),
-        Err(error) => error,
+    let (place, code) = code::read(&args.code, args.contract.as_deref()).map_err(|error| {
+        match error.downcast::<clap::Error>() {
+            Ok(usage) => usage.exit(),
+            Err(error) => error,
+        }
     })?;
     let analysis = analyse(&code, args.spec);
-    let part = analysis
-        .part(args.function.map(|selector| selector.0), args.bb)
-        .with_context(|| code::shown(&args.code))?;
+    let part = analysis.part(args.function.map(|selector| selector.0), args.bb).context(place)?;
     let text = match args.format {
         Format::Text => part.text(),
         Format::Dot => part.dot(),

@@ -126,6 +126,8 @@ impl Sketch<'_> {
             drawn.extend(all.iter().map(|at| (*at, self.drawing.clusters.len() - 1)));
         }
         self.between(&drawn);
+        // What stands for many is not left out itself.
+        self.drawing.bound(DOT_NODES_MAX - HEADINGS_MAX, DOT_EDGES_MAX);
         let alone: Vec<u32> =
             members.values().filter(|a| a.len() == 1).flatten().copied().collect();
         if !alone.is_empty() {
@@ -140,7 +142,6 @@ impl Sketch<'_> {
             ];
             self.several(lines, &all);
         }
-        self.drawing.bound(DOT_NODES_MAX, DOT_EDGES_MAX);
     }
 
     fn several(&mut self, mut lines: Vec<String>, all: &[u32]) {

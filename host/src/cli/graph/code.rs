@@ -21,23 +21,24 @@ const SHOWN_CHARS_MAX: usize = 40;
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// The code that `input` names or is: a path, `-`, or hex digits. Of several contracts that of the
-/// name `contract`.
-pub(super) fn read(input: &str, contract: Option<&str>) -> anyhow::Result<Vec<u8>> {
+/// name `contract`. Before it how errors call the input.
+pub(super) fn read(input: &str, contract: Option<&str>) -> anyhow::Result<(String, Vec<u8>)> {
     let path = Path::new(input);
     let (place, code) = if input == bytes::STDIN || path.exists() {
         (input.to_owned(), from_path(path, contract)?)
-    } else if contract.is_some() {
-        return Err(usage_of_contract("hex digits"));
     } else {
         let shown = format!("'{}'", shown(input));
         let code = from_hex(input);
         let code = code.with_context(|| format!("{shown} is neither a file nor hex digits"))?;
+        if contract.is_some() {
+            return Err(usage_of_contract("hex digits"));
+        }
         (shown, code)
     };
     ensure!(!code.is_empty(), "{place}: the code is empty");
     let bytes = code.len();
     ensure!(bytes <= CODE_BYTES_MAX, "{place}: {bytes} bytes are more than {CODE_BYTES_MAX}");
-    Ok(code)
+    Ok((place, code))
 }
 
 /// `--contract` where there are no contracts: wrong usage.
@@ -160,7 +161,7 @@ fn position(text: &str, at: usize) -> String {
 }
 
 /// The start of an input.
-pub(super) fn shown(input: &str) -> String {
+fn shown(input: &str) -> String {
     if input.chars().count() <= SHOWN_CHARS_MAX {
         return input.to_owned();
     }
