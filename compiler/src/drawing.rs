@@ -1,12 +1,13 @@
 //! Graphs for Graphviz, small enough that `dot` lays them out in seconds.
 //!
 //! # Terms
-//! A *drawing* has nodes, edges, clusters of nodes, and a legend. A *chain* is a run of nodes of
-//! one cluster, each with the one before it as only predecessor and the one after it as only
-//! successor: it can be *folded* into one node. What goes beyond a bound is left out, marked nodes
-//! last, and a node says how much that is.
+//! A *drawing* has nodes, edges, clusters of nodes, and a legend. A *chain* is a run of nodes of one
+//! cluster, each with the one before it as only predecessor and the one after it as only successor:
+//! it can be *folded* into one node. What goes beyond a bound is left out, and a node says how much
+//! that is.
 
 use crate::limits::{DOT_CHAIN_NODES_MIN, DOT_LABEL_CHARS_MAX};
+use core::cmp::Reverse;
 use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
@@ -180,10 +181,11 @@ impl Drawing {
         Node { lines, count, ..first.clone() }
     }
 
-    /// Leaves out what goes beyond so many nodes and edges, unmarked ones and later ones first.
+    /// Leaves out what goes beyond so many nodes and edges: marked nodes stay before others, those
+    /// that stand for many before those that stand for few, earlier before later ones.
     pub fn bound(&mut self, nodes_max: usize, edges_max: usize) {
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|at| !self.nodes[*at].marked);
+        order.sort_by_key(|at| (!self.nodes[*at].marked, Reverse(self.nodes[*at].units())));
         let mut kept = vec![false; self.nodes.len()];
         order.iter().take(nodes_max).for_each(|at| kept[*at] = true);
         let dropped = self.nodes.iter().zip(&kept).filter(|(_, kept)| !**kept);
@@ -450,7 +452,9 @@ mod tests {
         let edges: Vec<_> = (1..30).map(|at| (0, at)).collect();
         let mut star = drawing(30, &edges);
         star.nodes[29].marked = true;
+        star.nodes[20].count = 7;
         star.bound(10, 5);
+        assert!(star.nodes.iter().any(|node| node.lines == ["a20"]));
         assert_eq!(star.nodes.len(), 11);
         assert!(star.nodes.iter().any(|node| node.lines == ["a29"]));
         assert_eq!(star.nodes[10].lines, ["left out: 20 nodes, 24 edges"]);

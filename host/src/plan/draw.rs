@@ -50,8 +50,8 @@ struct Sketch<'a> {
 }
 
 impl Plan {
-    /// The dependencies as Graphviz draws them, below `title`. `dag`, `accesses` and `gas` are those
-    /// that the plan is of.
+    /// The dependencies as Graphviz draws them, below `title`. `dag`, `accesses` and `gas` are
+    /// those that the plan is of.
     pub fn dot(&self, dag: &Dag, accesses: &BlockAccesses, gas: &[u64], title: &str) -> String {
         self.drawing(dag, accesses, gas, title).dot()
     }
