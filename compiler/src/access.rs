@@ -261,17 +261,19 @@ impl Analysis {
         set
     }
 
-    /// The selectors that the code compares with.
-    pub fn selectors(&self) -> BTreeSet<u32> {
-        Walker::new(self, None).walk().symbols.selectors
+    /// All selectors, and any other calldata.
+    pub(crate) fn every_call(&self) -> Vec<Option<u32>> {
+        self.selectors().into_iter().map(Some).chain([None]).collect()
     }
 
     /// The access sets of all selectors and of any other calldata, as text.
     pub fn access_text(&self) -> String {
+        self.access_text_of(&self.every_call())
+    }
+
+    pub(crate) fn access_text_of(&self, selectors: &[Option<u32>]) -> String {
         let mut out = String::new();
-        let selectors = self.selectors();
-        let all = selectors.iter().map(|selector| Some(*selector)).chain([None]);
-        for set in all.map(|selector| self.access_set(selector)) {
+        for set in selectors.iter().map(|selector| self.access_set(*selector)) {
             let name = set.selector.map_or("any".to_owned(), |s| format!("{s:#010x}"));
             out += &format!("{name}{}\n", if set.complete { "" } else { " incomplete" });
             for (kind, id) in &set.accesses {

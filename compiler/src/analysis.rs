@@ -1,9 +1,8 @@
 //! Every form of one code, kept for people and for the scheduler.
 
-use crate::access::AccessKind;
 use crate::cfg::Cfg;
-use crate::depend::{Dependencies, EdgeKind};
-use crate::flow::{EbbId, Flow, JumpCounts};
+use crate::depend::Dependencies;
+use crate::flow::{EbbId, Flow};
 use crate::graph::{Graph, View};
 use crate::program::Program;
 use crate::spec::Spec;
@@ -45,10 +44,19 @@ pub struct Analysis {
     pub program: Program,
 }
 
-/// How large, how wide and how deep a code is.
+/// How many jump insts of the ebbs have a known target, counting copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JumpCounts {
+    /// Their target is known.
+    pub resolved: usize,
+    /// They look up their target at run time.
+    pub computed: usize,
+}
+
+/// How large, how wide and how deep a code or a part of it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
-    /// Bytes of code.
+    /// Bytes of code; of a part: of its bbs.
     pub code_bytes: usize,
     /// Opcodes in bbs (each bb once).
     pub opcodes: u64,
@@ -60,7 +68,7 @@ pub struct Stats {
     pub ebb_opcodes: u64,
     /// Lowered ops.
     pub lowered_ops: usize,
-    /// Constants of the program.
+    /// Constants that the lowered ops name.
     pub constants: usize,
     /// Dependency edges by type.
     pub edges: BTreeMap<&'static str, usize>,
@@ -84,56 +92,5 @@ impl Analysis {
     /// The graph of an ebb with its constants.
     pub fn view<'a>(&'a self, ebb: &'a EbbAnalysis) -> View<'a> {
         View { nodes: &ebb.graph.nodes, exts: &ebb.graph.exts, pool: &self.constants }
-    }
-
-    /// Counts everything.
-    pub fn stats(&self) -> Stats {
-        let mut stats = Stats {
-            code_bytes: self.code.len(),
-            bbs: self.cfg.bbs.len(),
-            ebbs: self.flow.ebbs.len(),
-            lowered_ops: self.program.ops.len(),
-            constants: self.program.consts.len(),
-            jumps: self.flow.jumps,
-            ..Stats::default()
-        };
-        for bb in &self.cfg.bbs {
-            let mut pc = bb.start as usize;
-            while pc < bb.end as usize {
-                stats.opcodes += 1;
-                pc += 1 + usize::from(crate::opcode::immediate_size(self.code[pc]));
-            }
-        }
-        let mut edges = [0; EdgeKind::ALL.len()];
-        let (mut nodes, mut bundles) = (0, 0);
-        for ebb in &self.ebbs {
-            stats.ebb_opcodes += u64::from(ebb.graph.insts);
-            let levels = ebb.dependencies.bundles(&ebb.graph);
-            nodes += levels.iter().map(Vec::len).sum::<usize>();
-            bundles += levels.iter().filter(|level| !level.is_empty()).count();
-            let width = levels.iter().map(Vec::len).max().unwrap_or(0);
-            stats.width_max = stats.width_max.max(width);
-            stats.critical_path += ebb.dependencies.critical_path;
-            stats.total_cost += ebb.dependencies.total_cost;
-            for edge in &ebb.dependencies.edges {
-                edges[edge.kind as usize] += 1;
-            }
-        }
-        let mut keys = std::collections::BTreeSet::new();
-        for selector in self.selectors().into_iter().map(Some).chain([None]) {
-            let set = self.access_set(selector);
-            for (kind, id) in &set.accesses {
-                if *kind != AccessKind::Account {
-                    keys.insert((selector, set.text(*id)));
-                }
-            }
-        }
-        stats.unknown_keys = keys.iter().filter(|(_, key)| key == "unknown").count();
-        stats.symbolic_keys = keys.len() - stats.unknown_keys;
-        stats.width_mean = nodes as f64 / bundles.max(1) as f64;
-        for kind in EdgeKind::ALL {
-            stats.edges.insert(kind.name(), edges[kind as usize]);
-        }
-        stats
     }
 }

@@ -144,6 +144,26 @@ impl Dependencies {
         bundles
     }
 
+    /// The nodes of the critical path, first to last; of paths of equal cost, one.
+    pub fn critical_nodes(&self) -> Vec<NodeId> {
+        let mut ready = vec![0; self.places.len()];
+        let mut before: Vec<Option<NodeId>> = vec![None; self.places.len()];
+        let end = |ready: &[u64], i: usize| ready[i] + u64::from(self.places[i].cost);
+        // Edges are sorted by their later node and never go backwards.
+        for Edge { from, to, .. } in &self.edges {
+            let start = end(&ready, from.index());
+            if start > ready[to.index()] {
+                ready[to.index()] = start;
+                before[to.index()] = Some(*from);
+            }
+        }
+        let last = (0..ready.len()).max_by_key(|i| end(&ready, *i));
+        let last = last.map(|i| NodeId(i as u32));
+        let mut path: Vec<_> = std::iter::successors(last, |id| before[id.index()]).collect();
+        path.reverse();
+        path
+    }
+
     /// The size of the largest bundle.
     pub fn width(&self, graph: &Graph) -> usize {
         self.bundles(graph).iter().map(Vec::len).max().unwrap_or(0)

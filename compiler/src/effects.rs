@@ -227,10 +227,12 @@ impl Analysis {
 
     /// The effects of all selectors and of any other calldata, as text.
     pub fn effect_text(&self) -> String {
+        self.effect_text_of(&self.every_call())
+    }
+
+    pub(crate) fn effect_text_of(&self, selectors: &[Option<u32>]) -> String {
         let mut out = String::new();
-        let selectors = self.selectors();
-        let all = selectors.iter().map(|selector| Some(*selector)).chain([None]);
-        for set in all.map(|selector| self.effect_set(selector)) {
+        for set in selectors.iter().map(|selector| self.effect_set(*selector)) {
             let name = set.selector.map_or("any".to_owned(), |s| format!("{s:#010x}"));
             out += &format!("{name}\n{}", set.text());
         }

@@ -178,17 +178,6 @@ pub struct Flow {
     general: Vec<Option<EbbId>>,
     /// Whether some jump stayed computed.
     pub any_computed: bool,
-    /// How many jumps of the ebbs have a known target, and how many not.
-    pub jumps: JumpCounts,
-}
-
-/// How many jump insts were resolved, counting copies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct JumpCounts {
-    /// Their target is known.
-    pub resolved: u32,
-    /// They look up their target at run time.
-    pub computed: u32,
 }
 
 impl Flow {
@@ -663,19 +652,15 @@ impl Resolver<'_> {
             let next = match exit {
                 Exit::Halt => break Term::Halt,
                 Exit::Fall => BbId(bb.0 + 1),
-                Exit::Jump(target) => {
-                    self.count_jump(target);
-                    match target {
-                        Abs::Const(pc) => match self.jumpdest(pc) {
-                            Some(next) => next,
-                            None => break Term::BadJump,
-                        },
-                        Abs::Literal(_) => break Term::BadJump,
-                        _ => break Term::Computed,
-                    }
-                }
+                Exit::Jump(target) => match target {
+                    Abs::Const(pc) => match self.jumpdest(pc) {
+                        Some(next) => next,
+                        None => break Term::BadJump,
+                    },
+                    Abs::Literal(_) => break Term::BadJump,
+                    _ => break Term::Computed,
+                },
                 Exit::JumpI { target, condition } => {
-                    self.count_jump(target);
                     match self.branch(&machine, bb, target, condition) {
                         Ok((next, trap)) => {
                             traps[bbs.len() - 1] = trap;
@@ -707,13 +692,6 @@ impl Resolver<'_> {
         ebb.words_read = machine.words_read;
         ebb.words_written = machine.words_written;
         self.machine = machine;
-    }
-
-    fn count_jump(&mut self, target: Abs) {
-        match target {
-            Abs::Const(_) | Abs::Literal(_) => self.flow.jumps.resolved += 1,
-            _ => self.flow.jumps.computed += 1,
-        }
     }
 
     fn jumpdest(&self, pc: i64) -> Option<BbId> {

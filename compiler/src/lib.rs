@@ -15,6 +15,8 @@ mod build;
 pub mod cfg;
 mod dce;
 pub mod depend;
+mod dot;
+pub mod drawing;
 pub mod effects;
 pub mod facts;
 pub mod flow;
@@ -28,8 +30,10 @@ mod memory;
 mod moves;
 pub mod opcode;
 mod options;
+mod part;
 mod print;
 pub mod program;
+mod reach;
 pub mod spec;
 mod storage;
 pub mod symbolic;
@@ -37,11 +41,13 @@ pub mod value;
 pub mod verify;
 
 pub use options::Options;
+pub use part::{NoPart, Part};
 pub use program::{Op, OpKind, Operand, Program};
+pub use reach::Dispatch;
 pub use spec::Spec;
 
 pub use access::{AccessKind, AccessSet, Accessed, Env, Found, Scratch};
-pub use analysis::{Analysis, EbbAnalysis, Stats};
+pub use analysis::{Analysis, EbbAnalysis, JumpCounts, Stats};
 pub use effects::EffectSet;
 
 use build::{Builder, Input};

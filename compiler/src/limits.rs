@@ -116,3 +116,19 @@ pub const REGION_PARTS_MAX: usize = 32;
 
 /// Results of all nodes of a region of several ebbs; each may take a slot at the same time.
 pub const REGION_VALUES_MAX: usize = 160;
+
+/// Ebbs that a walk for what a function may run enters, once for each list of return addresses:
+/// many times what a contract of 24,576 bytes has.
+pub const REACH_STEPS_MAX: usize = 1 << 14;
+
+/// Nodes of a drawing: Graphviz lays out so many in about a second, and one can still read them.
+pub const DOT_NODES_MAX: usize = 200;
+
+/// Edges of a drawing, as above.
+pub const DOT_EDGES_MAX: usize = 500;
+
+/// Nodes of a chain that a drawing folds into one.
+pub const DOT_CHAIN_NODES_MIN: usize = 5;
+
+/// Characters of a line of a node; the whole line is its tooltip.
+pub const DOT_LABEL_CHARS_MAX: usize = 44;

@@ -1,9 +1,10 @@
-//! The forms of a code as text, DOT and JSON.
+//! The forms of a code as text and JSON.
 
 use crate::analysis::{Analysis, EbbAnalysis, Stats};
 use crate::cfg::BbEnd;
 use crate::flow::Term;
 use crate::graph::Node;
+use crate::part::Part;
 use crate::program::{Op, OpKind, Operand, Program};
 use crate::value::{NodeId, Val, ValKind};
 use alloy_primitives::U256;
@@ -18,8 +19,35 @@ fn word(value: &U256) -> String {
 impl Analysis {
     /// The bbs and the ebbs over them, as text.
     pub fn cfg_text(&self) -> String {
+        self.whole().cfg_text()
+    }
+
+    /// The dependency graphs, as text.
+    pub fn graph_text(&self) -> String {
+        self.whole().graph_text()
+    }
+
+    /// The lowered ops, as text.
+    pub fn lowered_text(&self) -> String {
+        self.whole().lowered_text()
+    }
+
+    /// The graph as Graphviz draws it.
+    pub fn dot(&self) -> String {
+        self.whole().dot()
+    }
+
+    /// All forms, for programs to read.
+    pub fn json(&self) -> Value {
+        self.whole().json()
+    }
+}
+
+impl Part<'_> {
+    fn cfg_text(&self) -> String {
         let mut out = String::new();
-        for (i, bb) in self.cfg.bbs.iter().enumerate() {
+        let (cfg, flow) = (&self.analysis.cfg, &self.analysis.flow);
+        for (i, bb) in self.bbs.iter().map(|id| (id.0, cfg.bb(*id))) {
             let exit = match bb.exit {
                 BbEnd::Halt => "halt",
                 BbEnd::Fall => "fall",
@@ -29,25 +57,26 @@ impl Analysis {
             let mark = if bb.jumpdest { " jumpdest" } else { "" };
             let _ = writeln!(out, "bb{i} [{:#x}, {:#x}) {exit}{mark}", bb.start, bb.end);
         }
-        for id in self.flow.ids() {
-            let bbs: Vec<_> = self.flow.bbs(id).iter().map(|bb| format!("bb{}", bb.0)).collect();
+        let mut ids: Vec<_> = self.ebbs.iter().map(|ebb| ebb.id).collect();
+        ids.sort();
+        for id in ids {
+            let bbs: Vec<_> = flow.bbs(id).iter().map(|bb| format!("bb{}", bb.0)).collect();
             let _ = write!(out, "ebb{}: {}", id.0, bbs.join(" "));
-            for (depth, pc) in self.flow.context(id) {
+            for (depth, pc) in flow.context(id) {
                 let _ = write!(out, " [{depth}]={pc:#x}");
             }
-            if let Some(pointer) = self.flow.pointer(id) {
+            if let Some(pointer) = flow.pointer(id) {
                 let _ = write!(out, " mem[0x40]={pointer:#x}");
             }
-            if self.flow.ebb(id).computed_entry {
+            if flow.ebb(id).computed_entry {
                 out.push_str(" computed-entry");
             }
-            let _ = writeln!(out, " -> {}", term_text(self.flow.ebb(id).term));
+            let _ = writeln!(out, " -> {}", term_text(flow.ebb(id).term));
         }
         out
     }
 
-    /// The dependency graphs, as text.
-    pub fn graph_text(&self) -> String {
+    fn graph_text(&self) -> String {
         self.ebbs.iter().map(|ebb| self.ebb_text(ebb)).collect()
     }
 
@@ -94,11 +123,11 @@ impl Analysis {
         match v.kind() {
             ValKind::Node(id) => format!("v{}", id.0),
             ValKind::Entry(depth) => format!("e{depth}"),
-            ValKind::Const(id) => word(self.constants.get(id)),
+            ValKind::Const(id) => word(self.analysis.constants.get(id)),
         }
     }
 
-    fn node_text(&self, ebb: &EbbAnalysis, id: NodeId, node: &Node) -> String {
+    pub(crate) fn node_text(&self, ebb: &EbbAnalysis, id: NodeId, node: &Node) -> String {
         let mut out = String::new();
         if node.kind.shape().contains('d') {
             let _ = write!(out, "v{} = ", id.0);
@@ -118,69 +147,44 @@ impl Analysis {
         out
     }
 
-    /// The lowered ops, as text.
-    pub fn lowered_text(&self) -> String {
-        lowered_text(&self.program)
+    /// The lowered ops: those before the ebbs and the jump table belong to the whole code.
+    fn lowered_text(&self) -> String {
+        let program = &self.analysis.program;
+        if self.is_whole() {
+            return lowered_text(program);
+        }
+        let ops = self.ebbs.iter().flat_map(|ebb| ebb.ops.clone());
+        ops.map(|at| lowered_line(program, at as usize)).collect()
     }
 
     /// All forms, as text.
     pub fn text(&self) -> String {
-        let parts = [
+        let calls = self.calls();
+        let mut parts = vec![
             ("cfg", self.cfg_text()),
             ("graph", self.graph_text()),
             ("lowered", self.lowered_text()),
-            ("access", self.access_text()),
-            ("effects", self.effect_text()),
         ];
-        parts.iter().map(|(name, text)| format!("== {name}\n{text}")).collect()
-    }
-
-    /// The ebbs as clusters of nodes, in DOT.
-    pub fn dot(&self) -> String {
-        let mut out = String::from("digraph code {\n  node [shape=box, fontname=monospace];\n");
-        for ebb in &self.ebbs {
-            let n = ebb.id.0;
-            let _ = writeln!(out, "  subgraph cluster_{n} {{ label=\"ebb{n}\";");
-            for (i, node) in ebb.graph.nodes.iter().chain(&ebb.graph.end).enumerate() {
-                if !node.dead {
-                    let text = self.node_text(ebb, NodeId(i as u32), node);
-                    let _ = writeln!(out, "    e{n}_{i} [label=\"{text}\"];");
-                }
-            }
-            out.push_str("  }\n");
-            for edge in &ebb.dependencies.edges {
-                let (from, to, kind) = (edge.from.0, edge.to.0, edge.kind.name());
-                let _ = writeln!(out, "  e{n}_{from} -> e{n}_{to} [label=\"{kind}\"];");
-            }
-            for next in self.flow.ebb(ebb.id).term.successors() {
-                let from = ebb.graph.nodes.len();
-                let to = self.ebbs.iter().find(|other| other.id == next);
-                if let Some(to) = to {
-                    let first = to.graph.nodes.iter().position(|node| !node.dead);
-                    let first = first.unwrap_or(to.graph.nodes.len());
-                    let next = next.0;
-                    let _ = writeln!(
-                        out,
-                        "  e{n}_{from} -> e{next}_{first} [style=bold, lhead=cluster_{next}];"
-                    );
-                }
-            }
+        if !calls.is_empty() {
+            parts.push(("access", self.analysis.access_text_of(&calls)));
+            parts.push(("effects", self.analysis.effect_text_of(&calls)));
         }
-        out.push_str("}\n");
-        out
+        parts.iter().map(|(name, text)| format!("== {name}\n{text}")).collect()
     }
 
     /// All forms, for programs to read.
     pub fn json(&self) -> Value {
         let ebbs: Vec<_> = self.ebbs.iter().map(|ebb| self.ebb_json(ebb)).collect();
+        let bbs = self.bbs.iter().map(|bb| self.analysis.cfg.bb(*bb));
+        let stats = if self.is_whole() { self.analysis.stats() } else { self.stats() };
         json!({
-            "spec": self.spec.name(),
-            "stats": self.stats(),
-            "bbs": self.cfg.bbs.iter().map(|bb| json!({
+            "spec": self.analysis.spec.name(),
+            "stats": stats,
+            "bbs": bbs.map(|bb| json!({
                 "start": bb.start, "end": bb.end, "jumpdest": bb.jumpdest,
             })).collect::<Vec<_>>(),
             "ebbs": ebbs,
-            "ops": lowered_text(&self.program).lines().collect::<Vec<_>>(),
+            "ops": self.lowered_text().lines().collect::<Vec<_>>(),
         })
     }
 
@@ -209,11 +213,11 @@ impl Analysis {
             .collect();
         json!({
             "id": ebb.id.0,
-            "bbs": self.flow.bbs(ebb.id).iter().map(|bb| bb.0).collect::<Vec<_>>(),
+            "bbs": self.analysis.flow.bbs(ebb.id).iter().map(|bb| bb.0).collect::<Vec<_>>(),
             "gas": ebb.graph.gas,
             "insts": ebb.graph.insts,
             "ops": [ebb.ops.start, ebb.ops.end],
-            "next": term_text(self.flow.ebb(ebb.id).term),
+            "next": term_text(self.analysis.flow.ebb(ebb.id).term),
             "critical_path": ebb.dependencies.critical_path,
             "total_cost": ebb.dependencies.total_cost,
             "width": ebb.dependencies.width(&ebb.graph),
@@ -258,15 +262,19 @@ fn term_text(term: Term) -> String {
 /// The ops of a program, as text.
 pub(crate) fn lowered_text(program: &Program) -> String {
     let mut out = String::new();
-    for (at, op) in program.ops.iter().enumerate() {
-        let mark = if at == program.entry as usize { '>' } else { ' ' };
-        let _ = writeln!(out, "{mark}{at:4} {}", op_text(program, op));
+    for at in 0..program.ops.len() {
+        out += &lowered_line(program, at);
     }
     let targets = program.jump_table.iter().enumerate().filter(|(_, to)| **to != 0);
     for (pc, to) in targets {
         let _ = writeln!(out, " jump table {pc:#x} -> {to}");
     }
     out
+}
+
+fn lowered_line(program: &Program, at: usize) -> String {
+    let mark = if at == program.entry as usize { '>' } else { ' ' };
+    format!("{mark}{at:4} {}\n", op_text(program, &program.ops[at]))
 }
 
 fn op_text(program: &Program, op: &Op) -> String {

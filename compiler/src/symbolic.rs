@@ -25,7 +25,7 @@ use crate::limits::*;
 use crate::program::OpKind;
 use crate::value::{Val, ValKind};
 use alloy_primitives::{Address, U256, keccak256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// An expression, by its place in the list of its set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -313,6 +313,11 @@ impl Frame {
         }
     }
 
+    /// The stack, bottom first.
+    pub fn stack(&self) -> &[ExprId] {
+        &self.stack
+    }
+
     /// Notes that the ebb is entered; how often that was.
     pub fn visit(&mut self) -> u32 {
         let visits = self.visits.entry(self.at).or_default();
@@ -353,8 +358,6 @@ pub(crate) struct Symbols<'a> {
     places: Vec<usize>,
     pub selector: Option<u32>,
     pub all: Expressions,
-    /// The selectors that calldata was compared with.
-    pub selectors: BTreeSet<u32>,
     /// Nodes run so far.
     pub nodes: usize,
 }
@@ -365,8 +368,7 @@ impl<'a> Symbols<'a> {
         for (i, ebb) in analysis.ebbs.iter().enumerate() {
             places[ebb.id.index()] = i;
         }
-        let (all, selectors) = (Expressions::default(), BTreeSet::new());
-        Symbols { analysis, places, selector, all, selectors, nodes: 0 }
+        Symbols { analysis, places, selector, all: Expressions::default(), nodes: 0 }
     }
 
     /// Runs the ebb that the frame is at; `None`: its stack is too small, or a trap is taken.
@@ -424,16 +426,6 @@ impl<'a> Symbols<'a> {
     pub fn decide(&mut self, kind: OpKind, args: [ExprId; 3]) -> Option<bool> {
         let [a, b, _] = args;
         let (ka, kb) = (self.all.constant(a), self.all.constant(b));
-        if matches!(kind, OpKind::JumpEq | OpKind::JumpNe) {
-            for (value, constant) in [(a, kb), (b, ka)] {
-                if let Some(constant) = constant
-                    && self.is_selector(value)
-                    && let Ok(selector) = u32::try_from(constant)
-                {
-                    self.selectors.insert(selector);
-                }
-            }
-        }
         let size = self.all.all[a.index()] == Expr::CallDataSize;
         if self.selector.is_some() && size && kb.is_some_and(|k| k <= U256::from(4)) {
             // A call with a selector has at least its four bytes.
@@ -450,8 +442,17 @@ impl<'a> Symbols<'a> {
         Some(is_taken(kind, ka?, kb))
     }
 
+    /// The constant that a conditional jump compares the selector with, if it does.
+    pub fn compared_selector(&self, kind: OpKind, [a, b, _]: [ExprId; 3]) -> Option<u32> {
+        if !matches!(kind, OpKind::JumpEq | OpKind::JumpNe) {
+            return None;
+        }
+        let side = |value, constant| self.all.number(constant).filter(|_| self.is_selector(value));
+        side(a, b).or_else(|| side(b, a)).and_then(|selector| u32::try_from(selector).ok())
+    }
+
     /// Whether this is calldata's first four bytes as a number.
-    fn is_selector(&self, id: ExprId) -> bool {
+    pub fn is_selector(&self, id: ExprId) -> bool {
         let all = &self.all.all;
         let Expr::Pure(kind, args, imm) = &all[id.index()] else { return false };
         match kind {

@@ -2,9 +2,12 @@
 
 mod common;
 
+use alloy_primitives::{Address, U256};
 use common::{MAINNET, example_batch, example_block, temp_dir, warpevm};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use warpevm::plan::{Accesses, BlockAccesses, Dag, Key, Plan, Source};
+use warpevm_compiler::limits::{DOT_EDGES_MAX, DOT_NODES_MAX};
+use warpevm_tests::dot::Dot;
 use warpevm_tests::fixture;
 
 fn text(path: &std::path::Path) -> &str {
@@ -86,41 +89,105 @@ fn a_plan_as_text() {
     }
 }
 
-/// Each line is one of the few forms that the printer has; nodes come before their edges, and edges
-/// lead forward.
+/// Alike transactions are one node and what does not fit is counted, so that Graphviz can lay it
+/// out: every transaction is in some node's count.
 #[test]
 fn a_plan_as_dot_is_a_graph() {
-    let ran = warpevm(["plan", text(&example_block()), "--dot"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!((lines[0], lines[lines.len() - 1]), ("digraph plan {", "}"));
-    let (mut nodes, mut edges) = (BTreeSet::new(), 0);
-    for line in &lines[1..lines.len() - 1] {
-        let line = line.trim().strip_suffix(';').unwrap_or_else(|| panic!("no end: {line}"));
-        assert_eq!(line.matches('"').count() % 2, 0, "{line}");
-        let (statement, attributes) = line.split_once(' ').unwrap_or((line, ""));
-        if statement.contains('=') || statement == "node" {
-            continue;
+    let block = example_block();
+    for from in ["predicted", "executed"] {
+        let ran = warpevm(["plan", text(&block), "--dot", "--from", from]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let dot = Dot::read(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{}", ran.stdout));
+        assert!(ran.stdout.contains(&format!(" transactions, {from}: critical path ")));
+        assert!(dot.nodes.len() <= DOT_NODES_MAX + 30, "{} nodes", dot.nodes.len());
+        assert!(dot.edges.len() <= DOT_EDGES_MAX + 60, "{} edges", dot.edges.len());
+        let labels: Vec<_> = dot.nodes.values().map(|node| node["label"].as_str()).collect();
+        // With what was executed all wait for all: the fee recipient's balance is read.
+        let folded = match from {
+            "predicted" => &[" alike, from ", " transactions alone", " more components"][..],
+            _ => &["left out: "],
+        };
+        for part in [folded, &["wave 0", "wave 1", " gas"]].concat() {
+            assert!(labels.iter().any(|label| label.contains(part)), "'{part}': {labels:?}");
         }
-        let id = |text: &str| text.strip_prefix('t').and_then(|id| id.parse::<u32>().ok());
-        let from = id(statement).unwrap_or_else(|| panic!("no node: {line}"));
-        match attributes.strip_prefix("-> ").and_then(|rest| rest.split_once(' ')) {
-            Some((to, attributes)) => {
-                let to = id(to).unwrap_or_else(|| panic!("no node: {line}"));
-                assert!(from < to && nodes.contains(&from) && nodes.contains(&to), "{line}");
-                assert!(attributes.starts_with('[') && attributes.ends_with(']'), "{line}");
-                edges += 1;
-            }
-            None => {
-                assert!(
-                    attributes.starts_with("[label=\"") && attributes.ends_with("\"]"),
-                    "{line}"
-                );
-                assert!(nodes.insert(from), "twice: {line}");
-            }
-        }
+        let legend = &dot.nodes["legend"]["label"];
+        assert!(legend.contains("critical path") && legend.contains("<TD>A</TD>"), "{legend}");
+        let marked = |penwidth: Option<&String>| penwidth.is_some();
+        assert!(dot.edges.iter().any(|(_, _, of)| marked(of.get("penwidth"))));
     }
-    assert!(nodes.len() > 3_000 && edges > 1_000, "{} nodes, {edges} edges", nodes.len());
+}
+
+/// What a transaction reads and writes: slots of one account.
+fn accesses(reads: &[u64], writes: &[u64]) -> Accesses {
+    let slot = |n: &u64| Key::Slot(Address::ZERO, U256::from(*n));
+    let mut one = Accesses::new(Source::Execution);
+    one.reads = reads.iter().map(slot).collect();
+    one.writes = writes.iter().map(slot).collect();
+    one
+}
+
+/// The drawing of transactions of 10 gas each.
+fn drawing(all: &[Accesses]) -> Dot {
+    let mut block = BlockAccesses::new();
+    all.iter().for_each(|one| block.push(one));
+    let (dag, gas) = (Dag::build(&block), vec![10; all.len()]);
+    let dot = Plan::new(&[], &block, &dag, &gas, 32).dot(&dag, &block, &gas, "a \"block\"");
+    Dot::read(&dot).unwrap_or_else(|error| panic!("{error}\n{dot}"))
+}
+
+#[test]
+fn a_drawing_folds_what_is_alike() {
+    // A chain of 40, three that wait for one, one pair that writes what the chain's end writes, and
+    // seven alone.
+    let mut all: Vec<_> = (0..40).map(|n| accesses(&[n], &[n + 1])).collect();
+    all.push(accesses(&[], &[100]));
+    all.extend(vec![accesses(&[100], &[]); 3]);
+    all.push(accesses(&[], &[200, 40]));
+    all.push(accesses(&[200], &[]));
+    all.extend((300..307).map(|n| accesses(&[n], &[])));
+    let dot = drawing(&all);
+    let labels: Vec<_> = dot.nodes.values().map(|node| node["label"].as_str()).collect();
+    let count = |text: &str| labels.iter().filter(|label| label.contains(text)).count();
+    for text in ["\"40 transactions in a chain:", "3 alike, from 41", "7 transactions alone"] {
+        assert_eq!(count(text), 1, "{text}: {labels:?}");
+    }
+    assert!(dot.edges.iter().any(|(_, _, of)| of.contains_key("lhead")), "{:?}", dot.edges);
+    // The chain is the critical path.
+    let chain = dot.nodes.values().find(|node| node["label"].contains("40 transactions"));
+    assert!(chain.is_some_and(|node| node.contains_key("penwidth")), "{labels:?}");
+}
+
+#[test]
+fn a_drawing_is_bounded_however_large_the_block() {
+    // 2,000 pairs, and one component of 900 transactions none of which are alike.
+    let mut all = Vec::new();
+    for n in 0..2_000 {
+        all.extend([accesses(&[], &[n]), accesses(&[n], &[])]);
+    }
+    all.extend((0..900).map(|n| accesses(&[5_000 + n], &[5_001 + n, 6_000 + n])));
+    all.extend((0..300).map(|n| accesses(&[6_000 + n, 6_900 - n], &[])));
+    let dot = drawing(&all);
+    assert!(dot.nodes.len() <= DOT_NODES_MAX + 30, "{} nodes", dot.nodes.len());
+    assert!(dot.edges.len() <= DOT_EDGES_MAX + 60, "{} edges", dot.edges.len());
+    let says = |text: &str| dot.nodes.values().any(|node| node["label"].contains(text));
+    assert!(says(" more components") && says("left out: "), "{:?}", dot.nodes.keys());
+}
+
+#[test]
+fn options_that_would_do_nothing_are_wrong_usage() {
+    for args in [
+        &["--dot", "--json"][..],
+        &["--learn", "block"],
+        &["--learn", "transaction", "--dot"],
+        &["--from", "executed", "--dot", "--learn", "transaction"],
+        &["--from", "executed", "--dot", "--access-list", "x"],
+        &["--warp", "0"],
+    ] {
+        let ran = warpevm([&["plan", "no/such"], args].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}: {}", ran.stderr);
+    }
+    let learns = ["plan", "no/such", "--learn", "block", "--from", "executed"];
+    assert_eq!(warpevm(learns).code, 1);
 }
 
 #[test]

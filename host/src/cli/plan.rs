@@ -23,7 +23,16 @@ const ROUNDS: usize = 9;
 /// Longer access lists are refused: a block's gas pays for a thousandth of it.
 const ACCESS_LIST_BYTES_MAX: u64 = 1 << 30;
 
+const EXAMPLES: &str = "\
+Examples:
+  warpevm plan host/examples/token-block
+  warpevm plan mainnet.tar.zst --block 19000000 --from executed
+  warpevm plan mainnet.tar.zst --from executed --learn transaction --json
+  warpevm plan host/examples/token-block --from executed --dot | dot -Tsvg -o plan.svg
+  warpevm plan host/examples/token-block --write-access-list list.json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
     /// A block folder (block.json, pre_state.json, codes.json), or a folder or .tar.zst archive of
     /// them.
@@ -36,9 +45,9 @@ pub(crate) struct PlanArgs {
     /// Where the accesses of the transactions come from.
     #[arg(long, value_enum, default_value_t = From::Predicted)]
     pub from: From,
-    /// When history learns from what was executed.
-    #[arg(long, value_enum, default_value_t = Learn::Block)]
-    pub learn: Learn,
+    /// When history learns from what was executed [default: block].
+    #[arg(long, value_enum)]
+    pub learn: Option<Learn>,
     /// Instances per warp.
     #[arg(long, default_value_t = 32, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -49,7 +58,7 @@ pub(crate) struct PlanArgs {
     /// Writes the block access list that the execution gives; of one block.
     #[arg(long, value_name = "FILE")]
     pub write_access_list: Option<PathBuf>,
-    /// Prints the dependencies for Graphviz.
+    /// Prints a drawing of the dependencies for Graphviz (docs/GRAPHS.md).
     #[arg(long, conflicts_with = "json")]
     pub dot: bool,
     /// Prints a JSON object for each block, and last one object with the totals.
@@ -97,8 +106,32 @@ struct Quality {
     missed: BTreeMap<&'static str, u64>,
 }
 
+impl PlanArgs {
+    /// Options that would do nothing beside the others.
+    fn idle(&self) -> Option<&'static str> {
+        let executes = self.from == From::Executed || self.write_access_list.is_some();
+        // A drawing of an execution says nothing of the prediction.
+        let predicts = !(self.dot && self.from == From::Executed);
+        match (self.learn, &self.access_list) {
+            (Some(_), _) if !executes => {
+                Some("--learn needs an execution: --from executed or --write-access-list")
+            }
+            (Some(_), _) if !predicts => {
+                Some("--learn is for the prediction, which --dot --from executed does not show")
+            }
+            (_, Some(_)) if !predicts => Some(
+                "--access-list is for the prediction, which --dot --from executed does not show",
+            ),
+            _ => None,
+        }
+    }
+}
+
 /// Plans the blocks of an input.
 pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
+    if let Some(idle) = args.idle() {
+        clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{idle}\n")).exit();
+    }
     let Input::Blocks(source) = input::open(&args.input)? else {
         bail!("{}: a batch has no order to plan", args.input.display());
     };
@@ -160,7 +193,7 @@ fn one(
         if args.from == From::Executed {
             shown = (accesses, dag);
         }
-        if args.learn == Learn::Block {
+        if args.learn.unwrap_or(Learn::Block) == Learn::Block {
             learn(predictor, block, executed);
         }
         if let Some(path) = &args.write_access_list {
@@ -170,12 +203,15 @@ fn one(
         }
     }
     let (accesses, dag) = &shown;
-    if args.dot {
-        progress.line(dag.dot(accesses, &gas).trim_end())?;
-        return Ok(quality);
-    }
     let plan = Plan::new(txs, accesses, dag, &gas, args.warp);
     let spec = block.env.spec;
+    let from = if args.from == From::Executed { "executed" } else { "predicted" };
+    let count = txs.len();
+    let title = format!("block {} ({spec}): {count} transactions, {from}", block.number);
+    if args.dot {
+        progress.line(plan.dot(dag, accesses, &gas, &title).trim_end())?;
+        return Ok(quality);
+    }
     if args.json {
         let object = json!({
             "number": block.number,
@@ -187,9 +223,7 @@ fn one(
         progress.line(object.to_string())?;
         return Ok(quality);
     }
-    let from = if args.from == From::Executed { "executed" } else { "predicted" };
-    let count = txs.len();
-    progress.line(format!("block {} ({spec}): {count} transactions, {from}", block.number))?;
+    progress.line(title)?;
     plan.text().lines().try_for_each(|text| progress.line(format!("  {text}")))?;
     progress.line(format!("  {}", quality.text()))?;
     Ok(quality)
@@ -246,7 +280,7 @@ fn predict(
     for access in out.all() {
         *quality.accesses.entry(access.source.name()).or_default() += 1;
     }
-    if let (Learn::Transaction, Some(executed)) = (args.learn, executed) {
+    if let (Some(Learn::Transaction), Some(executed)) = (args.learn, executed) {
         let (mut all, mut one) = (BlockAccesses::new(), BlockAccesses::new());
         for (tx, (accesses, outcome)) in txs.iter().zip(executed) {
             let tx = std::slice::from_ref(tx);

@@ -16,6 +16,7 @@
 mod access_list;
 mod block;
 mod dag;
+mod draw;
 mod history;
 mod observe;
 mod predict;

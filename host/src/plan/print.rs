@@ -1,7 +1,6 @@
-//! A plan for people and for Graphviz.
+//! A plan as text.
 
-use super::dag::{Dag, EdgeKind};
-use super::{BlockAccesses, Plan};
+use super::Plan;
 use std::fmt::Write;
 
 /// Waves, components and transactions of a chain that the text shows.
@@ -11,7 +10,8 @@ impl Plan {
     /// The plan as text, in lines.
     pub fn text(&self) -> String {
         let mut out = String::new();
-        self.write(&mut out).expect("a string takes all that is written");
+        // A string takes all that is written.
+        let _ = self.write(&mut out);
         out
     }
 
@@ -82,27 +82,4 @@ fn chain(chain: &[u32]) -> String {
         text += " > ...";
     }
     text
-}
-
-impl Dag {
-    /// The dependencies for Graphviz: a node per transaction with its gas, an edge per dependency
-    /// with a key that makes it.
-    pub fn dot(&self, accesses: &BlockAccesses, gas: &[u64]) -> String {
-        let mut out = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
-        for at in 0..self.len() {
-            let gas = gas.get(at).copied().unwrap_or(0);
-            out += &format!("  t{at} [label=\"{at}\\n{gas} gas\"];\n");
-        }
-        for edge in self.edges() {
-            let style = match edge.kind {
-                EdgeKind::Raw => "solid",
-                EdgeKind::War => "dotted",
-                EdgeKind::Waw => "dashed",
-            };
-            let (from, to, kind) = (edge.from, edge.to, edge.kind.name());
-            let key = accesses.key(edge.key);
-            out += &format!("  t{from} -> t{to} [style={style}, tooltip=\"{kind} {key}\"];\n");
-        }
-        out + "}\n"
-    }
 }

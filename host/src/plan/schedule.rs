@@ -142,7 +142,7 @@ impl Plan {
 }
 
 /// Per transaction, the number of its wave.
-fn levels(dag: &Dag) -> Vec<u32> {
+pub(super) fn levels(dag: &Dag) -> Vec<u32> {
     let mut levels: Vec<u32> = Vec::with_capacity(dag.len());
     for at in 0..dag.len() as u32 {
         let before = dag.waits(at).iter().map(|from| levels[*from as usize] + 1);
@@ -201,17 +201,23 @@ impl Paths {
     }
 }
 
-/// How many are alone, and the components of the others.
-fn components(dag: &Dag, gas: &[u64], paths: &Paths) -> (u32, Vec<Component>) {
-    let count = dag.len();
-    let mut parents: Vec<u32> = (0..count as u32).collect();
-    for at in 0..count as u32 {
+/// Per transaction, the first of its component.
+pub(super) fn roots(dag: &Dag) -> Vec<u32> {
+    let count = dag.len() as u32;
+    let mut parents: Vec<u32> = (0..count).collect();
+    for at in 0..count {
         for from in dag.waits(at) {
             let (a, b) = (root(&mut parents, at), root(&mut parents, *from));
             // The smaller number is the root.
             parents[a.max(b) as usize] = a.min(b);
         }
     }
+    (0..count).map(|at| root(&mut parents, at)).collect()
+}
+
+/// How many are alone, and the components of the others.
+fn components(dag: &Dag, gas: &[u64], paths: &Paths) -> (u32, Vec<Component>) {
+    let (count, roots) = (dag.len(), roots(dag));
     struct Sum {
         transactions: u32,
         gas: u64,
@@ -219,8 +225,8 @@ fn components(dag: &Dag, gas: &[u64], paths: &Paths) -> (u32, Vec<Component>) {
     }
     let mut sums: BTreeMap<u32, Sum> = BTreeMap::new();
     for at in 0..count as u32 {
-        let root = root(&mut parents, at);
-        let sum = sums.entry(root).or_insert(Sum { transactions: 0, gas: 0, last: at });
+        let sum =
+            sums.entry(roots[at as usize]).or_insert(Sum { transactions: 0, gas: 0, last: at });
         sum.transactions += 1;
         sum.gas = sum.gas.saturating_add(gas[at as usize]);
         if paths.ends[at as usize] > paths.ends[sum.last as usize] {
