@@ -1,10 +1,10 @@
 //! Graphs for Graphviz, small enough that `dot` lays them out in seconds.
 //!
 //! # Terms
-//! A *drawing* has nodes, edges, clusters of nodes, and a legend. A *chain* is a run of nodes of one
-//! cluster, each with the one before it as only predecessor and the one after it as only successor:
-//! it can be *folded* into one node. What goes beyond a bound is left out, and a node says how much
-//! that is.
+//! A *drawing* has nodes, edges, clusters of nodes, and a legend. A *chain* is a run of nodes of
+//! one cluster, each with the one before it as only predecessor and the one after it as only
+//! successor: it can be *folded* into one node. What goes beyond a bound is left out, and a node
+//! says how much that is.
 
 use crate::limits::{DOT_CHAIN_NODES_MIN, DOT_LABEL_CHARS_MAX};
 use core::cmp::Reverse;
@@ -181,13 +181,11 @@ impl Drawing {
         Node { lines, count, ..first.clone() }
     }
 
-    /// Leaves out what goes beyond so many nodes and edges: marked nodes stay before others, those
-    /// that stand for many before those that stand for few, earlier before later ones.
+    /// Leaves out what goes beyond so many nodes and edges: marked nodes stay before their
+    /// neighbours, these before others, those that stand for many before those that stand for few,
+    /// earlier before later ones.
     pub fn bound(&mut self, nodes_max: usize, edges_max: usize) {
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|at| (!self.nodes[*at].marked, Reverse(self.nodes[*at].units())));
-        let mut kept = vec![false; self.nodes.len()];
-        order.iter().take(nodes_max).for_each(|at| kept[*at] = true);
+        let kept = self.kept(nodes_max);
         let dropped = self.nodes.iter().zip(&kept).filter(|(_, kept)| !**kept);
         let nodes: usize = dropped.map(|(node, _)| node.units()).sum();
         let before = self.edges.len();
@@ -202,6 +200,38 @@ impl Drawing {
             let text = format!("left out: {nodes} {}, {edges} edges", self.unit);
             self.node(Node { lines: vec![text], fill: Some("#eeeeee"), ..Node::default() });
         }
+    }
+
+    /// Per node: whether it is among so many.
+    fn kept(&self, nodes_max: usize) -> Vec<bool> {
+        let mut kept = vec![true; self.nodes.len()];
+        if self.nodes.len() <= nodes_max {
+            return kept;
+        }
+        let mut beside = vec![false; self.nodes.len()];
+        for Edge { from, to, .. } in &self.edges {
+            beside[*from] |= self.nodes[*to].marked;
+            beside[*to] |= self.nodes[*from].marked;
+        }
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_by_key(|at| {
+            let node = &self.nodes[*at];
+            (!node.marked, !beside[*at], Reverse(node.units()))
+        });
+        order[nodes_max..].iter().for_each(|at| kept[*at] = false);
+        // One of whose edges none is left says nothing.
+        let (mut had, mut has) = (vec![false; kept.len()], vec![false; kept.len()]);
+        for Edge { from, to, .. } in &self.edges {
+            for at in [*from, *to] {
+                had[at] = true;
+                has[at] |= kept[*from] && kept[*to];
+            }
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            let lonely = had[at] && !has[at] && !node.marked && node.units() == 1;
+            kept[at] &= !lonely;
+        }
+        kept
     }
 
     /// Drops the other nodes; `places` says which node stands for each.
@@ -455,6 +485,12 @@ mod tests {
         star.nodes[20].count = 7;
         star.bound(10, 5);
         assert!(star.nodes.iter().any(|node| node.lines == ["a20"]));
+        let mut pairs = drawing(30, &[(0, 29), (1, 28), (2, 3)]);
+        pairs.nodes[29].marked = true;
+        pairs.bound(5, 9);
+        // The marked one with its neighbour, then in order; 1 has lost its only neighbour.
+        let names: Vec<_> = pairs.nodes.iter().map(|node| node.lines[0].as_str()).collect();
+        assert_eq!(names, ["a0", "a2", "a3", "a29", "left out: 26 nodes, 1 edges"]);
         assert_eq!(star.nodes.len(), 11);
         assert!(star.nodes.iter().any(|node| node.lines == ["a29"]));
         assert_eq!(star.nodes[10].lines, ["left out: 20 nodes, 24 edges"]);

@@ -178,7 +178,7 @@ fn listed_contracts(listed: &Map<String, Value>) -> anyhow::Result<Vec<Contract>
 fn contract(name: Option<String>, json: &Value) -> anyhow::Result<Contract> {
     let mut found = Contract { name, ..Contract::default() };
     let is_hex = |place: &&str| json.pointer(place).is_some_and(Value::is_string);
-    found.creation = CREATION.iter().any(|place| is_hex(&place));
+    found.creation = CREATION.iter().any(is_hex);
     for place in DEPLOYED {
         let field = place[1..].replace('/', ".");
         match json.pointer(place) {
