@@ -34,4 +34,7 @@ pub enum Error {
     /// The threads could not be started.
     #[error("threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    ThreadStart(std::io::Error),
 }

@@ -42,6 +42,9 @@ pub enum ReferenceError {
     /// The state could not be read.
     #[error("state: {0}")]
     Database(String),
+    /// Threads could not be started.
+    #[error("{0}")]
+    Threads(String),
     /// The block environment lacks something that the spec needs.
     #[error("block environment: {0}")]
     Env(String),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use warpevm::conformance::Summary;
 use warpevm::conformance::files::{self, TestFile};
@@ -112,7 +112,10 @@ fn count(paths: &[PathBuf]) -> u64 {
 
 /// What ends the visit of files when SIGINT came.
 fn stopped(path: &Path) -> InputError {
-    InputError::Io { file: path.display().to_string(), source: ErrorKind::Interrupted.into() }
+    InputError::Io {
+        file: path.display().to_string(),
+        error: Arc::new(ErrorKind::Interrupted.into()),
+    }
 }
 
 impl<'a> Suite<'a> {

@@ -30,6 +30,7 @@ use crate::decode::Scratch;
 use crate::error::Error;
 use crate::limits::IDLE_SPINS_COUNT;
 use crate::plan::slice;
+use crate::pool;
 use crate::report::Counts;
 use crate::session::{Hold, Place, Session};
 use crate::types::{Fallback, GasBound, Outcome, Rejected, Transaction};
@@ -221,18 +222,18 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             self.work(counts).unwrap_or_else(failed);
             lock(&self.ended).get_or_insert(self.start.elapsed());
         };
-        let together = || {
-            match helpers {
-                0 => work(),
-                helpers => self.engine.pool()?.together(helpers, &work),
+        let together = || match helpers {
+            0 => {
+                work();
+                Ok(())
             }
-            Ok(())
+            helpers => self.engine.pool()?.together(helpers, &work),
         };
         match &self.schedule.wide {
             None => together()?,
             // A thread of its own: it waits for the device.
             Some(wide) => std::thread::scope(|scope| {
-                scope.spawn(|| self.feed(wide, counts).unwrap_or_else(failed));
+                pool::start(scope, || self.feed(wide, counts).unwrap_or_else(failed))?;
                 let done: Result<(), Error> = together();
                 if done.is_err() {
                     self.stop.store(true, Ordering::Release);

@@ -78,7 +78,7 @@ impl Engine {
         let chunks = chunks.zip(outcomes.par_chunks_mut(CHUNK_TRANSACTIONS_COUNT));
         self.pool()?.run(|| {
             chunks.try_for_each(|(calls, out)| self.simulate_chunk(&session, calls, out, counts))
-        })?;
+        })??;
         Ok(outcomes)
     }
 
@@ -118,7 +118,7 @@ impl Engine {
             super::lock(counts).outcome(&outcome);
             Ok(outcome)
         };
-        pool.run(|| landed.into_par_iter().zip(calls).map(outcome).collect())
+        pool.run(|| landed.into_par_iter().zip(calls).map(outcome).collect())?
     }
 
     /// Runs a call that the device does not run on the CPU, with the reason.

@@ -134,7 +134,7 @@ impl Parallel {
     ) -> Result<BareTotals, ReferenceError> {
         let next = AtomicUsize::new(0);
         let sum = Mutex::new(Ok(BareTotals::default()));
-        self.pool.together(self.threads - 1, &|| {
+        let started = self.pool.together(self.threads - 1, &|| {
             let mut totals = BareTotals::default();
             let mut evm = on_snapshot(env, db, probe);
             let mut run = || {
@@ -153,6 +153,7 @@ impl Parallel {
                 (Err(_), _) => {}
             }
         });
+        started.map_err(|error| ReferenceError::Threads(error.to_string()))?;
         sum.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

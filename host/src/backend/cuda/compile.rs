@@ -8,6 +8,8 @@ use alloy_primitives::keccak256;
 use warpevm_kernels::nvrtc::{Nvrtc, Target};
 use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH};
 
+use crate::pool;
+
 /// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
 pub const CACHE_VAR: &str = "WARPEVM_CACHE";
 /// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead
@@ -106,8 +108,9 @@ pub fn compile(arch: u32) -> Result<Vec<Compiled>, String> {
     };
     // NVRTC takes seconds for each, so each has a thread.
     std::thread::scope(|scope| {
-        let threads = MODULES.each_ref().map(|module| scope.spawn(|| one(module)));
+        let threads = MODULES.each_ref().map(|module| pool::start(scope, || one(module)));
         let joined = threads.map(|thread| {
+            let thread = thread.map_err(|error| error.to_string())?;
             thread.join().unwrap_or_else(|_| Err("the compiler's thread panicked".to_owned()))
         });
         joined.into_iter().collect()

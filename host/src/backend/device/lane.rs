@@ -825,7 +825,7 @@ impl Lane {
                 page_in(&mut hold, *need, asked)
             })
         };
-        pool.run(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))?;
+        pool.run(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))??;
         self.counts.page_in += start.elapsed();
         Ok(())
     }

@@ -36,7 +36,7 @@ use crate::limits::{
     DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_MEMORY_PERCENT,
     DEVICE_MIRRORS_COUNT, DEVICE_TRIES_COUNT,
 };
-use crate::pool::Pool;
+use crate::pool::{self, Pool};
 use crate::report::Counts;
 use crate::session::Session;
 use crate::state::codes::TempCodes;
@@ -201,7 +201,7 @@ impl Device {
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices = pool.run(|| self.order(txs));
+        let indices = pool.run(|| self.order(txs))?;
         let works = indices.chunks(part).map(|indices| Work {
             indices: indices.to_vec(),
             tries: 0,
@@ -248,11 +248,13 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
         // Threads of their own: they wait for the device, and pool threads must not.
         std::thread::scope(|scope| {
             let lane = &lane;
-            let threads: Vec<_> = (0..lanes).map(|at| scope.spawn(move || lane(at))).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect::<Result<Vec<()>, Error>>()
+            let start = |at| pool::start(scope, move || lane(at));
+            let threads: Vec<_> = (0..lanes).map(start).collect();
+            // One lane does what several would.
+            if threads.iter().all(Result::is_err) {
+                return threads.into_iter().try_for_each(|thread| thread.map(drop));
+            }
+            threads.into_iter().flatten().try_for_each(pool::join)
         })?;
         Ok(lost.into_iter().map(AtomicBool::into_inner).collect())
     }
@@ -393,7 +395,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
             let one = |record: &Record<'_>| Ok((record.index, decode(record, temps)?));
             records.map(one).collect::<Result<_, Error>>()
         };
-        let decoded: Vec<(usize, T)> = self.pool.run(all)?;
+        let decoded: Vec<(usize, T)> = self.pool.run(all)??;
         decoded.into_iter().for_each(|(index, value)| self.set(index, Landed::Done(value)));
         Ok(())
     }
