@@ -19,11 +19,14 @@ fn hash(digit: &str) -> String {
     format!("0x{}", digit.repeat(64))
 }
 
+/// Reads a text as one of the formats.
+type Read = dyn Fn(&str) -> Result<(), InputError>;
+
 /// One kind of file: a good text, and what reads it.
 struct Reader {
     name: &'static str,
     good: Value,
-    read: Box<dyn Fn(&str) -> Result<(), InputError>>,
+    read: Box<Read>,
     /// Keys for which `null` is not the same as nothing.
     null_is_special: &'static [&'static str],
     /// Values of the outermost object may be no tests.
@@ -293,7 +296,7 @@ fn an_object_is_no_list() {
             let values: Vec<Value> = map.values().cloned().collect();
             *value = values.into();
             // A list beside tests is no test.
-            !ignored && !(reader.tests && place.len() == 1)
+            !(ignored || reader.tests && place.len() == 1)
         });
         assert!(changed > 0, "{}", reader.name);
     }

@@ -83,7 +83,7 @@ pub(super) fn code_in(spec: Spec, code: Bytecode) -> Bytecode {
 
 fn is_designator(code: &[u8]) -> bool {
     code.len() == EIP7702_BYTECODE_LEN
-        && code.starts_with(&EIP7702_MAGIC_BYTES)
+        && code.starts_with(EIP7702_MAGIC_BYTES)
         && code[EIP7702_MAGIC_BYTES.len()] == EIP7702_VERSION
 }
 
