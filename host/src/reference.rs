@@ -261,7 +261,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
             return Ok(());
         }
         let account = self.state_mut().load_account(address).map_err(database)?;
-        account.info.balance = account.info.balance.saturating_add(amount);
+        account.info.balance = account.info.balance.wrapping_add(amount);
         if account.account_state == AccountState::NotExisting {
             account.account_state = AccountState::StorageCleared;
         }

@@ -15,6 +15,10 @@ const NAME_COLUMNS: usize = 24;
 /// The suites of official state tests, all of whose cases must pass.
 const STATE_TESTS: [&str; 3] = ["dev", "generated-dev", "legacy-dev"];
 
+/// State tests of every folder.
+const DEV: &str = "conformance/dev.tar.zst";
+/// One of so many cases also runs on the reference alone.
+const REFERENCE_SAMPLE: &str = "12";
 /// One of so many cases runs on the `wgpu` backend: 3,248 over all folders.
 const WGPU_SAMPLE: &str = "12";
 
@@ -123,6 +127,12 @@ impl Runner<'_> {
             let options = ["--backend", "cpu", "--min-residency", "0.99"];
             self.suite(quick, &step, "statetest", &file, &options);
         }
+        // The reference alone: all of the spec that revm lacks, and a sample of the others.
+        let legacy = "conformance/legacy-dev.tar.zst";
+        let alone = ["--backend", "revm", "--fork", "Constantinople"];
+        self.suite(quick, "statetest legacy-dev, reference", "statetest", legacy, &alone);
+        let alone = ["--backend", "revm", "--sample", REFERENCE_SAMPLE];
+        self.suite(quick, "statetest dev, reference", "statetest", DEV, &alone);
         for name in BLOCK_TESTS {
             let file = format!("conformance/{name}.tar.zst");
             let step = format!("blocktest {name}");
@@ -130,8 +140,7 @@ impl Runner<'_> {
         }
         // What takes more than a dispatch or more memory than Mesa binds runs elsewhere: below 1%.
         let wgpu = ["--backend", "wgpu", "--sample", WGPU_SAMPLE, "--min-residency", "0.98"];
-        let dev = "conformance/dev.tar.zst";
-        self.suite(quick, "statetest dev, wgpu", "statetest", dev, &wgpu);
+        self.suite(quick, "statetest dev, wgpu", "statetest", DEV, &wgpu);
         let wgpu = ["--backend", "wgpu", "--policy", "optimistic", "--validate", "full"];
         self.suite(quick, "mainnet blocks, wgpu", "run", "mainnet/mainnet-dev.tar.zst", &wgpu);
         for policy in POLICIES {

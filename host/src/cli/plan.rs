@@ -2,7 +2,7 @@
 
 use super::compare::median;
 use super::output::{Progress, duration, line, percent};
-use super::runner::invalid;
+use super::runner::{all_hashes_listed, invalid};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -245,6 +245,7 @@ fn execute(block: &BlockInput) -> anyhow::Result<Vec<(Accesses, Outcome)>> {
         revm.commit(touched);
         executed.push((accesses, outcome));
     }
+    all_hashes_listed(block)?;
     Ok(executed)
 }
 

@@ -109,7 +109,7 @@ impl MemoryState {
     pub fn credit(&mut self, address: Address, amount: U256) {
         if !amount.is_zero() {
             let balance = &mut self.accounts.entry(address).or_default().info.balance;
-            *balance = balance.saturating_add(amount);
+            *balance = balance.wrapping_add(amount);
         }
     }
 

@@ -197,7 +197,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         }
         let index = self.account_index(&address.into_array())?;
         self.table().writer().update_account(index, |account| {
-            let balance = U256::from_limbs(account.balance).saturating_add(amount);
+            let balance = U256::from_limbs(account.balance).wrapping_add(amount);
             account.balance = balance.into_limbs();
             account.flags |= ACCOUNT_EXISTS;
         });

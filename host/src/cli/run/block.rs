@@ -1,12 +1,12 @@
 //! One block: run, validated, checked against its header, told.
 
 use super::super::output::Progress;
-use super::super::runner::{Ran, invalid};
+use super::super::runner::{Ran, all_hashes_listed, invalid};
 use super::super::summary::Summary;
 use super::args::OnMismatch;
 use super::settle::{Shown, count, replace};
 use super::{Run, table};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -153,25 +153,4 @@ fn block_rows<'a>(
         let transacted = Some(Transacted { block, hash, ty, cumulative_gas_used });
         (outcome, Row { input, call_id, transacted, outcome, differs: false })
     })
-}
-
-/// A real block's BLOCKHASH of a block that the input does not list got zero, which is wrong, here
-/// and in the reference alike. What ran ahead may ask for more than the true order does: so, where
-/// something was asked for, sequential revm tells what the block needs.
-fn all_hashes_listed(block: &BlockInput) -> anyhow::Result<()> {
-    if block.state.unlisted_hashes().is_empty() {
-        return Ok(());
-    }
-    // A clone has asked for nothing yet.
-    let fresh = block.clone();
-    reference::execute_block(&fresh)?;
-    let asked = fresh.state.unlisted_hashes();
-    let numbers: Vec<String> = asked.iter().map(ToString::to_string).collect();
-    ensure!(
-        numbers.is_empty(),
-        "BLOCKHASH asks for the hash of block {}, which the input does not list \
-         (block_hashes.json)",
-        numbers.join(", ")
-    );
-    Ok(())
 }
