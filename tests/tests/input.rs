@@ -88,11 +88,11 @@ fn open(path: &Path) -> BlockSource {
     }
 }
 
+/// The name of a block, and the block or what is wrong with it.
+type Named = (String, Result<BlockInput, String>);
+
 /// The blocks that are selected, by name; or what the source says.
-fn blocks(
-    source: &BlockSource,
-    selection: &str,
-) -> Result<Vec<(String, Result<BlockInput, String>)>, String> {
+fn blocks(source: &BlockSource, selection: &str) -> Result<Vec<Named>, String> {
     let selection: Selection = selection.parse().expect("a selection");
     let mut found = Vec::new();
     let visited = source.visit(&selection, |name, block| {
