@@ -1,7 +1,8 @@
 //! Compares results with revm's on the same input, and makes a reproducer of every difference.
 //!
 //! What revm itself gave is not checked by it: a result in which revm or one of its precompiles had
-//! a part ([`Fallback::relies_on_revm`]) may turn out wrong, but that it is equal counts as nothing.
+//! a part ([`Fallback::relies_on_revm`]) may turn out wrong, but that it is equal counts for
+//! nothing.
 
 use crate::input::BlockInput;
 use crate::reference::{ReferenceError, Sequential};
