@@ -4,7 +4,7 @@
 mod common;
 
 use common::inputs::{self, call, write_batch, write_block};
-use common::{Ran, command, example_block, temp_dir, warpevm, workspace};
+use common::{Ran, command, example_batch, example_block, temp_dir, warpevm, workspace};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -217,6 +217,8 @@ fn flags_that_would_do_nothing_are_wrong_usage() {
             "compared",
         ),
         (vec!["run", block, "--validate", "off", "--on-mismatch", "revm"], "--on-mis", "compared"),
+        (vec!["run", block, "--backend", "revm", "--validate", "full"], "--validate", "itself"),
+        (vec!["run", block, "--backend", "revm", "--reproducers", "r"], "--reprod", "itself"),
     ] {
         let ran = warpevm(&args);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}: {}", ran.stderr);
@@ -485,4 +487,28 @@ fn threads_that_do_not_start_are_an_error() {
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(1), "{stderr}");
     assert!(stderr.starts_with("error: ") && stderr.contains("thread"), "{stderr}");
+}
+
+/// revm's results are not called equal to revm's, whichever way a run came to them.
+#[test]
+fn what_revm_ran_is_not_called_equal() {
+    let ran = warpevm(["simulate", "--backend", "revm", text(&example_batch())]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("200 not checked (ran on revm)"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("equal revm's"), "{}", ran.stdout);
+    // 576 MiB of memory: no class holds it. The call beside it runs on the device.
+    let call =
+        |to: &str| json!({"from": format!("0x{:040x}", 0xaa), "to": to, "gas": "0x40000000000"});
+    let (large, small) = (format!("0x{:040x}", 0xc0de), format!("0x{:040x}", 0xc0df));
+    let batch = json!({
+        "spec": "cancun", "env": {"gasLimit": "0x7fffffffffffffff"},
+        "state": {&large: {"code": "0x632400000051"}, &small: {"code": "0x00"}},
+        "calls": [call(&large), call(&small)],
+    });
+    let file = temp_dir("unchecked").join("batch.json");
+    fs::write(&file, batch.to_string()).expect("written");
+    let ran = warpevm(["simulate", text(&file)]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("1 equal revm's; 1 not checked (ran on revm)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("fallbacks: memory-class 1"), "{}", ran.stdout);
 }

@@ -305,7 +305,7 @@ struct Instance {
     u32 ip;
     u32 sp;
     u32 reserved_slots;
-    i64 gas;
+    u64 gas;
     i64 refund;
     u32 accounts;
     u32 storage;
@@ -341,7 +341,7 @@ static_assert(WE_OFFSETOF(Instance, suspensions) == 292, "ABI");
 
 struct Frame {
     Word value;
-    i64 gas;
+    u64 gas;
     Addr addr;
     Addr caller;
     u32 ip;

@@ -71,10 +71,11 @@ pub(crate) struct SimulateArgs {
 struct CommonArgs {
     #[command(flatten)]
     engine: EngineArgs,
-    /// How much is compared with revm. 'full' runs everything again on one thread of revm, which
-    /// takes as long as revm takes; the summary says how long.
-    #[arg(long, value_enum, default_value_t = ValidateArg::Full)]
-    validate: ValidateArg,
+    /// How much is compared with revm; else 'full', which runs everything again on one thread of
+    /// revm: that takes as long as revm takes, and the summary says how long. What the revm backend
+    /// runs is compared with nothing.
+    #[arg(long, value_enum)]
+    validate: Option<ValidateArg>,
     /// Where a transaction whose result differs from revm's is written as a state test; else
     /// 'warpevm-reproducers'.
     #[arg(long, value_name = "DIR")]
@@ -214,7 +215,7 @@ impl CommonArgs {
             selection,
             config: self.engine.config(policy.into()),
             compare,
-            validate: self.validate.into(),
+            validate: self.mode().into(),
             reproducers: self.reproducers.clone().unwrap_or_else(|| REPRODUCERS_FOLDER.into()),
             on_mismatch: self.on_mismatch.unwrap_or(OnMismatch::Error),
             min_residency: self.min_residency,
@@ -231,25 +232,34 @@ impl CommonArgs {
         Ok(asked)
     }
 
+    /// How much is compared: revm with itself would tell nothing.
+    fn mode(&self) -> ValidateArg {
+        let unsaid = match self.engine.backend {
+            BackendArg::Revm => ValidateArg::Off,
+            _ => ValidateArg::Full,
+        };
+        self.validate.unwrap_or(unsaid)
+    }
+
     fn refuse_what_does_nothing(&self) -> Result<(), Usage> {
         let engine = &self.engine;
         let no_gpu = !matches!(engine.backend, BackendArg::Cuda | BackendArg::Wgpu);
         let no_device = no_gpu && engine.backend != BackendArg::CudaFake;
-        let off = self.validate == ValidateArg::Off;
-        let serial = engine.backend == BackendArg::Revm && off;
+        let off = self.mode() == ValidateArg::Off;
+        let revm = engine.backend == BackendArg::Revm;
         let no_rows = self.output.is_none() && !self.json;
         let no_file = self.output.as_deref().is_none_or(|file| file == Path::new(STDIN));
         let on_no_gpu = "the backend runs on no GPU";
-        let not_compared = "nothing is compared with revm (--validate off)";
+        let not_compared = match revm {
+            true => "the revm backend is the reference itself",
+            false => "nothing is compared with revm (--validate off)",
+        };
         let rules = [
             ("--gpu", engine.gpu.is_some() && no_gpu, on_no_gpu),
             ("--grouping", engine.grouping.is_some() && no_device, on_no_gpu),
             ("--instances-per-warp", engine.instances_per_warp.is_some() && no_device, on_no_gpu),
-            (
-                "--threads",
-                engine.threads > 1 && serial,
-                "the revm backend has one, without --validate",
-            ),
+            ("--threads", engine.threads > 1 && revm, "the revm backend has one"),
+            ("--validate", revm && !off, not_compared),
             ("--reproducers", self.reproducers.is_some() && off, not_compared),
             ("--on-mismatch", self.on_mismatch.is_some() && off, not_compared),
             ("--changes", self.changes && no_rows, "there are no rows: --output or --json"),
