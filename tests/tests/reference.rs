@@ -187,6 +187,14 @@ fn balances_wrap() {
             }
         }
     }
+    // To zero: the account is empty, which deletes it from Spurious Dragon on (EIP-161).
+    for (spec, left) in [(Spec::Homestead, Some(U256::ZERO)), (Spec::Byzantium, None)] {
+        let mut memory = MemoryState::default();
+        account(&mut memory, SENDER, U256::from(5), &[]);
+        account(&mut memory, CALLEE, U256::MAX, &[]);
+        let ran = run(&env(spec), &TxEnv { value: U256::ONE, ..call(50_000) }, &memory);
+        assert_eq!(balance(&ran, CALLEE), left);
+    }
     // From the sender itself, and the fees.
     let mut memory = MemoryState::default();
     account(&mut memory, SENDER, U256::from(1 << 30), &[]);

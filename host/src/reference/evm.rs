@@ -28,6 +28,7 @@ use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::{FrameInit, FrameInput};
 use revm::interpreter::{CallValue, CreateInputs};
 use revm::primitives::constants::CALL_STACK_LIMIT;
+use revm::primitives::hardfork::SpecId;
 use revm::{Inspector, MainBuilder, MainContext};
 use std::marker::PhantomData;
 
@@ -124,8 +125,26 @@ impl<DB: Storage, I> Evm<DB, I> {
 
     /// Takes what was touched, which also clears the journal of a transaction that is not valid.
     fn ended<R, E>(&mut self, result: Result<R, E>) -> Result<(R, revm::state::EvmState), E> {
+        self.keep_emptied();
         let touched = self.inner.ctx.journal_mut().finalize();
         Ok((result?, touched))
+    }
+
+    /// Before EIP-161 revm forgets that an account was changed which is empty in the end, as one is
+    /// whose balance wrapped to zero, unless the account was created.
+    fn keep_emptied(&mut self) {
+        if self.inner.ctx.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON) {
+            return;
+        }
+        for account in self.inner.ctx.journaled_state.state.values_mut() {
+            let emptied = account.is_touched()
+                && account.is_empty()
+                && !account.is_selfdestructed()
+                && !account.original_info().is_empty();
+            if emptied {
+                account.mark_created();
+            }
+        }
     }
 
     /// The account that a creation will make, loaded; `None` where revm does not come to it.
