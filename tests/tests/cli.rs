@@ -31,7 +31,8 @@ fn a_block_run_as_json_says_all() {
     let block: serde_json::Value = serde_json::from_str(lines[count]).expect("JSON");
     assert_eq!(total["blocks"], 1);
     assert_eq!(total["transactions"], block["transactions"]);
-    assert_eq!(total["validated"], total["transactions"]);
+    // revm's own results are not checked by revm.
+    assert_eq!((&total["validated"], &total["unchecked"]), (&0.into(), &total["transactions"]));
     assert_eq!((&total["mismatches"], &total["header_checks_failed"]), (&0.into(), &0.into()));
     assert_eq!(total["residency"]["transactions"], 1.0);
     assert_eq!(total["residency"]["gas"], 1.0);
