@@ -2,14 +2,14 @@
 //! codes that only look like a delegation (EIP-7702), sums beyond 2^256, gas limits beyond 2^63;
 //! and that it is never taken for a check of itself. Collisions (EIP-7610) are in `collision.rs`.
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
 use revm::context::{BlockEnv, TxEnv};
 use warpevm::input::MemoryState;
 use warpevm::reference::{self, Sequential};
 use warpevm::validate::{Validate, compare, validate_calls};
 use warpevm::{
-    Backend, Checks, Config, End, Engine, Env, Executed, Fallback, Outcome, Spec, State,
-    Transaction, TxStatus,
+    AccountChange, AccountInfo, Backend, Checks, Config, End, Engine, Env, Executed, Fallback,
+    Outcome, Spec, State, Transaction, TxStatus,
 };
 use warpevm_compiler::asm::assemble;
 
@@ -135,6 +135,28 @@ fn a_designator_is_plain_code_before_prague() {
         let env = env(spec);
         let outcome = Sequential::new(&env, &memory).transact(&call(100_000)).expect("revm runs");
         assert_eq!(outcome.result.is_ok(), spec >= Spec::Prague, "{spec}");
+    }
+}
+
+/// A code that the reference takes over from a result is what it is under the spec.
+#[test]
+fn a_designator_that_is_taken_over_delegates_from_prague_on() {
+    let designator = Bytes::from([&hex!("ef0100")[..], OTHER.as_slice()].concat());
+    let mut memory = MemoryState::default();
+    account(&mut memory, OTHER, U256::ZERO, &asm("7 0 mstore 32 0 return"));
+    let info = AccountInfo { nonce: 1, code_hash: keccak256(&designator), ..AccountInfo::EMPTY };
+    let change = AccountChange {
+        address: CALLEE,
+        info: Some(info),
+        code: Some(designator),
+        wiped: false,
+        storage: Vec::new(),
+    };
+    for (spec, status) in [(Spec::Cancun, TxStatus::Halt), (Spec::Prague, TxStatus::Success)] {
+        let mut revm = Sequential::new(&env(spec), &memory);
+        revm.apply(std::slice::from_ref(&change)).expect("taken over");
+        let ran = revm.transact(&call(100_000)).expect("revm runs").result.expect("valid");
+        assert_eq!(ran.status, status, "{spec}");
     }
 }
 
