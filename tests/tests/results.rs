@@ -218,7 +218,6 @@ fn flags_that_would_do_nothing_are_wrong_usage() {
         ),
         (vec!["run", block, "--validate", "off", "--on-mismatch", "revm"], "--on-mis", "compared"),
         (vec!["run", block, "--backend", "revm", "--validate", "full"], "--validate", "itself"),
-        (vec!["run", block, "--backend", "revm", "--reproducers", "r"], "--reprod", "itself"),
     ] {
         let ran = warpevm(&args);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}: {}", ran.stderr);

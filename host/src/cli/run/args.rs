@@ -245,21 +245,20 @@ impl CommonArgs {
         let engine = &self.engine;
         let no_gpu = !matches!(engine.backend, BackendArg::Cuda | BackendArg::Wgpu);
         let no_device = no_gpu && engine.backend != BackendArg::CudaFake;
-        let off = self.mode() == ValidateArg::Off;
+        let off = self.validate == Some(ValidateArg::Off);
         let revm = engine.backend == BackendArg::Revm;
+        let compares_itself = revm && self.validate.is_some() && !off;
         let no_rows = self.output.is_none() && !self.json;
         let no_file = self.output.as_deref().is_none_or(|file| file == Path::new(STDIN));
         let on_no_gpu = "the backend runs on no GPU";
-        let not_compared = match revm {
-            true => "the revm backend is the reference itself",
-            false => "nothing is compared with revm (--validate off)",
-        };
+        let not_compared = "nothing is compared with revm (--validate off)";
+        let itself = "the revm backend is the reference itself";
         let rules = [
             ("--gpu", engine.gpu.is_some() && no_gpu, on_no_gpu),
             ("--grouping", engine.grouping.is_some() && no_device, on_no_gpu),
             ("--instances-per-warp", engine.instances_per_warp.is_some() && no_device, on_no_gpu),
             ("--threads", engine.threads > 1 && revm, "the revm backend has one"),
-            ("--validate", revm && !off, not_compared),
+            ("--validate", compares_itself, itself),
             ("--reproducers", self.reproducers.is_some() && off, not_compared),
             ("--on-mismatch", self.on_mismatch.is_some() && off, not_compared),
             ("--changes", self.changes && no_rows, "there are no rows: --output or --json"),
