@@ -32,8 +32,9 @@ pub enum Error {
     #[error("revm: {0}")]
     Revm(String),
     /// The threads could not be started.
-    #[error("threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    #[error("cannot start the threads: {0}")]
+    // No source: rayon's message is its cause's.
+    Threads(rayon::ThreadPoolBuildError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     ThreadStart(std::io::Error),

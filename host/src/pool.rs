@@ -27,7 +27,8 @@ impl Pool {
     /// So many threads.
     pub fn new(threads: usize) -> Result<Pool, Error> {
         let name = |i| format!("warpevm-{i}");
-        Ok(Pool(ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?))
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+        Ok(Pool(pool.map_err(Error::Threads)?))
     }
 
     /// Runs `work` on these threads and waits for it.

@@ -1,6 +1,8 @@
 //! For every exception that official tests name, a block that raises it: rejected for this reason
 //! and for no other. The blocks are built here, each from a valid one.
 
+mod common;
+
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root};
 use alloy_consensus::{Block, BlockBody, EMPTY_OMMER_ROOT_HASH, Header, SignableTransaction};
 use alloy_consensus::{
@@ -13,6 +15,7 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256, keccak256};
 use alloy_rlp::Encodable;
+use common::inputs::{rejected_test, transfer};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use warpevm::chain::{BlockExecutor, BlockTransaction, Chain, Device, Field, GAS_PER_BLOB};
@@ -801,34 +804,14 @@ const BEYOND: &str =
 
 /// A state test of a plain transfer whose sender has nothing, with a field set to something else.
 fn test_of(field: &str, value: Value, expected: &str) -> String {
-    let state = MemoryState::default();
-    let mut transaction = json!({
-        "sender": Address::repeat_byte(1), "to": CALLEE, "nonce": "0x0", "gasLimit": ["0x5208"],
-        "gasPrice": "0xa", "value": ["0x0"], "data": ["0x"],
-    });
+    let mut transaction = transfer();
     if field == "maxPriorityFeePerGas" {
         transaction.as_object_mut().expect("an object").remove("gasPrice");
         transaction["maxFeePerGas"] = json!("0xa");
     }
     let value = if transaction[field].is_array() { json!([value]) } else { value };
     transaction[field] = value;
-    let test = json!({"a_test": {
-        "env": {
-            "currentCoinbase": Address::repeat_byte(2), "currentGasLimit": "0x1000000",
-            "currentNumber": "0x1", "currentTimestamp": "0xc", "currentBaseFee": "0x7",
-            "currentRandom": "0x0", "currentDifficulty": "0x0",
-        },
-        "pre": {},
-        "transaction": transaction,
-        "post": {"Shanghai": [{
-            "hash": state_root(&state),
-            // The hash of an empty list: there are no logs.
-            "logs": EMPTY_OMMER_ROOT_HASH,
-            "indexes": {"data": 0, "gas": 0, "value": 0},
-            "expectException": expected,
-        }]},
-    }});
-    test.to_string()
+    rejected_test("Shanghai", &transaction, expected)
 }
 
 /// Runs such a test; why it fails, if it does.

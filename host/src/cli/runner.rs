@@ -1,7 +1,8 @@
 //! Runs blocks and calls on the backend that was asked for.
 
+use super::suite::start_threads;
 use alloy_primitives::Bytes;
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use std::time::Instant;
 use warpevm::input::{BlockInput, MemoryState};
 use warpevm::reference::{self, Sequential, system_calls_after, system_calls_before};
@@ -40,10 +41,7 @@ impl Runner {
     pub(crate) fn new(config: Config) -> anyhow::Result<Runner> {
         // The validator uses rayon's own pool, which panics where it has to start by itself and
         // cannot.
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(config.threads)
-            .build_global()
-            .context("cannot start the threads")?;
+        start_threads(config.threads)?;
         Runner::with(config)
     }
 

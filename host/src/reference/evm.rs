@@ -24,9 +24,9 @@ use revm::handler::{
     MainnetContext, MainnetEvm, SystemCallTx, post_execution,
 };
 use revm::inspector::{InspectorEvmTr, InspectorHandler};
+use revm::interpreter::CallValue;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::{FrameInit, FrameInput};
-use revm::interpreter::{CallValue, CreateInputs};
 use revm::primitives::constants::CALL_STACK_LIMIT;
 use revm::primitives::hardfork::SpecId;
 use revm::{Inspector, MainBuilder, MainContext};
@@ -147,10 +147,17 @@ impl<DB: Storage, I> Evm<DB, I> {
         }
     }
 
-    /// The account that a creation will make, loaded; `None` where revm does not come to it.
+    /// The account that this frame will create, loaded, where it matters; `None` also where revm
+    /// does not come to it.
     ///
     /// Loading warms the address, which revm would do next: whatever it finds does not undo that.
-    fn target(&mut self, create: &CreateInputs, depth: usize) -> OrFault<Option<Address>, DB> {
+    fn target(&mut self, init: &FrameInit) -> OrFault<Option<Address>, DB> {
+        let (FrameInput::Create(create), depth) = (&init.frame_input, init.depth) else {
+            return Ok(None);
+        };
+        if self.probe.is_none() && create.value().is_zero() {
+            return Ok(None);
+        }
         let journal = &mut self.inner.ctx.journaled_state;
         let caller = &JournalTr::load_account(journal, create.caller())?.data.info;
         // revm looks at these before it looks at the address.
@@ -164,43 +171,34 @@ impl<DB: Storage, I> Evm<DB, I> {
         Ok(goes_on.then_some(target))
     }
 
-    /// Makes revm see the collision that this frame ends in because of storage, if it does.
-    fn mark(&mut self, init: &FrameInit) -> OrFault<Option<Marked>, DB> {
-        let (FrameInput::Create(create), Some(probe)) = (&init.frame_input, self.probe.clone())
-        else {
-            return Ok(None);
-        };
-        let Some(target) = self.target(create, init.depth)? else { return Ok(None) };
+    /// Makes revm see the collision that the creation of `target` ends in because of storage, if it
+    /// does.
+    fn mark(&mut self, target: Address) -> Option<Marked> {
         let journal = &mut self.inner.ctx.journaled_state;
-        if !probe(target) || journal.database.is_void(target) {
-            return Ok(None);
+        if !self.probe.as_ref()?(target) || journal.database.is_void(target) {
+            return None;
         }
         match journal.state.get_mut(&target).map(|account| &mut account.info) {
             Some(info) if info.nonce == 0 && info.is_empty_code_hash() => info.nonce = 1,
-            _ => return Ok(None),
+            _ => return None,
         }
-        Ok(Some(Marked(target)))
+        Some(Marked(target))
     }
 
-    /// Who gets value from this frame and has no room for it.
-    fn overflowing(&mut self, init: &FrameInit) -> OrFault<Option<Address>, DB> {
+    /// Who gets value from this frame, which may create `target`, and has no room for it.
+    fn overflowing(&mut self, init: &FrameInit, target: Option<Address>) -> Option<Address> {
         let (to, value) = match &init.frame_input {
             FrameInput::Call(call) => match call.value {
                 CallValue::Transfer(value) if call.caller != call.target_address => {
-                    (Some(call.target_address), value)
+                    (call.target_address, value)
                 }
-                _ => return Ok(None),
+                _ => return None,
             },
-            FrameInput::Create(create) if !create.value().is_zero() => {
-                (self.target(create, init.depth)?, create.value())
-            }
-            _ => return Ok(None),
+            FrameInput::Create(create) => (target?, create.value()),
+            FrameInput::Empty => return None,
         };
-        let state = &self.inner.ctx.journaled_state.state;
-        Ok(to.filter(|to| {
-            let account = state.get(to);
-            account.is_some_and(|account| account.info.balance.checked_add(value).is_none())
-        }))
+        let balance = self.inner.ctx.journaled_state.state.get(&to)?.info.balance;
+        balance.checked_add(value).is_none().then_some(to)
     }
 
     /// Sets the balance of an account aside that the journal has.
@@ -287,8 +285,11 @@ impl<DB: Storage, I> EvmTr for Evm<DB, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<MainnetContext<DB>>> {
-        let Some(marked) = self.mark(&init)? else {
-            let Some(to) = self.overflowing(&init)? else { return self.inner.frame_init(init) };
+        let target = self.target(&init)?;
+        let Some(marked) = target.and_then(|target| self.mark(target)) else {
+            let Some(to) = self.overflowing(&init, target) else {
+                return self.inner.frame_init(init);
+            };
             let aside = self.set_aside(to);
             let began = self.inner.frame_init(init)?.map_item(|_| ());
             self.add_back(aside);

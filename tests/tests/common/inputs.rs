@@ -1,5 +1,7 @@
 //! Small batches and blocks, written by tests.
 
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
+use alloy_primitives::Address;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,4 +78,31 @@ pub fn write_block(parent: &Path, number: u64, transactions: u64, code: &str, ga
         fs::write(path, content.to_string()).expect("written");
     }
     folder
+}
+
+/// A plain transfer in the fields of a state test, whose sender has nothing.
+pub fn transfer() -> Value {
+    json!({
+        "sender": Address::repeat_byte(1), "to": Address::repeat_byte(3), "nonce": "0x0",
+        "gasLimit": ["0x5208"], "gasPrice": "0xa", "value": ["0x0"], "data": ["0x"],
+    })
+}
+
+/// A state test whose transaction is rejected, without any account.
+pub fn rejected_test(fork: &str, transaction: &Value, expected: &str) -> String {
+    let test = json!({"a_test": {
+        "env": {
+            "currentCoinbase": Address::repeat_byte(2), "currentGasLimit": "0x1000000",
+            "currentNumber": "0x1", "currentTimestamp": "0xc", "currentBaseFee": "0x7",
+            "currentRandom": "0x0", "currentDifficulty": "0x0",
+        },
+        "pre": {},
+        "transaction": transaction,
+        "post": {(fork): [{
+            // The hash of an empty list, as that of the ommers: there are no logs.
+            "hash": EMPTY_ROOT_HASH, "logs": EMPTY_OMMER_ROOT_HASH,
+            "indexes": {"data": 0, "gas": 0, "value": 0}, "expectException": expected,
+        }]},
+    }});
+    test.to_string()
 }

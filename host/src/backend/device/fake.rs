@@ -73,7 +73,7 @@ pub struct FakeDriver {
 impl FakeDriver {
     /// With `bytes` of memory and calls that will fail.
     pub fn new(bytes: u64, faults: Vec<Fault>) -> Result<FakeDriver, Error> {
-        let pool = rayon::ThreadPoolBuilder::new().build()?;
+        let pool = rayon::ThreadPoolBuilder::new().build().map_err(Error::Threads)?;
         let inner = Mutex::new(Inner { faults, ..Inner::default() });
         Ok(FakeDriver { bytes, pool, inner, run_thread: None })
     }
