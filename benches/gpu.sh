@@ -14,7 +14,7 @@ pack() {
     local out=$1 sm=${2:-}
     cd "$(dirname "$0")/.."
     mkdir -p "$out"
-    cargo build --release --package warpevm
+    cargo build --release --package warpevm-cli
     cp target/release/warpevm "$out/warpevm"
     # The engine's tests, which run on every device that they find.
     cargo test --release --package warpevm-tests --test engine --no-run --message-format=json |

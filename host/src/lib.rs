@@ -8,6 +8,7 @@ pub mod buffer;
 pub mod chain;
 pub mod code_cache;
 pub mod conformance;
+mod convert;
 pub mod decode;
 pub mod encode;
 pub mod engine;
@@ -31,9 +32,11 @@ pub mod state_test;
 pub mod types;
 pub mod validate;
 
+pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{
     Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,
 };
 pub use error::Error;
+pub use revm;
 pub use state::State;
 pub use types::*;

@@ -7,12 +7,13 @@ use warpevm::input::MemoryState;
 use warpevm::reference::Sequential;
 use warpevm::validate::compare;
 use warpevm::{Checks, Config, Engine, Env, Executed, Spec, State, Transaction, TxStatus};
+use warpevm_tests::asm;
 
 const SENDER: Address = Address::repeat_byte(0xaa);
 const FACTORY: Address = Address::repeat_byte(0xfa);
 const GAS: u64 = 200_000;
 /// Init code that returns one byte of code, STOP.
-const INIT: [u8; 5] = [0x60, 1, 0x60, 0, 0xf3];
+const INIT: &str = "1 0 return";
 /// Creates with the code in the first five bytes of calldata and the value in the next word, and
 /// returns the address and the gas left: CREATE, or CREATE2 with salt 0.
 const CREATE: &str = "5f355f5260055f600535f05f525a60205260405ff3";
@@ -47,7 +48,7 @@ fn transaction(nonce: u64, kind: TxKind, data: Vec<u8>) -> Transaction {
 
 /// Calldata for the factory.
 fn call_data(value: u64) -> Vec<u8> {
-    let mut data = INIT.to_vec();
+    let mut data = asm(INIT);
     data.extend(U256::from(value).to_be_bytes::<32>());
     data
 }
@@ -74,7 +75,7 @@ fn execute_in(env: &Env, transactions: &[Transaction], memory: &MemoryState) -> 
 #[test]
 fn a_transaction_collides_with_storage() {
     let target = SENDER.create(0);
-    let transactions = [transaction(0, TxKind::Create, INIT.to_vec())];
+    let transactions = [transaction(0, TxKind::Create, asm(INIT))];
     for spec in [Spec::Frontier, Spec::Byzantium, Spec::Osaka] {
         let memory = state("", target, 5);
         let ran = execute(spec, &transactions, &memory);
@@ -90,7 +91,7 @@ fn a_transaction_collides_with_storage() {
 #[test]
 fn opcodes_collide_with_storage() {
     let create = (CREATE, FACTORY.create(1));
-    let create2 = (CREATE2, FACTORY.create2(B256::ZERO, keccak256(INIT)));
+    let create2 = (CREATE2, FACTORY.create2(B256::ZERO, keccak256(asm(INIT))));
     for (factory, target) in [create, create2] {
         let memory = state(factory, target, 5);
         let calls = [0, 1].map(|value| {
@@ -115,7 +116,7 @@ fn what_was_deleted_has_no_storage() {
     let target = SENDER.create(1);
     let memory = state("", target, 0);
     let transactions =
-        [transaction(0, TxKind::Call(target), vec![]), transaction(1, TxKind::Create, INIT.into())];
+        [transaction(0, TxKind::Call(target), vec![]), transaction(1, TxKind::Create, asm(INIT))];
     let ran = execute(Spec::Osaka, &transactions, &memory);
     assert!(ran[0].changes.iter().any(|c| c.address == target && c.info.is_none()));
     assert_eq!((ran[1].status, ran[1].created), (TxStatus::Success, Some(target)));
@@ -126,10 +127,8 @@ fn a_fee_of_nothing_deletes_the_recipient_with_its_storage() {
     // The recipient is the account that the second transaction creates.
     let target = SENDER.create(1);
     let memory = state("", target, 0);
-    let transactions = [
-        transaction(0, TxKind::Call(FACTORY), vec![]),
-        transaction(1, TxKind::Create, INIT.into()),
-    ];
+    let transactions =
+        [transaction(0, TxKind::Call(FACTORY), vec![]), transaction(1, TxKind::Create, asm(INIT))];
     let mut env = env(Spec::Osaka);
     env.block.beneficiary = target;
     let ran = execute_in(&env, &transactions, &memory);

@@ -15,6 +15,7 @@ use warpevm::{
     Backend, Checks, Config, End, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State,
     Transaction, TxStatus, reference,
 };
+use warpevm_tests::asm;
 
 type Db = CacheDB<EmptyDB>;
 
@@ -120,24 +121,20 @@ fn expected_of(reason: Fallback) -> bool {
     matches!(reason, Fallback::HostPrecompile | Fallback::MemoryClass | Fallback::DeviceMemory)
 }
 
-/// PUSH1 each byte and MSTORE8 it, then CODECOPY would be shorter: used for tiny contracts only.
+/// Init code that returns `code`.
 fn deployer(code: &[u8]) -> Vec<u8> {
-    // PUSH1 len DUP1 PUSH1 11 PUSH1 0 CODECOPY PUSH1 0 RETURN
-    let len = u8::try_from(code.len()).expect("a tiny contract");
-    let mut init = vec![0x60, len, 0x80, 0x60, 11, 0x60, 0, 0x39, 0x60, 0, 0xf3];
-    init.extend_from_slice(code);
-    init
+    // The code stands behind 11 bytes.
+    let init = asm(&format!("{} dup1 11 0 codecopy 0 return", code.len()));
+    assert_eq!(init.len(), 11, "a tiny contract");
+    [&init, code].concat()
 }
 
 /// Adds its calldata's first word to slot 0 and logs the sum, returning it.
-const COUNTER: &[u8] = &[
-    0x60, 0, 0x35, // PUSH1 0 CALLDATALOAD
-    0x60, 0, 0x54, 0x01, // PUSH1 0 SLOAD ADD
-    0x80, 0x60, 0, 0x55, // DUP1 PUSH1 0 SSTORE
-    0x60, 0, 0x52, // PUSH1 0 MSTORE
-    0x60, 7, 0x60, 32, 0x60, 0, 0xa1, // PUSH1 7 PUSH1 32 PUSH1 0 LOG1
-    0x60, 32, 0x60, 0, 0xf3, // PUSH1 32 PUSH1 0 RETURN
-];
+const COUNTER: &str = "
+    0 calldataload 0 sload add      ; the sum
+    dup1 0 sstore 0 mstore
+    7 32 0 log1
+    32 0 return";
 
 #[test]
 fn transfers() {
@@ -160,7 +157,7 @@ fn transfers() {
 fn a_counter_runs_on_a_snapshot_and_in_order() {
     let mut db = database(60);
     let counter = Address::repeat_byte(0xcc);
-    with_code(&mut db, counter, COUNTER);
+    with_code(&mut db, counter, &asm(COUNTER));
     let data = |n: u64| U256::from(n + 1).to_be_bytes::<32>();
     let txs: Vec<_> = (0..60).map(|n| call(sender(n), counter, &data(n))).collect();
     let env = block_env(Spec::Osaka);
@@ -195,21 +192,23 @@ fn creations() {
     let mut db = database(20);
     // Creates a counter with CREATE2 from its calldata and calls it.
     let factory = Address::repeat_byte(0xfa);
-    let code = [
-        0x36, 0x60, 0, 0x60, 0, 0x37, // CALLDATASIZE PUSH1 0 PUSH1 0 CALLDATACOPY
-        0x60, 5, 0x36, 0x60, 0, 0x60, 0, 0xf5, // PUSH1 5 CALLDATASIZE PUSH1 0 PUSH1 0 CREATE2
-        0x60, 0, 0x60, 0, 0x60, 32, 0x60, 0, 0x60, 0, // out 0 0, in 32 at 0, value 0
-        0x85, 0x5a, 0xf1, // DUP6 GAS CALL
-        0x90, 0x55, // SWAP1 SSTORE
-        0x00,
-    ];
-    with_code(&mut db, factory, &code);
+    let code = "
+        calldatasize 0 0 calldatacopy
+        5 calldatasize 0 0 create2
+        0 0 32 0 0 dup6 gas call    ; no output, a word of input, no value
+        swap1 sstore stop";
+    with_code(&mut db, factory, &asm(code));
+    let counter = asm(COUNTER);
     for spec in [Spec::Petersburg, Spec::London, Spec::Cancun, Spec::Osaka] {
         let mut txs = Vec::new();
         for n in 0..10 {
             let kind = TxKind::Create;
-            txs.push(TxEnv { kind, ..call(sender(n), Address::ZERO, &deployer(COUNTER)) });
-            txs.push(call(sender(n + 10), factory, &deployer(&[&[n as u8; 3], COUNTER].concat())));
+            txs.push(TxEnv { kind, ..call(sender(n), Address::ZERO, &deployer(&counter)) });
+            txs.push(call(
+                sender(n + 10),
+                factory,
+                &deployer(&[&[n as u8; 3], &counter[..]].concat()),
+            ));
         }
         let env = block_env(spec);
         let outcomes = simulate_checked(&env, &txs, &db);
@@ -224,13 +223,12 @@ fn self_destruction_wipes_before_cancun() {
     let mut db = database(12);
     let victim = Address::repeat_byte(0xde);
     // With calldata: SELFDESTRUCT to the caller; without: slot 0 += 1.
-    let code = [
-        0x36, 0x60, 13, 0x57, // CALLDATASIZE PUSH1 13 JUMPI
-        0x60, 0, 0x54, 0x60, 1, 0x01, 0x60, 0, 0x55, // slot 0 += 1 (falls through)
-        0x5b, 0x36, 0x60, 19, 0x57, 0x00, // JUMPDEST CALLDATASIZE PUSH1 19 JUMPI STOP
-        0x5b, 0x33, 0xff, // JUMPDEST CALLER SELFDESTRUCT
-    ];
-    with_code(&mut db, victim, &code);
+    let code = "
+              calldatasize @given jumpi
+              0 sload 1 add 0 sstore
+        given: calldatasize @end jumpi stop
+        end:   caller selfdestruct";
+    with_code(&mut db, victim, &asm(code));
     db.insert_account_storage(victim, U256::ZERO, U256::from(41)).expect("no database behind");
     db.insert_account_storage(victim, U256::from(9), U256::from(9)).expect("no database behind");
     for spec in [Spec::SpuriousDragon, Spec::Shanghai, Spec::Cancun] {
@@ -250,22 +248,15 @@ fn larger_classes_and_the_host_serve_what_is_rare() {
     let mut db = database(8);
     // Recursion until the gas is gone, with memory in each frame.
     let deep = Address::repeat_byte(0xd0);
-    let code = [
-        0x60, 1, 0x61, 0x10, 0, 0x52, // MSTORE at 4096
-        0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x30, 0x5a, 0xf1, // CALL self, all gas
-        0x00,
-    ];
-    with_code(&mut db, deep, &code);
+    with_code(&mut db, deep, &asm("1 4096 mstore 0 0 0 0 0 address gas call stop"));
     // Calls the precompile that its calldata names, with the rest as input.
     let asker = Address::repeat_byte(0xa5);
-    let code = [
-        0x60, 32, 0x36, 0x03, 0x60, 32, 0x60, 0, 0x37, // copy calldata[32..] to 0
-        0x60, 32, 0x60, 0, 0x60, 32, 0x36, 0x03, 0x60, 0, // out 32 at 0, in all at 0
-        0x60, 0, 0x35, 0x5a, 0xfa, // PUSH1 0 CALLDATALOAD GAS STATICCALL
-        0x60, 32, 0x52, 0x3d, 0x60, 64, 0x52, // result at 32, length at 64
-        0x60, 96, 0x60, 0, 0xf3,
-    ];
-    with_code(&mut db, asker, &code);
+    let code = "
+        32 calldatasize sub 32 0 calldatacopy
+        32 0 32 calldatasize sub 0 0 calldataload gas staticcall    ; a word of output at 0
+        32 mstore returndatasize 64 mstore                          ; status at 32, length at 64
+        96 0 return";
+    with_code(&mut db, asker, &asm(code));
     let ask = |number: u64, input: &[u8]| {
         let mut data = U256::from(number).to_be_bytes::<32>().to_vec();
         data.extend_from_slice(input);
@@ -343,7 +334,7 @@ fn invalid_transactions_are_rejected_as_revm_does() {
 #[test]
 fn checks_can_be_switched_off() {
     let mut db = database(2);
-    with_code(&mut db, Address::repeat_byte(0xcc), COUNTER);
+    with_code(&mut db, Address::repeat_byte(0xcc), &asm(COUNTER));
     let mut env = block_env(Spec::Osaka);
     env.checks = Checks {
         nonce: false,
@@ -372,11 +363,7 @@ fn access_lists_warm_and_reverts_undo() {
     let mut db = database(3);
     let target = Address::repeat_byte(0x77);
     // SSTORE(1, 2), then REVERT with 4 bytes of memory if there is calldata.
-    let code = [
-        0x60, 2, 0x60, 1, 0x55, 0x36, 0x60, 10, 0x57, 0x00, // ... JUMPI STOP
-        0x5b, 0x60, 4, 0x60, 0, 0xfd,
-    ];
-    with_code(&mut db, target, &code);
+    with_code(&mut db, target, &asm("2 1 sstore calldatasize @end jumpi stop end: 4 0 revert"));
     let list =
         revm::context::transaction::AccessList(vec![revm::context::transaction::AccessListItem {
             address: target,

@@ -14,7 +14,8 @@ use revm::state::{AccountInfo, Bytecode, EvmState};
 use warpevm::redo::{Call, EffectCache, Observed, Patch, Redo, Refusal, SlotUse};
 use warpevm::reference::Sequential;
 use warpevm::{Env, Executed, Spec, Transaction, TxStatus};
-use warpevm_compiler::{EffectSet, analyse, asm};
+use warpevm_compiler::{EffectSet, analyse};
+use warpevm_tests::asm;
 use warpevm_tests::fixtures::workspace;
 
 const CALLER: Address = address!("0xca11e20000000000000000000000000000000001");
@@ -149,13 +150,9 @@ impl Counts {
     }
 }
 
-fn assemble(source: &str) -> Vec<u8> {
-    asm::assemble(source).expect("the code assembles")
-}
-
 /// Redoes a hand-written code between two random states of the slots 0 to 3, many times.
 fn count(source: &str, spec: Spec, seed: u64) -> Counts {
-    let code = assemble(source);
+    let code = asm(source);
     let (env, set) = (block_env(spec), analyse(&code, spec).effect_set(None));
     let mut random = Random(seed);
     let mut counts = Counts::default();
@@ -321,7 +318,7 @@ fn what_is_not_whole_is_refused() {
 
 #[test]
 fn slots_of_the_access_list() {
-    let code = assemble("0 sload 1 add 0 sstore stop");
+    let code = asm("0 sload 1 add 0 sstore stop");
     let (env, set) = (block_env(Spec::Cancun), analyse(&code, Spec::Cancun).effect_set(None));
     let mut tx = call(&[]);
     let keys = (0..3).map(B256::with_last_byte).collect();
@@ -411,7 +408,7 @@ fn random_programs() {
     let mut random = Random(5);
     for _ in 0..1500 {
         let source = program(&mut random);
-        let code = assemble(&source);
+        let code = asm(&source);
         let spec = random.pick(&SPECS);
         let (env, set) = (block_env(spec), analyse(&code, spec).effect_set(None));
         for _ in 0..6 {

@@ -11,17 +11,13 @@ use warpevm::{
     AccountChange, AccountInfo, Backend, Checks, Config, End, Engine, Env, Executed, Fallback,
     Outcome, Spec, State, Transaction, TxStatus,
 };
-use warpevm_compiler::asm::assemble;
+use warpevm_tests::asm;
 
 const SENDER: Address = Address::repeat_byte(0xaa);
 const CALLEE: Address = Address::repeat_byte(0xca);
 const OTHER: Address = Address::repeat_byte(0x0e);
 const BENEFICIARY: Address = Address::repeat_byte(0xcb);
 const TX_GAS: u64 = 21_000;
-
-fn asm(source: &str) -> Vec<u8> {
-    assemble(source).expect("the program assembles")
-}
 
 fn env(spec: Spec) -> Env {
     let block = BlockEnv {

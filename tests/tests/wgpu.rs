@@ -24,7 +24,7 @@ use warpevm_kernels::abi::{
     TableAccount, TableSlot,
 };
 use warpevm_kernels::sources::Kernel;
-use warpevm_tests::{child, fixtures};
+use warpevm_tests::{asm, child, fixtures};
 
 /// Instances of a tile.
 const TILE: usize = 32;
@@ -48,8 +48,8 @@ fn shifts_agree_with_revm() {
     on_device("shifts_agree_with_revm", |_| {
         // The word at 32 of the calldata, shifted by the one at 0.
         let program = |op: u8| {
-            let code = [0x60, 32, 0x35, 0x60, 0, 0x35, op, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3];
-            Bytecode::new_raw(Bytes::copy_from_slice(&code))
+            let source = format!("32 calldataload 0 calldataload #{op:x} 0 mstore 32 0 return");
+            Bytecode::new_raw(asm(&source).into())
         };
         let mut db = CacheDB::<EmptyDB>::default();
         let mut calls = Vec::new();

@@ -52,13 +52,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// Installs what is missing. The error is a reason to skip.
     pub fn install() -> Result<Toolchain, String> {
-        let cache = setup::cache_dir().map_err(|error| format!("{error:#}"))?;
-        let mut hasher = DefaultHasher::new();
-        WHEELS.hash(&mut hasher);
-        let root = cache.join(format!("cuda-{:016x}", hasher.finish()));
-        if !root.exists() {
-            fetch(&root)?;
-        }
+        let root = setup::wheels("cuda", "the CUDA compilers (about 600 MB)", &WHEELS)?;
         Ok(Toolchain { root: root.join("nvidia/cu13") })
     }
 
@@ -72,31 +66,6 @@ impl Toolchain {
         // SAFETY: no other thread runs yet that could read the environment.
         unsafe { std::env::set_var(nvrtc::LIBRARY_VAR, self.root.join("lib")) };
         Ok(Nvrtc::load()?)
-    }
-}
-
-/// Installs the wheels into a folder of their own, whole or not at all.
-fn fetch(root: &Path) -> Result<(), String> {
-    if !setup::runs("python3", &["-m", "pip", "--version"]) {
-        return Err(
-            "python3 with pip is not installed (Debian: apt-get install python3-pip)".into()
-        );
-    }
-    println!("installing the CUDA compilers (about 600 MB) into {}", root.display());
-    let partial = root.with_extension(format!("partial-{}", std::process::id()));
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
-    pip.args(["--root-user-action=ignore", "--target"]).arg(&partial).args(WHEELS);
-    let installed = pip.status().is_ok_and(|status| status.success());
-    if !installed {
-        let _ = fs::remove_dir_all(&partial);
-        return Err("pip could not install the CUDA compilers from PyPI".into());
-    }
-    // Where another run was faster its folder stays.
-    match fs::rename(&partial, root) {
-        Ok(()) => Ok(()),
-        Err(_) if root.exists() => fs::remove_dir_all(&partial).map_err(|e| e.to_string()),
-        Err(error) => Err(format!("{}: {error}", root.display())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Development commands of warpevm.
 
+mod counts;
 mod cuda;
 mod field_program;
 mod generate;
@@ -38,6 +39,13 @@ enum Task {
         #[arg(long, requires = "prebuild")]
         sm: Option<u32>,
     },
+    /// Count the instructions that the CPU executes for a few workloads, and compare them with the
+    /// committed ones.
+    Counts {
+        /// Write the file instead.
+        #[arg(long)]
+        bless: bool,
+    },
     /// Write the example block and batch; with --check, fail where one is stale.
     Example {
         #[arg(long)]
@@ -73,6 +81,12 @@ fn main() -> Result<ExitCode> {
             let toolchain = cuda::Toolchain::install().map_err(anyhow::Error::msg)?;
             cuda::run(root, &toolchain, bless)?;
             cuda::machine_code_tests(root, &toolchain, bless)?;
+        }
+        Task::Counts { bless } => {
+            if let Some(why) = counts::missing(root) {
+                anyhow::bail!(why);
+            }
+            counts::run(root, bless)?;
         }
         Task::Example { check } => {
             let status = example(root, check).status()?;

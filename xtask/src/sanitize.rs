@@ -37,7 +37,7 @@ pub fn run(root: &Path) -> Result<()> {
         return Ok(());
     }
     let archive = archive.display().to_string();
-    let tests = ["run", "--quiet", "--package", "warpevm", "--", "statetest", &archive];
+    let tests = ["run", "--quiet", "--package", "warpevm-cli", "--", "statetest", &archive];
     step(root, "state tests", &[&tests[..], &["--filter", filter]].concat())
 }
 

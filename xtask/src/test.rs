@@ -3,7 +3,7 @@
 //! Every step runs, also after a failure. What cannot run here is skipped visibly, with its reason;
 //! `--strict` makes each skip a failure. The command ends with a table and a line of totals.
 
-use crate::{cargo, cuda, example, generate, setup};
+use crate::{cargo, counts, cuda, example, generate, setup};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +26,10 @@ const WGPU_SAMPLE: &str = "12";
 const POLICIES: [&str; 4] = ["optimistic", "waves", "declared", "auto"];
 /// The suites of official blockchain tests, all of whose cases must pass.
 const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
+
+/// The one release build: the command line, and what `cargo xtask counts` counts.
+pub const RELEASE_BUILD: [&str; 7] =
+    ["build", "--release", "--package", "warpevm-cli", "--package", "warpevm-benches", "--bins"];
 
 enum Outcome {
     Passed,
@@ -77,6 +81,14 @@ impl Runner<'_> {
             )),
             Err(reason) => Outcome::Skipped(reason),
         });
+        self.step("dependencies", |r| match setup::cargo_deny() {
+            Ok(deny) => {
+                let mut check = Command::new(deny);
+                check.current_dir(root).args(["check", "bans", "licenses", "sources"]);
+                r.command(check)
+            }
+            Err(reason) => Outcome::Skipped(reason),
+        });
         let mut cubins = None;
         self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {
             Ok(toolchain) => {
@@ -116,6 +128,14 @@ impl Runner<'_> {
             });
         }
         self.step("example files", |r| r.command(example(root, true)));
+        self.unless(quick, "release build", |r| r.command(cargo(root, &RELEASE_BUILD)));
+        self.unless(quick, "instruction counts", |r| match counts::missing(r.root) {
+            None => match counts::run(r.root, false) {
+                Ok(()) => Outcome::Passed,
+                Err(error) => Outcome::Failed(format!("{error:#}")),
+            },
+            Some(reason) => Outcome::Skipped(reason),
+        });
         let block = "host/examples/token-block";
         let full = ["--validate", "full", "--min-residency", "0.99"];
         self.binary(quick, "example block", &["run", block], &full);
@@ -155,10 +175,9 @@ impl Runner<'_> {
     fn binary(&mut self, quick: bool, name: &str, command: &[&str], options: &[&str]) {
         let root = self.root;
         self.unless(quick, name, |r| {
-            let mut args = vec!["run", "--release", "--quiet", "--"];
-            args.extend(command);
-            args.extend(options);
-            r.telling_command(cargo(root, &args))
+            let mut run = Command::new(setup::target_dir(root).join("release/warpevm"));
+            run.current_dir(root).args(command).args(options);
+            r.telling_command(run)
         });
     }
 

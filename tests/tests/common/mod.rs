@@ -74,7 +74,7 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--package", "warpevm", "--bin", "warpevm"]);
+        command.args(["build", "--quiet", "--package", "warpevm-cli", "--bin", "warpevm"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }

@@ -20,8 +20,8 @@ use warpevm::{
     Checks, Config, Engine, Env, Executed, Fallback, Outcome, Report, Spec, State, Transaction,
     TxStatus, reference,
 };
-use warpevm_compiler::asm::assemble;
 use warpevm_kernels::abi::{CALL_DEPTH_MAX, EVM_MEMORY_BYTES_MAX};
+use warpevm_tests::asm;
 
 use measure::{Cost, measure};
 
@@ -42,10 +42,6 @@ const SECONDS_FREE: f64 = 0.05;
 const HEAP_BYTES_FREE: u64 = 4 << 20;
 /// Heap that compiling may ask for at a time per byte of code; 400 were seen.
 const HEAP_PER_CODE_BYTE: u64 = 1024;
-
-fn asm(source: &str) -> Vec<u8> {
-    assemble(source).expect("the program assembles")
-}
 
 /// A call and the state that it runs on.
 struct Scene {
