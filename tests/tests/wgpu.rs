@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, U256};
 use bytemuck::{bytes_of, cast_slice, from_bytes, pod_collect_to_vec};
 use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
