@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use warpevm_kernels::abi::Layout;
 
-use crate::layout::CLASS_COUNT;
+use crate::instance::layout::CLASS_COUNT;
 use crate::types::{Outcome, Report};
 
 /// Names of the needs, in the order of their numbers.

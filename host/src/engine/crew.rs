@@ -26,13 +26,13 @@ use super::feed::Fed;
 use super::schedule::Schedule;
 use super::{Engine, lock};
 use crate::backend::cpu::Worker;
-use crate::decode::Scratch;
 use crate::error::Error;
+use crate::instance::decode::Scratch;
+use crate::instance::session::{Hold, Place, Session};
 use crate::limits::IDLE_SPINS_COUNT;
 use crate::plan::slice;
 use crate::pool;
 use crate::report::Counts;
-use crate::session::{Hold, Place, Session};
 use crate::types::{Fallback, GasBound, Outcome, Rejected, Transaction};
 
 /// Nobody has taken the transaction; a thread may.

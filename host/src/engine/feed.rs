@@ -20,9 +20,9 @@ use super::lock;
 use super::schedule::Wide;
 use crate::backend::device::{Landed, Record};
 use crate::error::Error;
+use crate::instance::session::Hold;
 use crate::limits::FEEDER_WAIT_MICROSECONDS;
 use crate::report::Counts;
-use crate::session::Hold;
 use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Transaction};
 

@@ -8,8 +8,8 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::{ACCOUNT_EXISTS, ACCOUNT_WIPED, TableAccount, Version};
 
 use crate::error::Error;
+use crate::instance::session::Session;
 use crate::plan::BlockAccessList;
-use crate::session::Session;
 use crate::state::codes::CodeBytes;
 use crate::state::table::{Entry, exists, is_empty};
 use crate::state::versions::Versions;

@@ -14,12 +14,12 @@ use super::execute::Hints;
 use super::prefill::prefill;
 use super::{Engine, lock};
 use crate::error::Error;
+use crate::instance::session::Session;
 use crate::limits::{
     BLOCKS_PER_MEASUREMENT_COUNT, DEVICE_GROUP_COUNT_MIN, FUNCTIONS_COUNT_MAX,
     SPECULATION_WINDOW_COUNT,
 };
 use crate::plan::{BlockAccessList, BlockAccesses, Dag, Key, MissingSets, Role, Source, Target};
-use crate::session::Session;
 use crate::state::versions::Versions;
 use crate::types::{Backend, Fallback, Policy, Transaction};
 

@@ -8,12 +8,12 @@ use revm::DatabaseRef;
 
 use super::{Batch, Engine};
 use crate::backend::device::{Landed, Record};
-use crate::decode::{Scratch, changes};
 use crate::error::Error;
+use crate::instance::decode::{Scratch, changes};
+use crate::instance::session::{Hold, Session, page_ahead};
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
-use crate::session::{Hold, Session, page_ahead};
 use crate::state::State;
 use crate::state::codes::TempCodes;
 use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};

@@ -31,14 +31,14 @@ use self::driver::{AnyDriver, DriverError};
 use self::lane::{Chunk, ChunkError, Lane, Sink};
 use self::mirror::Mirror;
 use crate::error::Error;
-use crate::layout::CLASS_COUNT;
+use crate::instance::layout::CLASS_COUNT;
+use crate::instance::session::Session;
 use crate::limits::{
     DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_MEMORY_PERCENT,
     DEVICE_MIRRORS_COUNT, DEVICE_TRIES_COUNT,
 };
 use crate::pool::{self, Pool};
 use crate::report::Counts;
-use crate::session::Session;
 use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Grouping, Rejected, Transaction};
 
@@ -412,7 +412,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::classes;
+    use crate::instance::layout::classes;
 
     #[test]
     fn the_full_call_depth_fits_where_128_mib_are_bound() {

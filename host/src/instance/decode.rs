@@ -8,7 +8,7 @@ use warpevm_kernels::abi::{
 };
 
 use crate::error::Error;
-use crate::instance::View;
+use crate::instance::view::View;
 use crate::state::codes::{CodeArray, CodeBytes, Codes, TempCodes, word_hash};
 use crate::state::table::{Table, exists, is_empty};
 use crate::types::{AccountChange, AccountInfo, Executed, Rejected, Spec, TxStatus};

@@ -8,11 +8,11 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::{self, CODE_EMPTY, Instance, Layout, Need, Region};
 
 use crate::code_cache::CodeCache;
-use crate::decode::CodeView;
-use crate::encode::{CodeSink, Encoder, NotEncoded, block_env};
 use crate::error::Error;
-use crate::instance::View;
-use crate::precompiles;
+use crate::instance::decode::CodeView;
+use crate::instance::encode::{CodeSink, Encoder, NotEncoded, block_env};
+use crate::instance::precompiles;
+use crate::instance::view::View;
 use crate::report::Counts;
 use crate::state::State;
 use crate::state::codes::{CodeArray, CodeBytes, TempCodes, hash_word};
