@@ -1,26 +1,30 @@
 //! Counting what happened.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use warpevm_kernels::abi::Layout;
+use warpevm_kernels::abi::{Layout, NEED};
 
 use crate::instance::layout::CLASS_COUNT;
 use crate::types::{Outcome, Report};
 
-/// Names of the needs, in the order of their numbers.
-const NEEDS: [&str; 11] = [
-    "nothing",
-    "account",
-    "slot",
-    "code",
-    "init-code",
-    "deploy",
-    "block-hash",
-    "precompile",
-    "class",
-    "steps",
-    "kernel",
-];
+/// How many needs there are.
+const NEEDS_COUNT: usize = NEED.1.len();
+
+/// Names of the needs, by their numbers: `InitCode` is `init-code`.
+static NEED_NAMES: LazyLock<[String; NEEDS_COUNT]> = LazyLock::new(|| {
+    let mut names = [const { String::new() }; NEEDS_COUNT];
+    for need in NEED.1 {
+        let name = &mut names[need.value as usize];
+        for letter in need.name.chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.extend(letter.to_lowercase());
+        }
+    }
+    names
+});
 
 /// What one worker counts; summed up for a [`Report`].
 #[derive(Clone, Debug, Default)]
@@ -31,7 +35,7 @@ pub struct Counts {
     resident_gas: u64,
     fallbacks: std::collections::BTreeMap<crate::types::Fallback, u64>,
     /// By [`warpevm_kernels::abi::Need`].
-    pub suspensions: [u64; NEEDS.len()],
+    pub suspensions: [u64; NEEDS_COUNT],
     /// Instances that ended in each memory class.
     pub classes: [u64; CLASS_COUNT],
     /// Time spent compiling.
@@ -104,7 +108,7 @@ impl Counts {
             ..Default::default()
         };
         report.readback_bytes = self.readback_bytes;
-        let needs = NEEDS.into_iter().zip(self.suspensions);
+        let needs = NEED_NAMES.iter().map(String::as_str).zip(self.suspensions);
         report.suspensions.extend(needs.filter(|(_, count)| *count > 0));
         let used = || (0..CLASS_COUNT).filter(|&class| self.classes[class] > 0);
         let smallest = used().next();

@@ -8,7 +8,8 @@ use super::commit::{Footprint, commit};
 use super::execute::Walk;
 use crate::backend::cpu::{Ran, Worker};
 use crate::error::Error;
-use crate::instance::decode::{Scratch, changes};
+use crate::instance::decode::{CodeView, Scratch, changes};
+use crate::instance::finished::Finished;
 use crate::instance::session::{Hold, Place, Session};
 use crate::redo::{Call, EffectCache, Observed, Redo, Refusal};
 use crate::state::codes::TempCodes;
@@ -41,21 +42,27 @@ impl Ahead {
         let Ran::Done(class) = ran else {
             return Ok(None);
         };
-        let finished = worker.finished(session, class)?;
-        let fallback = finished.fallback;
-        let ahead = match finished.ended {
-            Ok(executed) => {
-                let codes = session.code_view(worker.temps());
-                let mut ahead = spent.unwrap_or_default();
-                ahead.footprint.fill(&finished.overlay, session, codes)?;
-                ahead.executed = Some(executed);
-                ahead.fallback = fallback;
-                Some(ahead)
-            }
-            Err(_) => None,
-        };
+        let codes = session.code_view(worker.temps());
+        let ahead = Ahead::of(&worker.finished(class)?, session, codes, spent)?;
         worker.finish(ran);
         Ok(ahead)
+    }
+
+    /// Keeps what a finished instance shows; `None`: it was not valid.
+    pub fn of<DB: DatabaseRef + Sync>(
+        finished: &Finished<'_>,
+        session: &Session<'_, DB>,
+        codes: CodeView<'_>,
+        spent: Option<Box<Ahead>>,
+    ) -> Result<Option<Box<Ahead>>, Error> {
+        let Ok(executed) = finished.ended()? else {
+            return Ok(None);
+        };
+        let mut ahead = spent.unwrap_or_default();
+        ahead.footprint.fill(&finished.overlay(session), session, codes)?;
+        ahead.executed = Some(executed);
+        ahead.fallback = finished.fallback();
+        Ok(Some(ahead))
     }
 
     /// Makes it what it would have done on the table as it is, if that follows from what it did

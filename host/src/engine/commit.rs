@@ -32,18 +32,7 @@ fn delta(after: &Word, before: &Word, now: &Word) -> Word {
 }
 
 impl Footprint {
-    /// Copies what `overlay` holds.
-    pub fn of<DB: DatabaseRef + Sync>(
-        overlay: &Overlay<'_>,
-        session: &Session<'_, DB>,
-        codes: CodeView<'_>,
-    ) -> Result<Footprint, Error> {
-        let mut footprint = Footprint::default();
-        footprint.fill(overlay, session, codes)?;
-        Ok(footprint)
-    }
-
-    /// The same in memory that is there.
+    /// Copies what `overlay` holds, in memory that is there.
     pub fn fill<DB: DatabaseRef + Sync>(
         &mut self,
         overlay: &Overlay<'_>,

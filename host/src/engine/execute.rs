@@ -197,7 +197,7 @@ impl Engine {
             (Ran::Done(class), _) => {
                 let outcome = worker.outcome(session, hold.table(), class)?;
                 if outcome.result.is_ok() {
-                    walk.record(&worker.overlay(session, class)?, session);
+                    walk.record(&worker.finished(class)?.overlay(session), session);
                     commit_finished(session, worker, hold, class)?;
                 }
                 outcome
@@ -295,6 +295,6 @@ fn commit_finished<'s, DB: DatabaseRef + Sync>(
     class: usize,
 ) -> Result<(), Error> {
     let codes = session.code_view(worker.temps());
-    let overlay = worker.overlay(session, class)?;
+    let overlay = worker.finished(class)?.overlay(session);
     commit(&overlay, hold, session, codes)
 }

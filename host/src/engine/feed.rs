@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
-use super::commit::Footprint;
 use super::crew::{Crew, GIVEN, RUNNING, StopOnPanic, WAITING};
 use super::lock;
 use super::schedule::Wide;
-use crate::backend::device::{Landed, Record};
+use crate::backend::device::Landed;
 use crate::error::Error;
+use crate::instance::finished::Finished;
 use crate::instance::session::Hold;
 use crate::limits::FEEDER_WAIT_MICROSECONDS;
 use crate::report::Counts;
@@ -119,13 +119,8 @@ impl<'s, DB: DatabaseRef + Sync> Crew<'_, 's, DB> {
         counts: &Mutex<Counts>,
     ) -> Result<Vec<Landed<Option<Box<Ahead>>>>, Error> {
         let session = self.session;
-        let decode = |record: &Record<'_>, temps: &TempCodes| {
-            let Ok(executed) = record.ended()? else {
-                return Ok(None);
-            };
-            let (overlay, fallback) = (record.overlay(session), record.fallback());
-            let footprint = Footprint::of(&overlay, session, session.code_view(temps))?;
-            Ok(Some(Box::new(Ahead { executed: Some(executed), fallback, footprint })))
+        let decode = |finished: &Finished<'_>, temps: &TempCodes| {
+            Ahead::of(finished, session, session.code_view(temps), None)
         };
         let engine = self.engine;
         let class = engine.config.execute_class;

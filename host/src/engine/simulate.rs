@@ -7,10 +7,12 @@ use rayon::prelude::*;
 use revm::DatabaseRef;
 
 use super::{Batch, Engine};
-use crate::backend::device::{Landed, Record};
+use crate::backend::device::Landed;
 use crate::error::Error;
-use crate::instance::decode::{Scratch, changes};
-use crate::instance::session::{Hold, Session, page_ahead};
+use crate::instance::decode::Scratch;
+use crate::instance::finished::Finished;
+use crate::instance::need::page_ahead;
+use crate::instance::session::{Hold, Session};
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
@@ -92,16 +94,9 @@ impl Engine {
         let session = self.session(env, state)?;
         let txs: Vec<&Transaction> = calls.iter().collect();
         let class = self.config.simulate_class;
-        let decode = |record: &Record<'_>, temps: &TempCodes| {
-            let overlay = record.overlay(&session);
-            let codes = session.code_view(temps);
-            let fallback = record.fallback();
-            let result = record.ended()?.map(|mut executed| {
-                let (table, mut scratch) = (session.state.table(), Scratch::default());
-                executed.changes = changes(&overlay, &table, codes, session.spec(), &mut scratch);
-                executed
-            });
-            Ok(Outcome { result, fallback })
+        let decode = |finished: &Finished<'_>, temps: &TempCodes| {
+            let (codes, mut scratch) = (session.code_view(temps), Scratch::default());
+            finished.outcome(&session, &session.state.table(), codes, &mut scratch)
         };
         let device = self.device()?;
         let pool = self.device_pool()?;

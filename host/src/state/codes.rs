@@ -258,6 +258,7 @@ pub fn empty_program() -> Program {
 pub struct TempCodes {
     base: u32,
     codes: Vec<(CodeBytes, Option<Arc<Program>>)>,
+    ids: HashMap<B256, u32>,
 }
 
 /// A transaction has more codes than a worker has ids.
@@ -268,7 +269,8 @@ impl TempCodes {
     /// The range of worker number `worker`.
     pub fn new(worker: u32) -> TempCodes {
         assert!(worker < WORKERS_COUNT_MAX);
-        TempCodes { base: TEMP_BASE + worker * CODES_PER_TX_COUNT_MAX, codes: Vec::new() }
+        let base = TEMP_BASE + worker * CODES_PER_TX_COUNT_MAX;
+        TempCodes { base, codes: Vec::new(), ids: HashMap::new() }
     }
 
     /// The first id of the range.
@@ -283,17 +285,24 @@ impl TempCodes {
 
     /// Forgets all but the first `len`.
     pub fn truncate(&mut self, len: usize) {
-        self.codes.truncate(len);
+        while self.codes.len() > len {
+            let last = self.codes.pop();
+            last.and_then(|(code, _)| self.ids.remove(&code.hash));
+        }
     }
 
-    /// Adds a code.
-    pub fn push(&mut self, array: &CodeArray, code: CodeBytes) -> Result<u32, TooManyCodes> {
+    /// The id of a code, a new one if there is no equal code.
+    pub fn add(&mut self, array: &CodeArray, code: CodeBytes) -> Result<u32, TooManyCodes> {
+        if let Some(id) = self.ids.get(&code.hash) {
+            return Ok(*id);
+        }
         if self.codes.len() >= CODES_PER_TX_COUNT_MAX as usize {
             return Err(TooManyCodes);
         }
         let id = self.base + self.codes.len() as u32;
         // SAFETY: the id belongs to this worker, whose instance does not run now.
         unsafe { array.column.write(id, code.entry(array.spec)) };
+        self.ids.insert(code.hash, id);
         self.codes.push((code, None));
         Ok(id)
     }
@@ -354,12 +363,15 @@ mod tests {
     fn temporary_ids_are_reused() {
         let array = Codes::new().array(Spec::Osaka).expect("array");
         let mut temps = TempCodes::new(3);
-        let a = temps.push(&array, CodeBytes::new(&[1])).expect("room");
+        let a = temps.add(&array, CodeBytes::new(&[1])).expect("room");
         temps.set_program(&array, a, Arc::new(empty_program()));
         assert_eq!(array.column.get(a).flags, CODE_COMPILED);
+        assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(a), "an equal code");
         temps.truncate(0);
-        let b = temps.push(&array, CodeBytes::new(&[2])).expect("room");
+        let b = temps.add(&array, CodeBytes::new(&[2])).expect("room");
         assert_eq!((a, array.column.get(b).flags), (b, 0));
+        assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(b + 1), "forgotten");
+        temps.truncate(1);
         assert!(temps.get(b + 1).is_none() && temps.get(0).is_none());
     }
 }

@@ -28,9 +28,10 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use self::driver::{AnyDriver, DriverError};
-use self::lane::{Chunk, ChunkError, Lane, Sink};
+use self::lane::{Chunk, ChunkError, Lane, Record, Sink};
 use self::mirror::Mirror;
 use crate::error::Error;
+use crate::instance::finished::Finished;
 use crate::instance::layout::CLASS_COUNT;
 use crate::instance::session::Session;
 use crate::limits::{
@@ -41,8 +42,6 @@ use crate::pool::{self, Pool};
 use crate::report::Counts;
 use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Grouping, Rejected, Transaction};
-
-pub use self::lane::Record;
 
 /// Where a transaction landed.
 #[derive(Debug)]
@@ -154,7 +153,7 @@ struct Run<'r, 's, DB, T> {
     class: usize,
     per_warp: usize,
     grouping: Grouping,
-    decode: &'r (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+    decode: &'r (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
     counts: &'r Mutex<Counts>,
     /// For work that waits for nothing. The threads of a caller's pool may wait for lanes: work of
     /// a lane there would wait for them.
@@ -194,7 +193,7 @@ impl Device {
         (layouts, class, per_warp): (&[Layout; CLASS_COUNT], usize, usize),
         txs: &[&Transaction],
         (pool, counts): (&Pool, &Mutex<Counts>),
-        decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+        decode: &(dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
         let lanes: usize = self.gpus.iter().map(|gpu| gpu.driver.lanes()).sum();
         let lanes = lanes.min(txs.len().div_ceil(DEVICE_INSTANCES_COUNT_MIN)).max(1);
@@ -352,7 +351,7 @@ fn retry<T>(
 struct ChunkSink<'a, T> {
     landed: Vec<Option<Landed<T>>>,
     pool: &'a Pool,
-    decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+    decode: &'a (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
 }
 
 /// Records that a thread decodes at once.
@@ -361,7 +360,7 @@ const DECODE_COUNT: usize = 64;
 impl<'a, T: Send> ChunkSink<'a, T> {
     fn new(
         len: usize,
-        decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+        decode: &'a (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
         pool: &'a Pool,
     ) -> ChunkSink<'a, T> {
         let mut landed = Vec::new();
@@ -392,7 +391,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
         let decode = self.decode;
         let all = || {
             let records = records.par_iter().with_min_len(DECODE_COUNT);
-            let one = |record: &Record<'_>| Ok((record.index, decode(record, temps)?));
+            let one = |record: &Record<'_>| Ok((record.index, decode(&record.finished(), temps)?));
             records.map(one).collect::<Result<_, Error>>()
         };
         let decoded: Vec<(usize, T)> = self.pool.run(all)??;
