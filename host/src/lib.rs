@@ -6,7 +6,7 @@
 pub mod backend;
 pub mod buffer;
 pub mod chain;
-pub mod code_cache;
+pub mod code;
 pub mod conformance;
 pub mod engine;
 pub mod error;

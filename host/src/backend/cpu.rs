@@ -9,6 +9,7 @@ use revm::state::EvmState;
 use warpevm_kernels::abi::{self, Instance, Launch, Layout, Region, Status};
 
 use crate::buffer::Buffer;
+use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::decode::Scratch;
 use crate::instance::encode::{Encoded, NotEncoded, encode_system_call};
@@ -17,49 +18,14 @@ use crate::instance::layout::{CLASS_COUNT, next_class};
 use crate::instance::need::{Answer, Server, Shown, is_done, page_in};
 use crate::instance::session::{Hold, Place, Session};
 use crate::instance::view::View;
-use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX, WORKERS_COUNT_MAX};
+use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX};
 use crate::reference::Sequential;
 use crate::report::Counts;
-use crate::state::codes::TempCodes;
 use crate::state::table::{Table, mix};
 use crate::types::{Fallback, Outcome, Rejected, Transaction};
 
-/// Worker numbers that are free. A worker's number is its range of code ids in every state.
-static FREE_NUMBERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
-static NEXT_NUMBER: Mutex<u32> = Mutex::new(0);
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A worker's number while it lives.
-#[derive(Debug)]
-pub struct Number(u32);
-
-impl Number {
-    /// One that is free; fails when too many are taken.
-    pub fn take() -> Result<Number, Error> {
-        if let Some(number) = lock(&FREE_NUMBERS).pop() {
-            return Ok(Number(number));
-        }
-        let mut next = lock(&NEXT_NUMBER);
-        if *next >= WORKERS_COUNT_MAX {
-            return Err(Error::Limit("workers of one process"));
-        }
-        *next += 1;
-        Ok(Number(*next - 1))
-    }
-
-    /// The number.
-    pub fn get(&self) -> u32 {
-        self.0
-    }
-}
-
-impl Drop for Number {
-    fn drop(&mut self) {
-        lock(&FREE_NUMBERS).push(self.0);
-    }
 }
 
 /// Runs transactions, one after the other, in memory that it keeps.

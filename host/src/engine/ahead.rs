@@ -7,12 +7,13 @@ use revm::DatabaseRef;
 use super::commit::{Footprint, commit};
 use super::execute::Walk;
 use crate::backend::cpu::{Ran, Worker};
+use crate::code::CodeCache;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
 use crate::instance::decode::{CodeView, Scratch, changes};
 use crate::instance::finished::Finished;
 use crate::instance::session::{Hold, Place, Session};
-use crate::redo::{Call, EffectCache, Observed, Redo, Refusal};
-use crate::state::codes::TempCodes;
+use crate::redo::{Call, Observed, Redo, Refusal};
 use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Transaction};
 
@@ -72,7 +73,7 @@ impl Ahead {
         session: &Session<'_, DB>,
         tx: &Transaction,
         table: &Table,
-        (redo, cache): (&mut Redo, &EffectCache),
+        (redo, codes): (&mut Redo, &CodeCache),
         derive: &mut Duration,
     ) -> Result<(), Refusal> {
         if !self.footprint.accounts_hold(table) {
@@ -87,7 +88,7 @@ impl Ahead {
         let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
         let (spec, selector) = (session.spec(), call.selector());
         let start = Instant::now();
-        let set = cache.get(code.hash, code.as_slice(), spec, selector);
+        let set = codes.effects(code.hash, code.as_slice(), spec, selector);
         *derive += start.elapsed();
         let set = set.ok_or(Refusal::NoPath)?;
         let executed = self.executed.as_mut().ok_or(Refusal::NoSuccess)?;

@@ -8,12 +8,12 @@ use warpevm_kernels::abi::{
     OverlayAccount, OverlaySlot, SLOT_TRANSIENT, TableAccount, Version, Word,
 };
 
+use crate::code::ids::TEMP_BASE;
 use crate::error::Error;
 use crate::instance::decode::{CodeView, Overlay, Recipient, credited};
 use crate::instance::session::{Hold, Session};
 use crate::plan::{Accesses, Key, Source};
 use crate::redo::SlotUse;
-use crate::state::codes::TEMP_BASE;
 use crate::state::table::{Entry, Full, Table, Writer, exists, is_empty};
 use crate::types::Spec;
 

@@ -169,7 +169,7 @@ impl Engine {
             return false;
         }
         let Walk { redo, derive, .. } = walk;
-        if let Err(reason) = ahead.redo(session, tx, table, (redo, &self.effects), derive) {
+        if let Err(reason) = ahead.redo(session, tx, table, (redo, &self.codes), derive) {
             *walk.refused.entry(reason).or_default() += 1;
             return false;
         }

@@ -18,12 +18,12 @@ use super::crew::{Crew, GIVEN, RUNNING, StopOnPanic, WAITING};
 use super::lock;
 use super::schedule::Wide;
 use crate::backend::device::Landed;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
 use crate::instance::finished::Finished;
 use crate::instance::session::Hold;
 use crate::limits::FEEDER_WAIT_MICROSECONDS;
 use crate::report::Counts;
-use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Transaction};
 
 /// What the device did of a block.

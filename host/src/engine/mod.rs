@@ -24,14 +24,13 @@ use crate::backend::device::Device;
 use crate::backend::device::driver::AnyDriver;
 use crate::backend::device::fake::FakeDriver;
 use crate::backend::wgpu::WgpuDriver;
-use crate::code_cache::CodeCache;
+use crate::code::CodeCache;
 use crate::error::Error;
 use crate::instance::layout::{CLASS_COUNT, classes};
 use crate::instance::session::Session;
 use crate::limits::{DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
 use crate::plan::Predictor;
 use crate::pool::Pool;
-use crate::redo::EffectCache;
 use crate::report::Counts;
 use crate::state::State;
 use crate::state::versions::Versions;
@@ -105,7 +104,8 @@ pub struct Batch {
 pub struct Engine {
     config: Config,
     layouts: Arc<[Layout; CLASS_COUNT]>,
-    cache: Arc<CodeCache>,
+    /// What is known of codes.
+    codes: Arc<CodeCache>,
     /// Workers at rest; they keep their memory.
     workers: Mutex<Vec<Worker>>,
     largest: Mutex<()>,
@@ -115,8 +115,6 @@ pub struct Engine {
     device_pool: OnceLock<Pool>,
     /// With the `cuda` and `wgpu` backends.
     device: Option<Device>,
-    /// What functions do, for redo.
-    effects: EffectCache,
     /// What transactions are expected to touch.
     predictor: Predictor,
     /// What they are expected to cost.
@@ -161,28 +159,29 @@ impl Engine {
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
     }
 
-    /// An engine with other settings that shares the compiled programs of this one, unless it
-    /// wants other passes.
+    /// An engine with other settings that shares what this one knows of codes, unless it wants
+    /// other passes.
     pub fn beside(&self, config: Config) -> Result<Engine, Error> {
         let engine = Engine::new(config)?;
-        match config.passes == self.config.passes {
-            true => Ok(Engine { cache: self.cache.clone(), ..engine }),
-            false => Ok(engine),
+        if config.passes != self.config.passes {
+            return Ok(engine);
         }
+        let codes = self.codes.clone();
+        Ok(Engine { predictor: Predictor::with_codes(codes.clone()), codes, ..engine })
     }
 
     fn with(config: Config, device: Option<Device>) -> Engine {
+        let codes = Arc::new(CodeCache::with_passes(config.passes));
         Engine {
             config,
             layouts: Arc::new(classes()),
-            cache: Arc::new(CodeCache::with_passes(config.passes)),
+            predictor: Predictor::with_codes(codes.clone()),
+            codes,
             workers: Mutex::default(),
             largest: Mutex::default(),
             pool: OnceLock::new(),
             device_pool: OnceLock::new(),
             device,
-            effects: EffectCache::default(),
-            predictor: Predictor::new(),
             costs: Costs::default(),
             versions: Mutex::default(),
             functions: Mutex::default(),
@@ -229,7 +228,7 @@ impl Engine {
         env: &'s Env,
         state: &'s State<DB>,
     ) -> Result<Session<'s, DB>, Error> {
-        Session::new(env, state, &self.cache, &self.largest, self.config.step_budget)
+        Session::new(env, state, &self.codes, &self.largest, self.config.step_budget)
     }
 
     /// A worker at rest or a new one.

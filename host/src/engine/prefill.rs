@@ -7,10 +7,10 @@ use alloy_primitives::U256;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{ACCOUNT_EXISTS, ACCOUNT_WIPED, TableAccount, Version};
 
+use crate::code::ids::CodeBytes;
 use crate::error::Error;
 use crate::instance::session::Session;
 use crate::plan::BlockAccessList;
-use crate::state::codes::CodeBytes;
 use crate::state::table::{Entry, exists, is_empty};
 use crate::state::versions::Versions;
 use crate::types::Spec;

@@ -8,6 +8,7 @@ use revm::DatabaseRef;
 
 use super::{Batch, Engine};
 use crate::backend::device::Landed;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
 use crate::instance::decode::Scratch;
 use crate::instance::finished::Finished;
@@ -17,7 +18,6 @@ use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::state::State;
-use crate::state::codes::TempCodes;
 use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};
 
 /// What stands in the list before a call has run.

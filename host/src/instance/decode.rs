@@ -6,7 +6,7 @@ use warpevm_kernels::abi::{
     SLOT_TRANSIENT, TableAccount, Word,
 };
 
-use crate::state::codes::{CodeArray, CodeBytes, Codes, TempCodes};
+use crate::code::ids::{CodeArray, CodeBytes, Codes, TempCodes};
 use crate::state::table::{Table, exists, is_empty};
 use crate::types::{AccountChange, AccountInfo, Spec};
 

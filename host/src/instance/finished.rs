@@ -6,11 +6,11 @@ use warpevm_kernels::abi::{
     End, OverlayAccount, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, Tx,
 };
 
+use crate::code::ids::word_hash;
 use crate::error::Error;
 use crate::instance::decode::{CodeView, Overlay, Recipient, Scratch, changes};
 use crate::instance::session::Session;
 use crate::instance::view::View;
-use crate::state::codes::word_hash;
 use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Rejected, TxStatus};
 

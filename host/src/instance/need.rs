@@ -11,6 +11,7 @@ use revm::DatabaseRef;
 use warpevm_compiler::Program;
 use warpevm_kernels::abi::{self, Addr, CODE_EMPTY, Instance, Layout, Need, Region, Status, Word};
 
+use crate::code::ids::{CodeBytes, TempCodes, hash_word};
 use crate::error::Error;
 use crate::instance::encode::{CodeSink, NotEncoded};
 use crate::instance::layout::capacity;
@@ -18,7 +19,6 @@ use crate::instance::precompiles;
 use crate::instance::session::{Hold, Session};
 use crate::instance::view::View;
 use crate::report::Counts;
-use crate::state::codes::{CodeBytes, TempCodes, hash_word};
 use crate::types::Transaction;
 
 /// What becomes of an instance that needs something.

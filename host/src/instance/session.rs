@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, RwLockReadGuard};
 use revm::DatabaseRef;
 use warpevm_kernels::abi;
 
-use crate::code_cache::CodeCache;
+use crate::code::CodeCache;
+use crate::code::ids::{CodeArray, CodeBytes, TempCodes};
 use crate::error::Error;
 use crate::instance::decode::CodeView;
 use crate::instance::encode::{Encoder, block_env};
 use crate::state::State;
-use crate::state::codes::{CodeArray, CodeBytes, TempCodes};
 use crate::state::table::{Full, Table};
 use crate::state::versions::Versions;
 use crate::types::{Env, Spec};
@@ -27,7 +27,7 @@ pub struct Session<'s, DB> {
     pub encoder: Encoder,
     /// The device's codes.
     pub codes: Arc<CodeArray>,
-    /// Programs.
+    /// What is known of codes.
     pub cache: &'s CodeCache,
     /// The fee recipient's place in the table.
     pub coinbase: u32,
@@ -75,7 +75,7 @@ impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
 
     /// The program of a code.
     pub fn compiled(&self, code: &CodeBytes) -> Arc<warpevm_compiler::Program> {
-        self.cache.get(code.hash, code.as_slice(), self.spec())
+        self.cache.program(code.hash, code.as_slice(), self.spec())
     }
 }
 

@@ -22,7 +22,6 @@ mod observe;
 mod predict;
 mod print;
 mod schedule;
-mod sets;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +33,6 @@ pub use history::{History, Target};
 pub use observe::observed;
 pub use predict::{Lookup, MissingSets, Predictor};
 pub use schedule::{Component, HotKey, Plan, Speedup, Wave};
-pub use sets::AccessSets;
 
 use alloy_primitives::{Address, U256};
 use serde::Serialize;

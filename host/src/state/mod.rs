@@ -1,6 +1,5 @@
 //! The state that transactions run on: a database behind, the device's table before it.
 
-pub mod codes;
 pub mod table;
 pub mod versions;
 
@@ -14,9 +13,9 @@ use warpevm_kernels::abi::{
     ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, CODE_EMPTY, TableAccount, Word,
 };
 
+use crate::code::ids::{CodeBytes, Codes};
 use crate::error::Error;
 use crate::types::{AccountChange, AccountInfo};
-use codes::{CodeBytes, Codes};
 use table::{Full, Table, exists};
 
 /// Tells whether an account has storage that is not empty (EIP-7610); databases don't.

@@ -23,7 +23,7 @@ use warpevm_kernels::sources::Kernel;
 use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
-use crate::backend::cpu::Number;
+use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::encode::{Encoded, NotEncoded};
 use crate::instance::finished::Finished;
@@ -34,7 +34,6 @@ use crate::instance::view::View;
 use crate::limits::{DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES};
 use crate::pool::Pool;
 use crate::report::Counts;
-use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Rejected, Transaction};
 
 /// Why a chunk was not finished.

@@ -16,9 +16,9 @@ use warpevm_kernels::sources::Kernel;
 
 use super::driver::{AnyDriver, DriverError, Space, Stream};
 use super::memory::{DeviceBuffer, Staging, upload};
+use crate::code::ids::{CodeBytes, TEMP_BASE, empty_program};
 use crate::instance::session::Session;
 use crate::limits::{CODES_PER_TX_COUNT_MAX, COMPACT_CODES_START_COUNT};
-use crate::state::codes::{CodeBytes, TEMP_BASE, empty_program};
 use crate::state::table::{Table, Touched};
 use crate::types::Spec;
 

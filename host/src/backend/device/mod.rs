@@ -30,6 +30,7 @@ use warpevm_kernels::abi::Layout;
 use self::driver::{AnyDriver, DriverError};
 use self::lane::{Chunk, ChunkError, Lane, Record, Sink};
 use self::mirror::Mirror;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
 use crate::instance::finished::Finished;
 use crate::instance::layout::CLASS_COUNT;
@@ -40,7 +41,6 @@ use crate::limits::{
 };
 use crate::pool::{self, Pool};
 use crate::report::Counts;
-use crate::state::codes::TempCodes;
 use crate::types::{Fallback, Grouping, Rejected, Transaction};
 
 /// Where a transaction landed.

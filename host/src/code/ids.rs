@@ -3,10 +3,11 @@
 //! Ids below [`TEMP_BASE`] stay with the state and name equal codes by one id. Ids from there on
 //! are temporary: each worker has a range for the codes of the transaction that it runs (init
 //! codes, deployed codes, designators), so that a million simulated creations leave nothing behind.
+//! A worker's number is its range, in every state.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256};
 use warpevm_compiler::{Program, Spec};
@@ -29,6 +30,12 @@ pub fn hash_word(hash: B256) -> Word {
 /// A word as a hash.
 pub fn word_hash(word: Word) -> B256 {
     B256::from(alloy_primitives::U256::from_limbs(word).to_be_bytes())
+}
+
+/// The target, if a code has the form of an EIP-7702 designator.
+pub fn delegate_of(code: &[u8]) -> Option<Address> {
+    let target = code.strip_prefix(&[0xef, 0x01, 0x00])?;
+    Address::try_from(target).ok()
 }
 
 /// The bytes of a code, padded for the kernels.
@@ -71,8 +78,7 @@ impl CodeBytes {
 
     /// The target, if this is an EIP-7702 designator.
     fn delegate(&self) -> Option<Address> {
-        let target = self.as_slice().strip_prefix(&[0xef, 0x01, 0x00])?;
-        (target.len() == 20).then(|| Address::from_slice(target))
+        delegate_of(self.as_slice())
     }
 
     /// The code and the zeros that follow it.
@@ -155,7 +161,7 @@ impl CodeArray {
 
     /// Gives a lasting code its program.
     pub fn set_program(&self, id: u32, program: Arc<Program>) {
-        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut programs = lock(&self.programs);
         if self.flags(id).load(Ordering::Acquire) & CODE_COMPILED == 0 {
             // SAFETY: the lock is held, and `programs` keeps the program.
             unsafe { self.compiled(id, &program) };
@@ -250,6 +256,44 @@ pub fn empty_program() -> Program {
         consts: Vec::new(),
         jump_table: Vec::new(),
         entry: OP_STOP,
+    }
+}
+
+/// Numbers that are free.
+static FREE_NUMBERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+static NEXT_NUMBER: Mutex<u32> = Mutex::new(0);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A worker's number while it lives: nobody else uses its range of ids.
+#[derive(Debug)]
+pub struct Number(u32);
+
+impl Number {
+    /// One that is free; fails when too many are taken.
+    pub fn take() -> Result<Number, Error> {
+        if let Some(number) = lock(&FREE_NUMBERS).pop() {
+            return Ok(Number(number));
+        }
+        let mut next = lock(&NEXT_NUMBER);
+        if *next >= WORKERS_COUNT_MAX {
+            return Err(Error::Limit("workers of one process"));
+        }
+        *next += 1;
+        Ok(Number(*next - 1))
+    }
+
+    /// The number.
+    pub fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        lock(&FREE_NUMBERS).push(self.0);
     }
 }
 
