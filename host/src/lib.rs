@@ -23,12 +23,14 @@ pub mod results;
 pub mod root;
 pub mod state;
 pub mod state_test;
+mod sync;
 pub mod types;
 pub mod validate;
 
 pub use engine::{
-    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,
+    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal,
 };
 pub use error::Error;
+pub use plan::Waits;
 pub use state::State;
 pub use types::*;

@@ -1,6 +1,6 @@
 //! The `cpu` backend: the kernel sources compiled for the CPU, one instance at a time per worker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
 use alloy_primitives::Bytes;
@@ -22,11 +22,8 @@ use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX};
 use crate::reference::Sequential;
 use crate::report::Counts;
 use crate::state::table::{Table, mix};
+use crate::sync::lock;
 use crate::types::{Fallback, Outcome, Rejected, Transaction};
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Runs transactions, one after the other, in memory that it keeps.
 pub struct Worker {

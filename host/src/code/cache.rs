@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alloy_primitives::{B256, Bytes};
 use warpevm_compiler::{Analysis, EffectSet, Options, Program, Spec, analyse, compile_with};
@@ -20,6 +20,7 @@ use crate::limits::{
     CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, EFFECT_ASKED_COUNT_MIN,
     PLAN_WANTED_SETS_COUNT_MAX,
 };
+use crate::sync::lock;
 
 /// A code, by its hash, in a spec.
 type Key = (B256, Spec);
@@ -66,10 +67,6 @@ impl Default for CodeCache {
             asked_min: EFFECT_ASKED_COUNT_MIN,
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CodeCache {

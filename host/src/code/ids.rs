@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256};
 use warpevm_compiler::{Program, Spec};
@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::limits::{
     CODE_PADDING_BYTES, CODES_COUNT_MAX, CODES_PER_TX_COUNT_MAX, WORKERS_COUNT_MAX,
 };
+use crate::sync::lock;
 
 /// The first temporary code id.
 pub const TEMP_BASE: u32 = CODES_COUNT_MAX;
@@ -262,10 +263,6 @@ pub fn empty_program() -> Program {
 /// Numbers that are free.
 static FREE_NUMBERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 static NEXT_NUMBER: Mutex<u32> = Mutex::new(0);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A worker's number while it lives: nobody else uses its range of ids.
 #[derive(Debug)]

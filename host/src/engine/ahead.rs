@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use revm::DatabaseRef;
 
-use super::commit::{Footprint, commit};
-use super::execute::Walk;
+use super::commit::commit;
+use super::footprint::Footprint;
+use super::walk::Walk;
 use crate::backend::cpu::{Ran, Worker};
 use crate::code::CodeCache;
 use crate::code::ids::TempCodes;

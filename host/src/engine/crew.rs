@@ -20,19 +20,20 @@ use std::time::{Duration, Instant};
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
-use super::cost::{Expected, is_worth_ahead};
-use super::execute::{Walk, gas_of};
-use super::feed::Fed;
+use super::cost::is_worth_ahead;
+use super::in_order::gas_of;
+use super::parts::Engine;
 use super::schedule::Schedule;
-use super::{Engine, lock};
+use super::times::{Times, Together};
+use super::walk::{Fed, Walk};
 use crate::backend::cpu::Worker;
 use crate::error::Error;
 use crate::instance::decode::Scratch;
 use crate::instance::session::{Hold, Place, Session};
 use crate::limits::IDLE_SPINS_COUNT;
-use crate::plan::slice;
 use crate::pool;
 use crate::report::Counts;
+use crate::sync::lock;
 use crate::types::{Fallback, GasBound, Outcome, Rejected, Transaction};
 
 /// Nobody has taken the transaction; a thread may.
@@ -62,60 +63,6 @@ pub(super) struct Entry {
     ahead: Mutex<Option<Box<Ahead>>>,
     /// What ran ahead and is done with: memory for a later one.
     spent: Mutex<Option<Box<Ahead>>>,
-}
-
-/// Which earlier transactions one should wait for, since it will read what they write. A hint.
-#[derive(Clone, Debug, Default)]
-pub struct Waits {
-    /// Per transaction: where its list ends.
-    ends: Vec<u32>,
-    all: Vec<u32>,
-}
-
-impl Waits {
-    /// None for anyone.
-    pub fn none() -> Waits {
-        Waits::default()
-    }
-
-    /// Adds the list of the next transaction.
-    pub fn push(&mut self, earlier: impl IntoIterator<Item = u32>) {
-        self.all.extend(earlier);
-        self.ends.push(self.all.len() as u32);
-    }
-
-    /// The transactions that `index` waits for.
-    pub fn of(&self, index: usize) -> &[u32] {
-        slice(&self.all, &self.ends, index)
-    }
-}
-
-/// What is measured of a block, for the cost model. *Light* transactions are not worth to be run
-/// ahead, *heavy* ones are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Times {
-    /// Light ones executed in order.
-    pub light: u64,
-    pub light_seconds: f64,
-    /// Heavy ones executed in order.
-    pub heavy: u64,
-    pub heavy_gas: u64,
-    pub heavy_seconds: f64,
-    /// If several threads were at work.
-    pub together: Option<Together>,
-}
-
-/// What several threads took.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Together {
-    /// What they were expected to take, if that was asked.
-    pub expected: Option<Expected>,
-    /// What they took.
-    pub seconds: f64,
-    /// Until the first of the other threads had begun, if one did.
-    pub wake_seconds: Option<f64>,
-    /// From the end of the block until the other threads had stopped.
-    pub join_seconds: f64,
 }
 
 /// What only the one who commits may touch.
@@ -149,6 +96,9 @@ pub(super) struct Crew<'c, 's, DB> {
     pub(super) stop: AtomicBool,
     error: Mutex<Option<Error>>,
 }
+
+/// What runs beside a crew.
+pub(super) type Beside<'b, C> = &'b (dyn Fn(&C) -> Result<(), Error> + Sync);
 
 /// Stops the others when a thread panics: they would wait for it forever.
 pub(super) struct StopOnPanic<'c>(pub(super) &'c AtomicBool);
@@ -206,8 +156,13 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
     }
 
-    /// Executes the block with this thread and those that the schedule says.
-    pub(super) fn run(self, counts: &Mutex<Counts>) -> Result<(Vec<Outcome>, Walk), Error> {
+    /// Executes the block with this thread and those that the schedule says. What is `beside` them
+    /// has a thread of its own.
+    pub(super) fn run(
+        self,
+        counts: &Mutex<Counts>,
+        beside: Option<Beside<'_, Self>>,
+    ) -> Result<(Vec<Outcome>, Walk), Error> {
         let helpers = self.schedule.helpers;
         let chief = std::thread::current().id();
         let failed = |error| {
@@ -229,11 +184,10 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             }
             helpers => self.engine.pool()?.together(helpers, &work),
         };
-        match &self.schedule.wide {
+        match beside {
             None => together()?,
-            // A thread of its own: it waits for the device.
-            Some(wide) => std::thread::scope(|scope| {
-                pool::start(scope, || self.feed(wide, counts).unwrap_or_else(failed))?;
+            Some(beside) => std::thread::scope(|scope| {
+                pool::start(scope, || beside(&self).unwrap_or_else(failed))?;
                 let done: Result<(), Error> = together();
                 if done.is_err() {
                     self.stop.store(true, Ordering::Release);
@@ -248,7 +202,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         head.walk.fed = *lock(&self.fed);
         head.walk.beside = self.beside.into_inner();
-        if helpers > 0 || self.schedule.wide.is_some() {
+        if !self.schedule.is_alone() {
             let ended = lock(&self.ended).unwrap_or(end);
             let together = Together {
                 expected: self.schedule.expected,
@@ -342,7 +296,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                     let (outcome, took) = self.in_order(head, index, worker, hold)?;
                     self.count_run(head, index, true);
                     // Beside others it would take longer.
-                    let alone = self.schedule.helpers == 0 && self.schedule.wide.is_none();
+                    let alone = self.schedule.is_alone();
                     self.learn(index, &outcome, None, alone.then_some(took.as_secs_f64()));
                     self.settled(head, index, outcome)?;
                 }

@@ -15,8 +15,7 @@ use revm::DatabaseRef;
 
 use super::ahead::Ahead;
 use super::crew::{Crew, GIVEN, RUNNING, StopOnPanic, WAITING};
-use super::lock;
-use super::schedule::Wide;
+use super::wide::Wide;
 use crate::backend::device::Landed;
 use crate::code::ids::TempCodes;
 use crate::error::Error;
@@ -24,18 +23,8 @@ use crate::instance::finished::Finished;
 use crate::instance::session::Hold;
 use crate::limits::FEEDER_WAIT_MICROSECONDS;
 use crate::report::Counts;
+use crate::sync::lock;
 use crate::types::{Fallback, Transaction};
-
-/// What the device did of a block.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fed {
-    /// Groups that it ran.
-    pub groups: u64,
-    /// Transactions in them.
-    pub transactions: u64,
-    /// The time that they took.
-    pub time: Duration,
-}
 
 impl<'s, DB: DatabaseRef + Sync> Crew<'_, 's, DB> {
     /// Feeds the device until it has had what it gets.

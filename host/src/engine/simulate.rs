@@ -6,7 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 
-use super::{Batch, Engine};
+use super::parts::Engine;
 use crate::backend::device::Landed;
 use crate::code::ids::TempCodes;
 use crate::error::Error;
@@ -18,7 +18,17 @@ use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::state::State;
-use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};
+use crate::sync::lock;
+use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Report, Transaction};
+
+/// What `simulate` returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// One outcome per call, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// What happened.
+    pub report: Report,
+}
 
 /// What stands in the list before a call has run.
 const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
@@ -58,7 +68,7 @@ impl Engine {
         let run = |call| Ok(revm.transact_once(call)?.0);
         let outcomes: Result<Vec<_>, ReferenceError> = calls.iter().map(run).collect();
         let outcomes = outcomes.map_err(|error| Error::Revm(error.to_string()))?;
-        let mut counts = super::lock(counts);
+        let mut counts = lock(counts);
         outcomes.iter().for_each(|outcome| counts.outcome(outcome));
         Ok(outcomes)
     }
@@ -110,7 +120,7 @@ impl Engine {
                     return self.simulate_elsewhere(&session, call, reason, counts);
                 }
             };
-            super::lock(counts).outcome(&outcome);
+            lock(counts).outcome(&outcome);
             Ok(outcome)
         };
         pool.run(|| landed.into_par_iter().zip(calls).map(outcome).collect())?
@@ -130,7 +140,7 @@ impl Engine {
         self.rest(worker, counts);
         let ran = ran?;
         let outcome = Outcome { fallback: ran.fallback.or(Some(reason)), ..ran };
-        super::lock(counts).outcome(&outcome);
+        lock(counts).outcome(&outcome);
         Ok(outcome)
     }
 

@@ -24,15 +24,16 @@ mod print;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub use access_list::BlockAccessList;
 pub use block::{Access, BlockAccesses, KeyId, Role};
-pub(crate) use dag::slice;
 pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;
 pub use predict::{Lookup, MissingSets, Predictor};
 pub use schedule::{Component, HotKey, Plan, Speedup, Wave};
+pub use waits::Waits;
 
 use alloy_primitives::{Address, U256};
 use serde::Serialize;

@@ -21,7 +21,7 @@ mod mirror;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use revm::DatabaseRef;
@@ -41,6 +41,7 @@ use crate::limits::{
 };
 use crate::pool::{self, Pool};
 use crate::report::Counts;
+use crate::sync::lock;
 use crate::types::{Fallback, Grouping, Rejected, Transaction};
 
 /// Where a transaction landed.
@@ -76,10 +77,6 @@ struct Work {
     tries: u32,
     /// Instances at once.
     most: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes for the instances of each of so many lanes.
