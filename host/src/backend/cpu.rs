@@ -16,7 +16,7 @@ use crate::instance::encode::{Encoded, NotEncoded, encode_system_call};
 use crate::instance::finished::Finished;
 use crate::instance::layout::{CLASS_COUNT, next_class};
 use crate::instance::need::{Answer, Server, Shown, is_done, page_in};
-use crate::instance::session::{Hold, Place, Session};
+use crate::instance::session::{Hold, Place, Session, Start};
 use crate::instance::view::View;
 use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX};
 use crate::reference::Sequential;
@@ -41,12 +41,12 @@ pub struct Worker {
 }
 
 /// Where a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
     /// Done, in the memory of this class; [`Worker::finish`] frees it.
     Done(usize),
     /// It is not valid, found before it ran.
-    Rejected,
+    Rejected(Rejected),
     /// No memory class holds it.
     Fallback,
 }
@@ -77,36 +77,36 @@ impl Worker {
         })
     }
 
-    /// Checks and encodes `tx`, then runs it. The reason of a rejection is in the error's place.
+    /// Checks and encodes `tx`, then runs it.
     pub fn transact<'s, DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
-        (start_class, place): (usize, Place),
-    ) -> Result<(Ran, Option<Rejected>), Error> {
+        start: Start,
+    ) -> Result<Ran, Error> {
         self.encoded.clear();
         self.temps.truncate(0);
         let (temps, counts) = (&mut self.temps, &mut self.counts);
         let mut server = Server { session, temps, counts };
         match session.encoder.encode(tx, &mut server, &mut self.encoded) {
             Ok(()) => {}
-            Err(NotEncoded::Rejected(reason)) => return Ok((Ran::Rejected, Some(reason))),
-            Err(NotEncoded::TooLarge) => return Ok((Ran::Fallback, None)),
+            Err(NotEncoded::Rejected(reason)) => return Ok(Ran::Rejected(reason)),
+            Err(NotEncoded::TooLarge) => return Ok(Ran::Fallback),
         }
         let hint = self.hint(tx);
         let class = match self.hints[hint.0] {
-            (tag, class) if tag == hint.1 => start_class.max(class.into()),
-            _ => start_class,
+            (tag, class) if tag == hint.1 => start.class.max(class.into()),
+            _ => start.class,
         };
-        let ran = self.run(session, hold, class, place)?;
+        let ran = self.run(session, hold, Start { class, ..start })?;
         if let Ran::Done(used) = ran {
             // The largest class is for one at a time: nothing starts there.
             if used > class && used < CLASS_COUNT - 1 {
                 self.hints[hint.0] = (hint.1, used as u8);
             }
         }
-        Ok((ran, None))
+        Ok(ran)
     }
 
     /// Runs a system call.
@@ -120,7 +120,7 @@ impl Worker {
         self.encoded.clear();
         self.temps.truncate(0);
         match encode_system_call(to, data, &mut self.encoded) {
-            Ok(()) => self.run(session, hold, 1, Place::default()),
+            Ok(()) => self.run(session, hold, Start { class: 1, ..Start::default() }),
             Err(_) => Err(Error::Limit("data of a system call")),
         }
     }
@@ -139,8 +139,7 @@ impl Worker {
         &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
-        mut class: usize,
-        place: Place,
+        Start { mut class, place }: Start,
     ) -> Result<Ran, Error> {
         let brought = self.temps.count();
         loop {
@@ -256,11 +255,9 @@ impl Worker {
         }
     }
 
-    /// Lets go of what a finished transaction used.
-    pub fn finish(&mut self, ran: Ran) {
-        if let Ran::Done(class) = ran
-            && self.layouts[class].bytes > INSTANCE_KEPT_BYTES_MAX
-        {
+    /// Lets go of what the transaction that ended in `class` used.
+    pub fn finish(&mut self, class: usize) {
+        if self.layouts[class].bytes > INSTANCE_KEPT_BYTES_MAX {
             self.memory[class] = None;
         }
     }
@@ -313,19 +310,20 @@ impl Worker {
         tx: &Transaction,
         start_class: usize,
     ) -> Result<Outcome, Error> {
-        let place = Place::default();
-        let (ran, rejected) = self.transact(session, hold, tx, (start_class, place))?;
-        let outcome = match (ran, rejected) {
-            (Ran::Done(class), _) => self.outcome(session, hold.table(), class)?,
-            (_, Some(reason)) => Outcome { result: Err(reason), fallback: None },
-            _ => {
+        let start = Start { class: start_class, ..Start::default() };
+        match self.transact(session, hold, tx, start)? {
+            Ran::Done(class) => {
+                let outcome = self.outcome(session, hold.table(), class)?;
+                self.finish(class);
+                Ok(outcome)
+            }
+            Ran::Rejected(reason) => Ok(Outcome { result: Err(reason), fallback: None }),
+            Ran::Fallback => {
                 // revm reads the state through its own locks.
                 hold.release();
-                self.with_revm(session, tx)?.0
+                Ok(self.with_revm(session, tx)?.0)
             }
-        };
-        self.finish(ran);
-        Ok(outcome)
+        }
     }
 
     /// Runs a transaction on the state through revm, since no memory class holds it; gives also all

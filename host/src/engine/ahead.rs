@@ -13,7 +13,7 @@ use crate::code::ids::TempCodes;
 use crate::error::Error;
 use crate::instance::decode::{CodeView, Scratch, changes};
 use crate::instance::finished::Finished;
-use crate::instance::session::{Hold, Place, Session};
+use crate::instance::session::{Hold, Session, Start};
 use crate::redo::{Call, Observed, Redo, Refusal};
 use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Transaction};
@@ -37,16 +37,15 @@ impl Ahead {
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
-        (class, place): (usize, Place),
+        start: Start,
         spent: Option<Box<Ahead>>,
     ) -> Result<Option<Box<Ahead>>, Error> {
-        let (ran, _) = worker.transact(session, hold, tx, (class, place))?;
-        let Ran::Done(class) = ran else {
+        let Ran::Done(class) = worker.transact(session, hold, tx, start)? else {
             return Ok(None);
         };
         let codes = session.code_view(worker.temps());
         let ahead = Ahead::of(&worker.finished(class)?, session, codes, spent)?;
-        worker.finish(ran);
+        worker.finish(class);
         Ok(ahead)
     }
 
@@ -74,7 +73,8 @@ impl Ahead {
         session: &Session<'_, DB>,
         tx: &Transaction,
         table: &Table,
-        (redo, codes): (&mut Redo, &CodeCache),
+        redo: &mut Redo,
+        codes: &CodeCache,
         derive: &mut Duration,
     ) -> Result<(), Refusal> {
         if !self.footprint.accounts_hold(table) {

@@ -29,7 +29,7 @@ use super::walk::{Fed, Walk};
 use crate::backend::cpu::Worker;
 use crate::error::Error;
 use crate::instance::decode::Scratch;
-use crate::instance::session::{Hold, Place, Session};
+use crate::instance::session::{Hold, Place, Session, Start};
 use crate::limits::IDLE_SPINS_COUNT;
 use crate::pool;
 use crate::report::Counts;
@@ -381,9 +381,8 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     ) -> Result<(Outcome, Duration), Error> {
         let (compiled, start) = (worker.counts.compile, Instant::now());
         let place = Place { order: index as u32, committed: index as u32 };
-        let tx = (&self.txs[index], place);
-        let walk = &mut head.walk;
-        let mut outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        let (tx, walk) = (&self.txs[index], &mut head.walk);
+        let mut outcome = self.engine.execute_one(self.session, worker, hold, tx, place, walk)?;
         if self.schedule.aside.is_some() {
             let reason = lock(&self.entries[index].aside).unwrap_or(Fallback::InOrder);
             outcome.fallback.get_or_insert(reason);
@@ -492,7 +491,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             false => index.checked_sub(self.schedule.window),
         };
         let spent = spent.and_then(|earlier| lock(&self.entries[earlier].spent).take());
-        let mut ahead = Ahead::run(worker, self.session, hold, tx, (class, place), spent)?;
+        let mut ahead = Ahead::run(worker, self.session, hold, tx, Start { class, place }, spent)?;
         if let Some(ahead) = &mut ahead {
             ahead.fallback = ahead.fallback.or(*lock(&self.entries[index].aside));
         }

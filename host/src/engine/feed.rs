@@ -114,7 +114,6 @@ impl<'s, DB: DatabaseRef + Sync> Crew<'_, 's, DB> {
         let engine = self.engine;
         let class = engine.config.execute_class;
         let pool = engine.device_pool()?;
-        let how = (&*engine.layouts, class, engine.config.instances_per_warp);
-        engine.device()?.run(session, how, txs, (pool, counts), &decode)
+        engine.device()?.run(session, &engine.means(pool, class, counts), txs, &decode)
     }
 }

@@ -8,7 +8,7 @@ use super::parts::Engine;
 use super::walk::Walk;
 use crate::backend::cpu::{Ran, Worker};
 use crate::error::Error;
-use crate::instance::session::{Hold, Place, Session};
+use crate::instance::session::{Hold, Place, Session, Start};
 use crate::plan::observed;
 use crate::state::table::Table;
 use crate::types::{Backend, Outcome, Transaction};
@@ -28,7 +28,7 @@ impl Engine {
             return false;
         }
         let Walk { redo, derive, .. } = walk;
-        if let Err(reason) = ahead.redo(session, tx, table, (redo, &self.codes), derive) {
+        if let Err(reason) = ahead.redo(session, tx, table, redo, &self.codes, derive) {
             *walk.refused.entry(reason).or_default() += 1;
             return false;
         }
@@ -43,7 +43,8 @@ impl Engine {
         session: &Session<'s, DB>,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
-        (tx, place): (&Transaction, Place),
+        tx: &Transaction,
+        place: Place,
         walk: &mut Walk,
     ) -> Result<Outcome, Error> {
         if self.config.backend == Backend::Revm {
@@ -51,24 +52,22 @@ impl Engine {
             return Ok(Outcome { fallback: None, ..outcome });
         }
         let class = self.config.execute_class;
-        let (ran, rejected) = worker.transact(session, hold, tx, (class, place))?;
-        let outcome = match (ran, rejected) {
-            (Ran::Done(class), _) => {
+        match worker.transact(session, hold, tx, Start { class, place })? {
+            Ran::Done(class) => {
                 let outcome = worker.outcome(session, hold.table(), class)?;
                 if outcome.result.is_ok() {
                     walk.record(&worker.finished(class)?.overlay(session), session);
                     commit_finished(session, worker, hold, class)?;
                 }
-                outcome
+                worker.finish(class);
+                Ok(outcome)
             }
-            (_, Some(reason)) => Outcome { result: Err(reason), fallback: None },
-            _ => {
+            Ran::Rejected(reason) => Ok(Outcome { result: Err(reason), fallback: None }),
+            Ran::Fallback => {
                 hold.release();
-                with_revm(session, worker, tx, walk)?
+                with_revm(session, worker, tx, walk)
             }
-        };
-        worker.finish(ran);
-        Ok(outcome)
+        }
     }
 }
 

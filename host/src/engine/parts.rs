@@ -12,9 +12,9 @@ use super::cost::Costs;
 use super::functions::Functions;
 use crate::backend::cpu::Worker;
 use crate::backend::cuda::real::CudaDriver;
-use crate::backend::device::Device;
 use crate::backend::device::driver::AnyDriver;
 use crate::backend::device::fake::FakeDriver;
+use crate::backend::device::{Device, Means};
 use crate::backend::wgpu::WgpuDriver;
 use crate::code::CodeCache;
 use crate::error::Error;
@@ -166,6 +166,17 @@ impl Engine {
     /// The device.
     pub(super) fn device(&self) -> Result<&Device, Error> {
         self.device.as_ref().ok_or_else(|| Error::NoDevice("none was opened".to_owned()))
+    }
+
+    /// What a device runs transactions with that start in this memory class.
+    pub(super) fn means<'r>(
+        &'r self,
+        pool: &'r Pool,
+        class: usize,
+        counts: &'r Mutex<Counts>,
+    ) -> Means<'r> {
+        let (layouts, per_warp) = (&*self.layouts, self.config.instances_per_warp);
+        Means { layouts, class, per_warp, pool, counts }
     }
 
     /// How it works.

@@ -19,7 +19,7 @@ use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
 use crate::state::State;
 use crate::sync::lock;
-use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Report, Transaction};
+use crate::types::{Backend, Env, Fallback, Outcome, Report, Transaction};
 
 /// What `simulate` returns.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +29,6 @@ pub struct Batch {
     /// What happened.
     pub report: Report,
 }
-
-/// What stands in the list before a call has run.
-const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
 
 impl Engine {
     /// Runs every call on `state` as it is, as if it were alone. The state keeps no change; what
@@ -81,17 +78,17 @@ impl Engine {
         counts: &Mutex<Counts>,
     ) -> Result<Vec<Outcome>, Error> {
         let session = self.session(env, state)?;
-        let mut outcomes = vec![PENDING; calls.len()];
+        let mut outcomes = vec![None; calls.len()];
         if self.threads() == 1 || calls.len() <= CHUNK_TRANSACTIONS_COUNT {
             self.simulate_chunk(&session, calls, &mut outcomes, counts)?;
-            return Ok(outcomes);
+            return all_of(outcomes);
         }
         let chunks = calls.par_chunks(CHUNK_TRANSACTIONS_COUNT);
         let chunks = chunks.zip(outcomes.par_chunks_mut(CHUNK_TRANSACTIONS_COUNT));
         self.pool()?.run(|| {
             chunks.try_for_each(|(calls, out)| self.simulate_chunk(&session, calls, out, counts))
         })??;
-        Ok(outcomes)
+        all_of(outcomes)
     }
 
     fn simulate_on_device<DB: DatabaseRef + Sync>(
@@ -110,8 +107,8 @@ impl Engine {
         };
         let device = self.device()?;
         let pool = self.device_pool()?;
-        let how = (&*self.layouts, class, self.config.instances_per_warp);
-        let landed = device.run(&session, how, &txs, (pool, counts), &decode)?;
+        let means = self.means(pool, class, counts);
+        let landed = device.run(&session, &means, &txs, &decode)?;
         let outcome = |(landed, call): (Landed<Outcome>, &Transaction)| {
             let outcome = match landed {
                 Landed::Done(outcome) => outcome,
@@ -148,7 +145,7 @@ impl Engine {
         &self,
         session: &Session<'_, DB>,
         calls: &[Transaction],
-        outcomes: &mut [Outcome],
+        outcomes: &mut [Option<Outcome>],
         counts: &Mutex<Counts>,
     ) -> Result<(), Error> {
         let mut worker = self.worker()?;
@@ -161,7 +158,7 @@ impl Engine {
             page_ahead(&mut hold, calls.iter());
             worker.counts.page_in += start.elapsed();
             calls.iter().zip(outcomes).try_for_each(|(call, outcome)| {
-                *outcome = worker.simulate(session, &mut hold, call, class)?;
+                *outcome = Some(worker.simulate(session, &mut hold, call, class)?);
                 hold.breathe();
                 Ok(())
             })
@@ -169,4 +166,10 @@ impl Engine {
         self.rest(worker, counts);
         run
     }
+}
+
+/// The outcomes, of which none is missing.
+fn all_of(outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, Error> {
+    let missing = || Error::Device("a call did not run".to_owned());
+    outcomes.into_iter().map(|outcome| outcome.ok_or_else(missing)).collect()
 }

@@ -33,11 +33,11 @@ impl Engine {
         let session = self.session(env, state)?;
         let mut worker = self.worker()?;
         let mut hold = Hold::new(state);
-        let ran = worker.system_call(&session, &mut hold, to, &data)?;
-        let result = match ran {
+        let result = match worker.system_call(&session, &mut hold, to, &data)? {
             Ran::Done(class) => {
                 let outcome = worker.outcome(&session, hold.table(), class)?;
                 commit_finished(&session, &worker, &mut hold, class)?;
+                worker.finish(class);
                 outcome.result.map_err(|reason| Error::Device(format!("system call: {reason}")))
             }
             _ => {
@@ -45,7 +45,6 @@ impl Engine {
                 system_call_with_revm(env, to, data, state)
             }
         };
-        worker.finish(ran);
         self.rest(worker, &counts);
         result
     }

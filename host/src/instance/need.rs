@@ -19,6 +19,7 @@ use crate::instance::precompiles;
 use crate::instance::session::{Hold, Session};
 use crate::instance::view::View;
 use crate::report::Counts;
+use crate::state::PageError;
 use crate::types::Transaction;
 
 /// What becomes of an instance that needs something.
@@ -241,8 +242,8 @@ pub fn page_in<DB: DatabaseRef + Sync>(hold: &mut Hold<'_, DB>, page: &Page) -> 
         };
         match paged {
             Ok(_) => return Ok(()),
-            Err(Ok(full)) => hold.grow(full)?,
-            Err(Err(error)) => return Err(error),
+            Err(PageError::Full(full)) => hold.grow(full)?,
+            Err(PageError::Failed(error)) => return Err(error),
         }
     }
 }

@@ -88,6 +88,15 @@ pub struct Place {
     pub committed: u32,
 }
 
+/// Where a transaction starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// In which memory class.
+    pub class: usize,
+    /// What it sees of the block.
+    pub place: Place,
+}
+
 impl<DB> Drop for Session<'_, DB> {
     fn drop(&mut self) {
         if let Some(versions) = &self.versions {

@@ -142,19 +142,29 @@ impl Gpu {
     }
 }
 
+/// What a device runs transactions with.
+#[derive(Clone, Copy)]
+pub struct Means<'r> {
+    /// Of all memory classes.
+    pub layouts: &'r [Layout; CLASS_COUNT],
+    /// The class that transactions start in.
+    pub class: usize,
+    /// Instances of a warp.
+    pub per_warp: usize,
+    /// The engine's own threads, for work that waits for nothing. The threads of a caller's pool
+    /// may wait for lanes: work of a lane there would wait for them.
+    pub pool: &'r Pool,
+    /// Where all is counted.
+    pub counts: &'r Mutex<Counts>,
+}
+
 /// A batch on its way through the device.
 struct Run<'r, 's, DB, T> {
     session: &'r Session<'s, DB>,
-    layouts: &'r [Layout; CLASS_COUNT],
+    means: &'r Means<'r>,
     txs: &'r [&'r Transaction],
-    class: usize,
-    per_warp: usize,
     grouping: Grouping,
     decode: &'r (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
-    counts: &'r Mutex<Counts>,
-    /// For work that waits for nothing. The threads of a caller's pool may wait for lanes: work of
-    /// a lane there would wait for them.
-    pool: &'r Pool,
     queue: Mutex<VecDeque<Work>>,
     landed: Mutex<Vec<Option<Landed<T>>>>,
 }
@@ -182,14 +192,12 @@ impl Device {
     }
 
     /// Runs every transaction on the state as it is. `decode` makes what is kept of a finished one;
-    /// the result says for each where it landed. `pool` is the engine's own. So many instances are
-    /// in a warp.
+    /// the result says for each where it landed.
     pub fn run<DB: DatabaseRef + Sync, T: Send>(
         &self,
         session: &Session<'_, DB>,
-        (layouts, class, per_warp): (&[Layout; CLASS_COUNT], usize, usize),
+        means: &Means<'_>,
         txs: &[&Transaction],
-        (pool, counts): (&Pool, &Mutex<Counts>),
         decode: &(dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
         let lanes: usize = self.gpus.iter().map(|gpu| gpu.driver.lanes()).sum();
@@ -197,7 +205,7 @@ impl Device {
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices = pool.run(|| self.order(txs))?;
+        let indices = means.pool.run(|| self.order(txs))?;
         let works = indices.chunks(part).map(|indices| Work {
             indices: indices.to_vec(),
             tries: 0,
@@ -207,14 +215,10 @@ impl Device {
         landed.resize_with(txs.len(), || None);
         let run = Run {
             session,
-            layouts,
+            means,
             txs,
-            class,
-            per_warp,
             grouping: self.grouping,
             decode,
-            counts,
-            pool,
             queue: Mutex::new(works.collect()),
             landed: Mutex::new(landed),
         };
@@ -267,7 +271,7 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
             Ok(())
         };
         let result = go();
-        lock(self.counts).add(&std::mem::take(&mut lane.counts));
+        lock(self.means.counts).add(&std::mem::take(&mut lane.counts));
         if result.is_err() {
             lock(&self.queue).clear();
             lane.reset();
@@ -286,11 +290,9 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
     ) -> Result<(), Error> {
         let txs: Vec<&Transaction> =
             work.indices.iter().map(|index| self.txs[*index as usize]).collect();
-        let mut sink = ChunkSink::new(txs.len(), self.decode, self.pool);
-        let regroup = self.grouping == Grouping::Rounds;
-        let (layouts, class, most) = (self.layouts, self.class, work.most);
-        let pool = self.pool;
-        let per_warp = self.per_warp;
+        let Means { layouts, class, per_warp, pool, .. } = *self.means;
+        let mut sink = ChunkSink::new(txs.len(), self.decode, pool);
+        let (regroup, most) = (self.grouping == Grouping::Rounds, work.most);
         let chunk = Chunk { layouts, txs: &txs, class, most, regroup, per_warp, pool };
         let ran = lane.run(mirror, self.session, &chunk, &mut sink);
         let rest = sink.land(work, &mut lock(&self.landed));
