@@ -125,6 +125,15 @@ pub enum Found {
 }
 
 impl AccessSet {
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<AccessSet>()
+            + size_of_val(&self.accesses[..])
+            + size_of_val(&self.delegates[..])
+            + size_of_val(&self.expressions[..])
+            + self.expressions.iter().map(|e| size_of_val(e.operands())).sum::<usize>()
+    }
+
     /// The keys and accounts for one call.
     pub fn evaluate(&self, env: &Env<'_>) -> Accessed {
         let mut out = Accessed::default();

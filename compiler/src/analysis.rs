@@ -7,6 +7,7 @@ use crate::graph::{Graph, View};
 use crate::program::Program;
 use crate::spec::Spec;
 use crate::value::ConstPool;
+use alloy_primitives::U256;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -89,6 +90,26 @@ pub struct Stats {
 }
 
 impl Analysis {
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        let of_ebb = |ebb: &EbbAnalysis| {
+            let EbbAnalysis { graph, dependencies, .. } = ebb;
+            size_of::<EbbAnalysis>()
+                + size_of_val(&graph.nodes[..])
+                + size_of_val(&graph.exts[..])
+                + size_of_val(&graph.exit[..])
+                + size_of_val(&dependencies.edges[..])
+                + size_of_val(&dependencies.places[..])
+        };
+        size_of::<Analysis>()
+            + self.code.len() * (1 + size_of::<u32>())
+            + size_of_val(&self.cfg.bbs[..])
+            + size_of_val(&self.flow.ebbs[..])
+            + self.constants.len() * size_of::<U256>()
+            + self.program.bytes()
+            + self.ebbs.iter().map(of_ebb).sum::<usize>()
+    }
+
     /// The graph of an ebb with its constants.
     pub fn view<'a>(&'a self, ebb: &'a EbbAnalysis) -> View<'a> {
         View { nodes: &ebb.graph.nodes, exts: &ebb.graph.exts, pool: &self.constants }

@@ -397,3 +397,13 @@ pub struct Program {
     /// The index of the op where execution starts.
     pub entry: u32,
 }
+
+impl Program {
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Program>()
+            + size_of_val(&self.ops[..])
+            + size_of_val(&self.consts[..])
+            + size_of_val(&self.jump_table[..])
+    }
+}

@@ -6,37 +6,34 @@
 pub mod backend;
 pub mod buffer;
 pub mod chain;
-pub mod code_cache;
+pub mod code;
 pub mod conformance;
 mod convert;
-pub mod decode;
-pub mod encode;
 pub mod engine;
 pub mod error;
 pub mod header;
 pub mod input;
 pub mod instance;
-pub mod layout;
 pub mod limits;
 pub mod plan;
 mod pool;
-pub mod precompiles;
 pub mod redo;
 pub mod reference;
 pub mod report;
 pub mod results;
 pub mod root;
-pub mod session;
 pub mod state;
 pub mod state_test;
+mod sync;
 pub mod types;
 pub mod validate;
 
 pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{
-    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,
+    Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal,
 };
 pub use error::Error;
+pub use plan::Waits;
 pub use revm;
 pub use state::State;
 pub use types::*;

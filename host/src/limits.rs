@@ -29,9 +29,17 @@ pub const CODES_PER_TX_COUNT_MAX: u32 = 4096;
 pub const WORKERS_COUNT_MAX: u32 = 512;
 /// Zero bytes that follow the bytes of a code: PUSH32 at the end reads past it.
 pub const CODE_PADDING_BYTES: usize = 32;
-/// Bytes of compiled programs that a code cache keeps before it drops those used least recently.
-/// A program is about 10 times its code, so this holds some thousand full-size contracts.
+/// Bytes of programs, access sets and effects that are kept before the codes asked for least are
+/// dropped. A program is about 10 times its code, so this holds some thousand full-size contracts;
+/// a function's set and effects take 2 to 4 KiB each.
 pub const CODE_CACHE_BYTES_MAX: usize = 1 << 30;
+/// Bytes of analyses that are kept, for further functions of their codes.
+pub const CODE_ANALYSES_BYTES_MAX: usize = 128 << 20;
+/// Functions of one code of which something is kept: calldata may name any selector. Large
+/// contracts have 200.
+pub const CODE_FUNCTIONS_COUNT_MAX: usize = 1024;
+/// Functions of one code whose effects are made, which costs time in the hands of who calls.
+pub const CODE_EFFECTS_COUNT_MAX: u32 = 64;
 
 /// Zero bytes that follow the data of a transaction, so that a kernel may load whole words.
 pub const DATA_PADDING_BYTES: usize = 64;
@@ -70,12 +78,6 @@ pub const STEP_BUDGET_COUNT: u64 = 1 << 17;
 
 /// Slots of a transaction that redo looks at; each of its steps searches them one by one.
 pub const REDO_SLOTS_COUNT_MAX: usize = 64;
-/// Bytes of effects that are kept before those used least recently are dropped. A token's function
-/// takes 2 to 3 KB.
-pub const EFFECT_CACHE_BYTES_MAX: usize = 64 << 20;
-/// Functions of one code whose effects are kept: calldata may name any selector, and each costs an
-/// analysis of the code.
-pub const EFFECT_SELECTORS_COUNT_MAX: usize = 64;
 /// Failed transactions of one function before its effects are compiled, which takes as long as
 /// running it some hundred times.
 pub const EFFECT_ASKED_COUNT_MIN: u32 = 2;
@@ -128,9 +130,6 @@ pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;
 /// Edges of the plan that one reader of a balance gets to credits which an earlier reader has edges
 /// to (and one credit to such reads), so that the edges are linear in the accesses.
 pub const PLAN_SHARED_EDGES_COUNT_MAX: u32 = 32;
-/// Bytes of access sets that a predictor keeps before it drops those used least recently. A set
-/// takes about 4 KiB, so this holds every function that some hours of mainnet call.
-pub const PLAN_SETS_BYTES_MAX: usize = 128 << 20;
 /// Expressions of the largest access set that is used: evaluating one takes up to 0.3
 /// microseconds, and a transaction that costs 21,000 gas runs in about two.
 pub const PLAN_SET_EXPRESSIONS_COUNT_MAX: usize = 512;

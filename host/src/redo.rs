@@ -23,10 +23,6 @@
 //! That the old values must reproduce the run is no part of the argument: it makes a fault of the
 //! compiler harmless.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
 use revm::context::transaction::Transaction as _;
 use serde::Serialize;
@@ -34,7 +30,7 @@ use warpevm_compiler::effects::{EffectSet, Inputs, SegmentEnd, SegmentId, Step};
 use warpevm_compiler::symbolic::{self, ExprId, is_taken};
 use warpevm_compiler::{OpKind, Spec};
 
-use crate::limits::{EFFECT_CACHE_BYTES_MAX, EFFECT_SELECTORS_COUNT_MAX, REDO_SLOTS_COUNT_MAX};
+use crate::limits::REDO_SLOTS_COUNT_MAX;
 use crate::types::{Env, Transaction, TxStatus};
 
 /// Why a transaction has to run again as a whole.
@@ -398,171 +394,5 @@ impl Redo {
         }
         let values = self.slots.iter().map(|slot| slot.current.new).collect();
         Ok(Patch { values, logs, output })
-    }
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    set: OnceLock<Arc<EffectSet>>,
-    /// How often it was asked for before it was compiled.
-    asked: AtomicU32,
-}
-
-#[derive(Debug, Default)]
-struct Function {
-    entry: Arc<Entry>,
-    used: u64,
-}
-
-#[derive(Debug, Default)]
-struct Entries {
-    /// By code hash and spec, then by selector.
-    map: HashMap<(B256, Spec), HashMap<Option<u32>, Function>>,
-    clock: u64,
-    /// Bytes of the sets in the map, and of the map.
-    bytes: usize,
-}
-
-/// A cache of effects by code hash, spec and selector, bounded in bytes.
-#[derive(Debug)]
-pub struct EffectCache {
-    entries: Mutex<Entries>,
-    bytes_max: usize,
-    asked_min: u32,
-}
-
-impl Default for EffectCache {
-    fn default() -> EffectCache {
-        EffectCache::new(EFFECT_CACHE_BYTES_MAX, crate::limits::EFFECT_ASKED_COUNT_MIN)
-    }
-}
-
-/// Bytes of an entry without a set.
-const ENTRY_BYTES: usize = size_of::<Function>() + size_of::<Entry>() + 64;
-
-impl EffectCache {
-    /// A cache that holds at most so many bytes, and compiles a function when it is asked for the
-    /// `asked_min`th time.
-    pub fn new(bytes_max: usize, asked_min: u32) -> EffectCache {
-        EffectCache { entries: Mutex::default(), bytes_max, asked_min }
-    }
-
-    /// The effects of a function; compiled by one thread while others wait. `None`: it was not
-    /// asked for often enough, or too many others of the code were.
-    pub fn get(
-        &self,
-        hash: B256,
-        code: &[u8],
-        spec: Spec,
-        selector: Option<u32>,
-    ) -> Option<Arc<EffectSet>> {
-        let entry = self.entry((hash, spec), selector)?;
-        if let Some(set) = entry.set.get() {
-            return Some(set.clone());
-        }
-        if entry.asked.fetch_add(1, Ordering::Relaxed).saturating_add(1) < self.asked_min {
-            return None;
-        }
-        let mut made = None;
-        let set = entry.set.get_or_init(|| {
-            let set = Arc::new(warpevm_compiler::analyse(code, spec).effect_set(selector));
-            made = Some(set.bytes());
-            set
-        });
-        if let Some(bytes) = made {
-            self.added(bytes);
-        }
-        Some(set.clone())
-    }
-
-    fn entry(&self, code: (B256, Spec), selector: Option<u32>) -> Option<Arc<Entry>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.clock += 1;
-        let now = entries.clock;
-        let functions = entries.map.entry(code).or_default();
-        if let Some(function) = functions.get_mut(&selector) {
-            function.used = now;
-            return Some(function.entry.clone());
-        }
-        if functions.len() >= EFFECT_SELECTORS_COUNT_MAX {
-            return None;
-        }
-        let function = Function { entry: Arc::default(), used: now };
-        let entry = function.entry.clone();
-        functions.insert(selector, function);
-        entries.bytes += ENTRY_BYTES;
-        self.shrink(&mut entries);
-        Some(entry)
-    }
-
-    fn added(&self, bytes: usize) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.bytes += bytes;
-        self.shrink(&mut entries);
-    }
-
-    /// Drops the half used least recently when there are too many.
-    fn shrink(&self, entries: &mut Entries) {
-        if entries.bytes <= self.bytes_max {
-            return;
-        }
-        let functions = |entries: &Entries| -> Vec<(u64, usize)> {
-            let all = entries.map.values().flat_map(HashMap::values);
-            let bytes = |f: &Function| f.entry.set.get().map_or(0, |set| set.bytes());
-            all.map(|f| (f.used, ENTRY_BYTES + bytes(f))).collect()
-        };
-        let mut times: Vec<u64> = functions(entries).iter().map(|(time, _)| *time).collect();
-        times.sort_unstable();
-        let median = times.get(times.len() / 2).copied().unwrap_or_default();
-        for functions in entries.map.values_mut() {
-            functions.retain(|_, function| function.used >= median);
-        }
-        entries.map.retain(|_, functions| !functions.is_empty());
-        entries.bytes = functions(entries).iter().map(|(_, bytes)| bytes).sum();
-    }
-
-    /// Functions in the cache.
-    pub fn len(&self) -> usize {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.map.values().map(HashMap::len).sum()
-    }
-
-    /// Nothing is cached.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cache_stays_within_its_bounds() {
-        let cache = EffectCache::new(8192, 1);
-        for n in 0..200u8 {
-            assert!(cache.get(B256::with_last_byte(n), &[0], Spec::Osaka, None).is_some());
-        }
-        assert!(cache.len() < 100, "{} functions", cache.len());
-        assert!(!cache.is_empty());
-    }
-
-    #[test]
-    fn one_code_takes_so_many_functions_and_no_more() {
-        let cache = EffectCache::new(1 << 20, 1);
-        let get = |n| cache.get(B256::ZERO, &[0], Spec::Osaka, Some(n));
-        let count = EFFECT_SELECTORS_COUNT_MAX as u32;
-        assert!((0..count).all(|n| get(n).is_some()));
-        assert!(get(count).is_none() && get(0).is_some());
-    }
-
-    #[test]
-    fn a_function_is_compiled_once_and_when_it_is_wanted() {
-        let cache = EffectCache::new(1 << 20, 2);
-        let get = |spec| cache.get(B256::ZERO, &[0x00], spec, None);
-        assert!(get(Spec::Osaka).is_none());
-        let set = get(Spec::Osaka).expect("asked twice");
-        assert!(Arc::ptr_eq(&set, &get(Spec::Osaka).expect("there")));
-        assert!(get(Spec::Cancun).is_none());
     }
 }

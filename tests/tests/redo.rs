@@ -11,7 +11,8 @@ use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode, EvmState};
-use warpevm::redo::{Call, EffectCache, Observed, Patch, Redo, Refusal, SlotUse};
+use warpevm::code::CodeCache;
+use warpevm::redo::{Call, Observed, Patch, Redo, Refusal, SlotUse};
 use warpevm::reference::Sequential;
 use warpevm::{Env, Executed, Spec, Transaction, TxStatus};
 use warpevm_compiler::{EffectSet, analyse};
@@ -508,20 +509,20 @@ const BOB: Address = Address::repeat_byte(0xb0);
 struct Token {
     code: Vec<u8>,
     env: Env,
-    cache: EffectCache,
+    codes: CodeCache,
 }
 
 impl Token {
     fn new() -> Token {
-        let cache = EffectCache::new(1 << 24, 1);
-        Token { code: artifact("Token"), env: block_env(Spec::Cancun), cache }
+        let codes = CodeCache::eager();
+        Token { code: artifact("Token"), env: block_env(Spec::Cancun), codes }
     }
 
     fn redo(&self, data: &[u8], old: &Storage, new: &Storage) -> Result<Patch, Refusal> {
         let tx = call(data);
         let selector = Call::of(&tx, &self.env).expect("a call").selector();
         let hash = keccak256(&self.code);
-        let set = self.cache.get(hash, &self.code, self.env.spec, selector).expect("effects");
+        let set = self.codes.effects(hash, &self.code, self.env.spec, selector).expect("effects");
         redo(&set, &self.env, &tx, &self.code, [old, new])
     }
 }

@@ -15,7 +15,7 @@ use revm::state::{AccountInfo, Bytecode};
 use warpevm::backend::device::driver::{Driver, DriverError, Space, Stream};
 use warpevm::backend::device::fake::FakeDriver;
 use warpevm::backend::wgpu::{WgpuDriver, adapters};
-use warpevm::layout::classes;
+use warpevm::instance::layout::classes;
 use warpevm::state::table::{account_hash, mix, slot_hash};
 use warpevm::validate::compare;
 use warpevm::{Backend, Checks, Config, Engine, Spec, State, reference};

@@ -1,63 +1,29 @@
 //! The `cpu` backend: the kernel sources compiled for the CPU, one instance at a time per worker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Instant;
 
+use alloy_primitives::Bytes;
 use revm::DatabaseRef;
 use revm::state::EvmState;
-use warpevm_kernels::abi::{Instance, Launch, Layout, OverlayAccount, Status};
+use warpevm_kernels::abi::{self, Instance, Launch, Layout, Region, Status};
 
 use crate::buffer::Buffer;
-use crate::decode::{Ended, Overlay, Scratch, changes, ended};
-use crate::encode::{Encoded, NotEncoded, encode_system_call};
+use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
-use crate::instance::View;
-use crate::layout::{CLASS_COUNT, next_class};
-use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX, WORKERS_COUNT_MAX};
+use crate::instance::decode::Scratch;
+use crate::instance::encode::{Encoded, NotEncoded, encode_system_call};
+use crate::instance::finished::Finished;
+use crate::instance::layout::{CLASS_COUNT, next_class};
+use crate::instance::need::{Answer, Server, Shown, is_done, page_in};
+use crate::instance::session::{Hold, Place, Session, Start};
+use crate::instance::view::View;
+use crate::limits::{CLASS_HINTS_COUNT, INSTANCE_KEPT_BYTES_MAX};
 use crate::reference::Sequential;
 use crate::report::Counts;
-use crate::session::{Codes, Hold, Place, Served, Session, serve, stuck};
-use crate::state::codes::TempCodes;
 use crate::state::table::{Table, mix};
+use crate::sync::lock;
 use crate::types::{Fallback, Outcome, Rejected, Transaction};
-
-/// Worker numbers that are free. A worker's number is its range of code ids in every state.
-static FREE_NUMBERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
-static NEXT_NUMBER: Mutex<u32> = Mutex::new(0);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A worker's number while it lives.
-#[derive(Debug)]
-pub struct Number(u32);
-
-impl Number {
-    /// One that is free; fails when too many are taken.
-    pub fn take() -> Result<Number, Error> {
-        if let Some(number) = lock(&FREE_NUMBERS).pop() {
-            return Ok(Number(number));
-        }
-        let mut next = lock(&NEXT_NUMBER);
-        if *next >= WORKERS_COUNT_MAX {
-            return Err(Error::Limit("workers of one process"));
-        }
-        *next += 1;
-        Ok(Number(*next - 1))
-    }
-
-    /// The number.
-    pub fn get(&self) -> u32 {
-        self.0
-    }
-}
-
-impl Drop for Number {
-    fn drop(&mut self) {
-        lock(&FREE_NUMBERS).push(self.0);
-    }
-}
 
 /// Runs transactions, one after the other, in memory that it keeps.
 pub struct Worker {
@@ -70,30 +36,29 @@ pub struct Worker {
     /// (callee, selector) to the class that sufficed; direct-mapped.
     hints: Box<[(u64, u8)]>,
     scratch: Scratch,
-    host_precompile: bool,
     /// What it counted.
     pub counts: Counts,
 }
 
 /// Where a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ran {
     /// Done, in the memory of this class; [`Worker::finish`] frees it.
     Done(usize),
     /// It is not valid, found before it ran.
-    Rejected,
+    Rejected(Rejected),
     /// No memory class holds it.
     Fallback,
 }
 
-/// What a finished instance shows.
-pub struct Finished<'w> {
-    /// The overlay.
-    pub overlay: Overlay<'w>,
-    /// Result, output, logs.
-    pub ended: Ended,
-    /// A precompile ran on the host.
-    pub fallback: Option<Fallback>,
+/// Why an instance left the memory that it ran in.
+enum Stop {
+    /// It is done.
+    Done,
+    /// It needs a class where this region has so many entries.
+    Larger(Region, u32),
+    /// No class will do.
+    Nowhere,
 }
 
 impl Worker {
@@ -108,41 +73,40 @@ impl Worker {
             encoded: Encoded::default(),
             hints: vec![(0, 0); CLASS_HINTS_COUNT].into(),
             scratch: Scratch::default(),
-            host_precompile: false,
             counts: Counts::default(),
         })
     }
 
-    /// Checks and encodes `tx`, then runs it. The reason of a rejection is in the error's place.
+    /// Checks and encodes `tx`, then runs it.
     pub fn transact<'s, DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
-        (start_class, place): (usize, Place),
-    ) -> Result<(Ran, Option<Rejected>), Error> {
+        start: Start,
+    ) -> Result<Ran, Error> {
         self.encoded.clear();
         self.temps.truncate(0);
         let (temps, counts) = (&mut self.temps, &mut self.counts);
-        let mut codes = Codes { session, temps, counts };
-        match session.encoder.encode(tx, &mut codes, &mut self.encoded) {
+        let mut server = Server { session, temps, counts };
+        match session.encoder.encode(tx, &mut server, &mut self.encoded) {
             Ok(()) => {}
-            Err(NotEncoded::Rejected(reason)) => return Ok((Ran::Rejected, Some(reason))),
-            Err(NotEncoded::TooLarge) => return Ok((Ran::Fallback, None)),
+            Err(NotEncoded::Rejected(reason)) => return Ok(Ran::Rejected(reason)),
+            Err(NotEncoded::TooLarge) => return Ok(Ran::Fallback),
         }
         let hint = self.hint(tx);
         let class = match self.hints[hint.0] {
-            (tag, class) if tag == hint.1 => start_class.max(class.into()),
-            _ => start_class,
+            (tag, class) if tag == hint.1 => start.class.max(class.into()),
+            _ => start.class,
         };
-        let ran = self.run(session, hold, class, place)?;
+        let ran = self.run(session, hold, Start { class, ..start })?;
         if let Ran::Done(used) = ran {
             // The largest class is for one at a time: nothing starts there.
             if used > class && used < CLASS_COUNT - 1 {
                 self.hints[hint.0] = (hint.1, used as u8);
             }
         }
-        Ok((ran, None))
+        Ok(ran)
     }
 
     /// Runs a system call.
@@ -156,7 +120,7 @@ impl Worker {
         self.encoded.clear();
         self.temps.truncate(0);
         match encode_system_call(to, data, &mut self.encoded) {
-            Ok(()) => self.run(session, hold, 1, Place::default()),
+            Ok(()) => self.run(session, hold, Start { class: 1, ..Start::default() }),
             Err(_) => Err(Error::Limit("data of a system call")),
         }
     }
@@ -175,8 +139,7 @@ impl Worker {
         &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
-        mut class: usize,
-        place: Place,
+        Start { mut class, place }: Start,
     ) -> Result<Ran, Error> {
         let brought = self.temps.count();
         loop {
@@ -184,43 +147,43 @@ impl Worker {
                 true => Some(take_largest(session.largest, hold)),
                 false => None,
             };
-            let served = self.run_in_class(session, hold, class, place);
-            if !matches!(served, Ok(None)) {
+            let stop = self.run_in_class(session, hold, class, place);
+            if !matches!(stop, Ok(Stop::Done)) {
                 self.abandon(class);
                 self.temps.truncate(brought);
             }
-            match served? {
-                None => {
+            match stop? {
+                Stop::Done => {
                     self.counts.classes[class] += 1;
                     return Ok(Ran::Done(class));
                 }
-                Some(Served::Restart(region, entries)) => {
+                Stop::Larger(region, entries) => {
                     match next_class(&self.layouts, class, region, entries) {
                         Some(next) => class = next,
                         None => return Ok(Ran::Fallback),
                     }
                 }
-                Some(_) => return Ok(Ran::Fallback),
+                Stop::Nowhere => return Ok(Ran::Fallback),
             }
             drop(largest);
         }
     }
 
-    /// Runs from the start in one class; `None`: done.
+    /// Runs from the start in one class.
     fn run_in_class<'s, DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         class: usize,
         place: Place,
-    ) -> Result<Option<Served>, Error> {
+    ) -> Result<Stop, Error> {
         let layout = &self.layouts[class];
         let memory = &mut self.memory[class];
         if memory.is_none() {
             *memory = Buffer::zeroed(layout.bytes as usize);
         }
         let Some(memory) = memory else {
-            return Ok(Some(Served::Fallback));
+            return Ok(Stop::Nowhere);
         };
         let data = self.encoded.data();
         let mut launch = Launch {
@@ -241,8 +204,8 @@ impl Worker {
             versions.describe(&mut launch);
         }
         *head_mut(memory) = Instance::default();
-        let mut codes = Codes { session, temps: &mut self.temps, counts: &mut self.counts };
-        let mut last_need = Instance::default();
+        let mut server = Server { session, temps: &mut self.temps, counts: &mut self.counts };
+        let mut last = Instance::default();
         loop {
             hold.table().describe(&mut launch);
             // SAFETY: every pointer is of a live object as `abi` describes it: the session's
@@ -250,22 +213,25 @@ impl Worker {
             // layout's size), the table (held, so it does not move, and changed by its publication
             // rule only), the code array. No other thread knows this instance.
             unsafe { warpevm_kernels::cpu_run(&launch, 0) };
-            let head = head_mut(memory);
-            match Status::from_u32(head.status) {
-                Some(Status::Done) => {
-                    self.host_precompile = head.host_precompiles != 0;
-                    return Ok(None);
+            let view = View::new(memory.bytes(), layout);
+            if is_done(view.head())? {
+                return Ok(Stop::Done);
+            }
+            let shown = Shown::Memory(view, data);
+            match server.serve(view.head(), &mut last, shown, layout)? {
+                Answer::Resume(values, bytes) => resume(memory, layout, &values, bytes.as_ref()),
+                Answer::Page(page) => {
+                    let start = Instant::now();
+                    page_in(hold, &page)?;
+                    server.counts.page_in += start.elapsed();
                 }
-                Some(Status::Suspended) => {}
-                _ => return Err(Error::Device(format!("status {} after a launch", head.status))),
-            }
-            if stuck(&last_need, head) {
-                return Err(Error::Device(format!("need {} is not met", head.need)));
-            }
-            last_need = *head;
-            let served = serve(&mut codes, hold, memory.bytes_mut(), layout, data)?;
-            if served != Served::Resume {
-                return Ok(Some(served));
+                Answer::Program(id) => session.codes.set_program(id, server.program(id)?),
+                // Here the interpreter runs precompiles itself.
+                Answer::Kernel(number) => {
+                    return Err(Error::Device(format!("precompile {number} was left to a kernel")));
+                }
+                Answer::Restart(region, entries) => return Ok(Stop::Larger(region, entries)),
+                Answer::Leave => return Ok(Stop::Nowhere),
             }
             head_mut(memory).status = Status::Resumed as u32;
             hold.breathe();
@@ -289,44 +255,19 @@ impl Worker {
         }
     }
 
-    /// Lets go of what a finished transaction used.
-    pub fn finish(&mut self, ran: Ran) {
-        if let Ran::Done(class) = ran
-            && self.layouts[class].bytes > INSTANCE_KEPT_BYTES_MAX
-        {
+    /// Lets go of what the transaction that ended in `class` used.
+    pub fn finish(&mut self, class: usize) {
+        if self.layouts[class].bytes > INSTANCE_KEPT_BYTES_MAX {
             self.memory[class] = None;
         }
     }
 
-    fn view(&self, class: usize) -> Result<View<'_>, Error> {
+    /// What the transaction that ended in `class` shows.
+    pub fn finished(&self, class: usize) -> Result<Finished<'_>, Error> {
         let memory = self.memory[class].as_ref();
         let memory = memory.ok_or_else(|| Error::Device("no such instance".to_owned()))?;
-        Ok(View::new(memory.bytes(), &self.layouts[class]))
-    }
-
-    /// The overlay of the transaction that ended in `class`.
-    pub fn overlay<DB: DatabaseRef + Sync>(
-        &self,
-        session: &Session<'_, DB>,
-        class: usize,
-    ) -> Result<Overlay<'_>, Error> {
-        let coinbase = (&session.block_env.coinbase, session.coinbase);
-        Ok(Overlay::of(&self.view(class)?, &self.encoded.txs[0], coinbase))
-    }
-
-    /// What the transaction that ended in `class` did.
-    pub fn finished<DB: DatabaseRef + Sync>(
-        &self,
-        session: &Session<'_, DB>,
-        class: usize,
-    ) -> Result<Finished<'_>, Error> {
-        let view = self.view(class)?;
-        let tx = &self.encoded.txs[0];
-        let is_sender = |account: &&OverlayAccount| account.addr == tx.caller;
-        let sender = view.accounts().iter().find(is_sender);
-        let fallback = self.host_precompile.then_some(Fallback::HostPrecompile);
-        let overlay = self.overlay(session, class)?;
-        Ok(Finished { overlay, ended: ended(&view, tx, sender)?, fallback })
+        let view = View::new(memory.bytes(), &self.layouts[class]);
+        Ok(Finished::new(view, &self.encoded.txs[0]))
     }
 
     /// The outcome of the transaction that ended in `class`, with its changes against `table`.
@@ -337,14 +278,10 @@ impl Worker {
         class: usize,
     ) -> Result<Outcome, Error> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let Finished { overlay, ended, fallback } = self.finished(session, class)?;
         let codes = session.code_view(&self.temps);
-        let mut outcome = Outcome { result: ended, fallback };
-        if let Ok(executed) = &mut outcome.result {
-            executed.changes = changes(&overlay, table, codes, session.spec(), &mut scratch);
-        }
+        let outcome = self.finished(class)?.outcome(session, table, codes, &mut scratch);
         self.scratch = scratch;
-        Ok(outcome)
+        outcome
     }
 
     /// The codes of the transaction that ran last.
@@ -373,19 +310,20 @@ impl Worker {
         tx: &Transaction,
         start_class: usize,
     ) -> Result<Outcome, Error> {
-        let place = Place::default();
-        let (ran, rejected) = self.transact(session, hold, tx, (start_class, place))?;
-        let outcome = match (ran, rejected) {
-            (Ran::Done(class), _) => self.outcome(session, hold.table(), class)?,
-            (_, Some(reason)) => Outcome { result: Err(reason), fallback: None },
-            _ => {
+        let start = Start { class: start_class, ..Start::default() };
+        match self.transact(session, hold, tx, start)? {
+            Ran::Done(class) => {
+                let outcome = self.outcome(session, hold.table(), class)?;
+                self.finish(class);
+                Ok(outcome)
+            }
+            Ran::Rejected(reason) => Ok(Outcome { result: Err(reason), fallback: None }),
+            Ran::Fallback => {
                 // revm reads the state through its own locks.
                 hold.release();
-                self.with_revm(session, tx)?.0
+                Ok(self.with_revm(session, tx)?.0)
             }
-        };
-        self.finish(ran);
-        Ok(outcome)
+        }
     }
 
     /// Runs a transaction on the state through revm, since no memory class holds it; gives also all
@@ -405,6 +343,20 @@ impl Worker {
 
 fn head_mut(memory: &mut Buffer) -> &mut Instance {
     bytemuck::from_bytes_mut(&mut memory.bytes_mut()[..size_of::<Instance>()])
+}
+
+/// Puts an answer into an instance's memory, as the kernel `answer` does on a device.
+fn resume(memory: &mut Buffer, layout: &Layout, answer: &abi::Answer, bytes: Option<&Bytes>) {
+    if let Some(bytes) = bytes {
+        memory.bytes_mut()[layout.return_off as usize..][..bytes.len()].copy_from_slice(bytes);
+        head_mut(memory).ret_len = bytes.len() as u32;
+    }
+    let head = head_mut(memory);
+    head.resume_word = answer.resume_word;
+    head.resume_gas = answer.resume_gas;
+    head.resume_code = answer.resume_code;
+    head.resume_ok = answer.resume_ok;
+    head.host_precompiles |= answer.host_precompiles;
 }
 
 /// Waits for the right to the largest class, not holding the table meanwhile: the one who has it

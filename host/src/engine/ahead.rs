@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use revm::DatabaseRef;
 
-use super::commit::{Footprint, commit};
-use super::execute::Walk;
+use super::commit::commit;
+use super::footprint::Footprint;
+use super::walk::Walk;
 use crate::backend::cpu::{Ran, Worker};
-use crate::decode::{Scratch, changes};
+use crate::code::CodeCache;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
-use crate::redo::{Call, EffectCache, Observed, Redo, Refusal};
-use crate::session::{Hold, Place, Session};
-use crate::state::codes::TempCodes;
+use crate::instance::decode::{CodeView, Scratch, changes};
+use crate::instance::finished::Finished;
+use crate::instance::session::{Hold, Session, Start};
+use crate::redo::{Call, Observed, Redo, Refusal};
 use crate::state::table::Table;
 use crate::types::{Executed, Fallback, Outcome, Transaction};
 
@@ -34,28 +37,33 @@ impl Ahead {
         session: &Session<'s, DB>,
         hold: &mut Hold<'s, DB>,
         tx: &Transaction,
-        (class, place): (usize, Place),
+        start: Start,
         spent: Option<Box<Ahead>>,
     ) -> Result<Option<Box<Ahead>>, Error> {
-        let (ran, _) = worker.transact(session, hold, tx, (class, place))?;
-        let Ran::Done(class) = ran else {
+        let Ran::Done(class) = worker.transact(session, hold, tx, start)? else {
             return Ok(None);
         };
-        let finished = worker.finished(session, class)?;
-        let fallback = finished.fallback;
-        let ahead = match finished.ended {
-            Ok(executed) => {
-                let codes = session.code_view(worker.temps());
-                let mut ahead = spent.unwrap_or_default();
-                ahead.footprint.fill(&finished.overlay, session, codes)?;
-                ahead.executed = Some(executed);
-                ahead.fallback = fallback;
-                Some(ahead)
-            }
-            Err(_) => None,
-        };
-        worker.finish(ran);
+        let codes = session.code_view(worker.temps());
+        let ahead = Ahead::of(&worker.finished(class)?, session, codes, spent)?;
+        worker.finish(class);
         Ok(ahead)
+    }
+
+    /// Keeps what a finished instance shows; `None`: it was not valid.
+    pub fn of<DB: DatabaseRef + Sync>(
+        finished: &Finished<'_>,
+        session: &Session<'_, DB>,
+        codes: CodeView<'_>,
+        spent: Option<Box<Ahead>>,
+    ) -> Result<Option<Box<Ahead>>, Error> {
+        let Ok(executed) = finished.ended()? else {
+            return Ok(None);
+        };
+        let mut ahead = spent.unwrap_or_default();
+        ahead.footprint.fill(&finished.overlay(session), session, codes)?;
+        ahead.executed = Some(executed);
+        ahead.fallback = finished.fallback();
+        Ok(Some(ahead))
     }
 
     /// Makes it what it would have done on the table as it is, if that follows from what it did
@@ -65,7 +73,8 @@ impl Ahead {
         session: &Session<'_, DB>,
         tx: &Transaction,
         table: &Table,
-        (redo, cache): (&mut Redo, &EffectCache),
+        redo: &mut Redo,
+        codes: &CodeCache,
         derive: &mut Duration,
     ) -> Result<(), Refusal> {
         if !self.footprint.accounts_hold(table) {
@@ -80,7 +89,7 @@ impl Ahead {
         let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
         let (spec, selector) = (session.spec(), call.selector());
         let start = Instant::now();
-        let set = cache.get(code.hash, code.as_slice(), spec, selector);
+        let set = codes.effects(code.hash, code.as_slice(), spec, selector);
         *derive += start.elapsed();
         let set = set.ok_or(Refusal::NoPath)?;
         let executed = self.executed.as_mut().ok_or(Refusal::NoSuccess)?;

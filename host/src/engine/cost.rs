@@ -22,10 +22,11 @@
 
 use std::sync::Mutex;
 
-use super::crew::{Times, Waits};
-use super::lock;
-use super::schedule::Wide;
+use super::times::{Expected, Times, Work};
+use super::wide::Wide;
 use crate::limits::BLOCKS_PER_PROBE_COUNT;
+use crate::plan::Waits;
+use crate::sync::lock;
 
 /// Several threads must be expected to take no more than this share of the time of one: the
 /// expectation is rough, and their time is worth something to others.
@@ -90,16 +91,6 @@ const START: Averages = Averages {
 };
 /// What running a transaction ahead and validating it adds.
 const AHEAD_SECONDS: f64 = 1e-6;
-
-/// A transaction's gas and, if that is known, time.
-pub type Work = (u64, Option<f64>);
-
-/// Seconds that several threads are expected to take, with or without a device.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Expected {
-    seconds: f64,
-    device: bool,
-}
 
 /// The cost model of an engine.
 #[derive(Debug)]
@@ -267,7 +258,7 @@ impl Costs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::crew::Together;
+    use super::super::times::Together;
     use super::*;
 
     fn favours(costs: &Costs, gas: &[u64], waits: &Waits, threads: usize) -> bool {

@@ -20,19 +20,20 @@ use std::time::{Duration, Instant};
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
-use super::cost::{Expected, is_worth_ahead};
-use super::execute::{Walk, gas_of};
-use super::feed::Fed;
+use super::cost::is_worth_ahead;
+use super::in_order::gas_of;
+use super::parts::Engine;
 use super::schedule::Schedule;
-use super::{Engine, lock};
+use super::times::{Times, Together};
+use super::walk::{Fed, Walk};
 use crate::backend::cpu::Worker;
-use crate::decode::Scratch;
 use crate::error::Error;
+use crate::instance::decode::Scratch;
+use crate::instance::session::{Hold, Place, Session, Start};
 use crate::limits::IDLE_SPINS_COUNT;
-use crate::plan::slice;
 use crate::pool;
 use crate::report::Counts;
-use crate::session::{Hold, Place, Session};
+use crate::sync::lock;
 use crate::types::{Fallback, GasBound, Outcome, Rejected, Transaction};
 
 /// Nobody has taken the transaction; a thread may.
@@ -52,7 +53,7 @@ const COMPILE_SHARE_MAX: f64 = 0.1;
 /// A transaction of the block, on cache lines of its own: its neighbours belong to other threads.
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Entry {
+pub(super) struct Member {
     pub(super) stage: AtomicU8,
     /// Why it does not run on the device that was asked for.
     pub(super) aside: Mutex<Option<Fallback>>,
@@ -64,62 +65,8 @@ pub(super) struct Entry {
     spent: Mutex<Option<Box<Ahead>>>,
 }
 
-/// Which earlier transactions one should wait for, since it will read what they write. A hint.
-#[derive(Clone, Debug, Default)]
-pub struct Waits {
-    /// Per transaction: where its list ends.
-    ends: Vec<u32>,
-    all: Vec<u32>,
-}
-
-impl Waits {
-    /// None for anyone.
-    pub fn none() -> Waits {
-        Waits::default()
-    }
-
-    /// Adds the list of the next transaction.
-    pub fn push(&mut self, earlier: impl IntoIterator<Item = u32>) {
-        self.all.extend(earlier);
-        self.ends.push(self.all.len() as u32);
-    }
-
-    /// The transactions that `index` waits for.
-    pub fn of(&self, index: usize) -> &[u32] {
-        slice(&self.all, &self.ends, index)
-    }
-}
-
-/// What is measured of a block, for the cost model. *Light* transactions are not worth to be run
-/// ahead, *heavy* ones are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Times {
-    /// Light ones executed in order.
-    pub light: u64,
-    pub light_seconds: f64,
-    /// Heavy ones executed in order.
-    pub heavy: u64,
-    pub heavy_gas: u64,
-    pub heavy_seconds: f64,
-    /// If several threads were at work.
-    pub together: Option<Together>,
-}
-
-/// What several threads took.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Together {
-    /// What they were expected to take, if that was asked.
-    pub expected: Option<Expected>,
-    /// What they took.
-    pub seconds: f64,
-    /// Until the first of the other threads had begun, if one did.
-    pub wake_seconds: Option<f64>,
-    /// From the end of the block until the other threads had stopped.
-    pub join_seconds: f64,
-}
-
 /// What only the one who commits may touch.
-struct Head {
+struct CommitHead {
     outcomes: Vec<Outcome>,
     gas_left: u64,
     scratch: Scratch,
@@ -132,7 +79,7 @@ pub(super) struct Crew<'c, 's, DB> {
     pub(super) engine: &'c Engine,
     pub(super) session: &'c Session<'s, DB>,
     pub(super) txs: &'c [Transaction],
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Member>,
     schedule: &'c Schedule,
     pub(super) committed: AtomicUsize,
     pub(super) fed: Mutex<Fed>,
@@ -140,7 +87,7 @@ pub(super) struct Crew<'c, 's, DB> {
     beside: AtomicU64,
     /// How many of the schedule's chains have been taken, from the first on.
     chains_taken: AtomicUsize,
-    head: Mutex<Head>,
+    head: Mutex<CommitHead>,
     start: Instant,
     /// Seconds until the first of the other threads had begun.
     woke: Mutex<Option<f64>>,
@@ -149,6 +96,9 @@ pub(super) struct Crew<'c, 's, DB> {
     pub(super) stop: AtomicBool,
     error: Mutex<Option<Error>>,
 }
+
+/// What runs beside a crew.
+pub(super) type Beside<'b, C> = &'b (dyn Fn(&C) -> Result<(), Error> + Sync);
 
 /// Stops the others when a thread panics: they would wait for it forever.
 pub(super) struct StopOnPanic<'c>(pub(super) &'c AtomicBool);
@@ -171,16 +121,16 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     ) -> Crew<'c, 's, DB> {
         let entry = |index: usize| match &schedule.wide {
             Some(wide) if wide.takes[index] => {
-                Entry { stage: AtomicU8::new(GIVEN), ..Entry::default() }
+                Member { stage: AtomicU8::new(GIVEN), ..Member::default() }
             }
             // One thread executes what is light.
             Some(_) if schedule.is_light(index) => {
-                Entry { aside: Mutex::new(Some(Fallback::Cost)), ..Entry::default() }
+                Member { aside: Mutex::new(Some(Fallback::Cost)), ..Member::default() }
             }
-            _ => Entry { aside: Mutex::new(schedule.aside), ..Entry::default() },
+            _ => Member { aside: Mutex::new(schedule.aside), ..Member::default() },
         };
         let entries = (0..txs.len()).map(entry).collect();
-        let head = Head {
+        let head = CommitHead {
             outcomes: Vec::with_capacity(txs.len()),
             gas_left: session.env.block.gas_limit,
             scratch: Scratch::default(),
@@ -206,8 +156,13 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
     }
 
-    /// Executes the block with this thread and those that the schedule says.
-    pub(super) fn run(self, counts: &Mutex<Counts>) -> Result<(Vec<Outcome>, Walk), Error> {
+    /// Executes the block with this thread and those that the schedule says. What is `beside` them
+    /// has a thread of its own.
+    pub(super) fn run(
+        self,
+        counts: &Mutex<Counts>,
+        beside: Option<Beside<'_, Self>>,
+    ) -> Result<(Vec<Outcome>, Walk), Error> {
         let helpers = self.schedule.helpers;
         let chief = std::thread::current().id();
         let failed = |error| {
@@ -229,11 +184,10 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             }
             helpers => self.engine.pool()?.together(helpers, &work),
         };
-        match &self.schedule.wide {
+        match beside {
             None => together()?,
-            // A thread of its own: it waits for the device.
-            Some(wide) => std::thread::scope(|scope| {
-                pool::start(scope, || self.feed(wide, counts).unwrap_or_else(failed))?;
+            Some(beside) => std::thread::scope(|scope| {
+                pool::start(scope, || beside(&self).unwrap_or_else(failed))?;
                 let done: Result<(), Error> = together();
                 if done.is_err() {
                     self.stop.store(true, Ordering::Release);
@@ -248,7 +202,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         let mut head = self.head.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         head.walk.fed = *lock(&self.fed);
         head.walk.beside = self.beside.into_inner();
-        if helpers > 0 || self.schedule.wide.is_some() {
+        if !self.schedule.is_alone() {
             let ended = lock(&self.ended).unwrap_or(end);
             let together = Together {
                 expected: self.schedule.expected,
@@ -313,7 +267,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
     }
 
-    fn try_head(&self) -> Option<MutexGuard<'_, Head>> {
+    fn try_head(&self) -> Option<MutexGuard<'_, CommitHead>> {
         // Who panicked has set `stop`.
         self.head.try_lock().ok()
     }
@@ -327,7 +281,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// anything was committed.
     fn advance(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
     ) -> Result<bool, Error> {
@@ -342,7 +296,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
                     let (outcome, took) = self.in_order(head, index, worker, hold)?;
                     self.count_run(head, index, true);
                     // Beside others it would take longer.
-                    let alone = self.schedule.helpers == 0 && self.schedule.wide.is_none();
+                    let alone = self.schedule.is_alone();
                     self.learn(index, &outcome, None, alone.then_some(took.as_secs_f64()));
                     self.settled(head, index, outcome)?;
                 }
@@ -354,7 +308,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         Ok(head.outcomes.len() > before)
     }
 
-    fn check_gas_limit(&self, head: &Head, index: usize) -> Result<(), Error> {
+    fn check_gas_limit(&self, head: &CommitHead, index: usize) -> Result<(), Error> {
         let limit = self.txs[index].gas_limit;
         if self.session.env.checks.block_gas_limit && limit > head.gas_left {
             let why = GasBound::BlockLeft;
@@ -367,7 +321,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// Commits a transaction that ran ahead, or executes it again.
     fn settle(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
@@ -398,7 +352,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     }
 
     /// Counts a transaction whose last run is the final one, or was patched.
-    fn count_run(&self, head: &mut Head, index: usize, holds: bool) {
+    fn count_run(&self, head: &mut CommitHead, index: usize, holds: bool) {
         let again = self.entries[index].again.load(Ordering::Relaxed);
         head.walk.first_final += u64::from(holds && !again);
         head.walk.replays += u64::from(again);
@@ -407,7 +361,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// Patches a transaction that does not hold, if that is as good as executing it again.
     fn redo(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         ahead: Option<&mut Ahead>,
         hold: &mut Hold<'s, DB>,
@@ -420,16 +374,15 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// compiling.
     fn in_order(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
     ) -> Result<(Outcome, Duration), Error> {
         let (compiled, start) = (worker.counts.compile, Instant::now());
         let place = Place { order: index as u32, committed: index as u32 };
-        let tx = (&self.txs[index], place);
-        let walk = &mut head.walk;
-        let mut outcome = self.engine.execute_one(self.session, worker, hold, tx, walk)?;
+        let (tx, walk) = (&self.txs[index], &mut head.walk);
+        let mut outcome = self.engine.execute_one(self.session, worker, hold, tx, place, walk)?;
         if self.schedule.aside.is_some() {
             let reason = lock(&self.entries[index].aside).unwrap_or(Fallback::InOrder);
             outcome.fallback.get_or_insert(reason);
@@ -460,7 +413,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         lock(&self.engine.functions).learn(tx, gas_of(outcome), in_vain, seconds);
     }
 
-    fn settled(&self, head: &mut Head, index: usize, outcome: Outcome) -> Result<(), Error> {
+    fn settled(&self, head: &mut CommitHead, index: usize, outcome: Outcome) -> Result<(), Error> {
         if let Err(reason) = outcome.result {
             return Err(Error::Rejected { index, reason });
         }
@@ -538,7 +491,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
             false => index.checked_sub(self.schedule.window),
         };
         let spent = spent.and_then(|earlier| lock(&self.entries[earlier].spent).take());
-        let mut ahead = Ahead::run(worker, self.session, hold, tx, (class, place), spent)?;
+        let mut ahead = Ahead::run(worker, self.session, hold, tx, Start { class, place }, spent)?;
         if let Some(ahead) = &mut ahead {
             ahead.fallback = ahead.fallback.or(*lock(&self.entries[index].aside));
         }

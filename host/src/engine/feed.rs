@@ -14,28 +14,17 @@ use std::time::{Duration, Instant};
 use revm::DatabaseRef;
 
 use super::ahead::Ahead;
-use super::commit::Footprint;
 use super::crew::{Crew, GIVEN, RUNNING, StopOnPanic, WAITING};
-use super::lock;
-use super::schedule::Wide;
-use crate::backend::device::{Landed, Record};
+use super::wide::Wide;
+use crate::backend::device::Landed;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
+use crate::instance::finished::Finished;
+use crate::instance::session::Hold;
 use crate::limits::FEEDER_WAIT_MICROSECONDS;
 use crate::report::Counts;
-use crate::session::Hold;
-use crate::state::codes::TempCodes;
+use crate::sync::lock;
 use crate::types::{Fallback, Transaction};
-
-/// What the device did of a block.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fed {
-    /// Groups that it ran.
-    pub groups: u64,
-    /// Transactions in them.
-    pub transactions: u64,
-    /// The time that they took.
-    pub time: Duration,
-}
 
 impl<'s, DB: DatabaseRef + Sync> Crew<'_, 's, DB> {
     /// Feeds the device until it has had what it gets.
@@ -119,18 +108,12 @@ impl<'s, DB: DatabaseRef + Sync> Crew<'_, 's, DB> {
         counts: &Mutex<Counts>,
     ) -> Result<Vec<Landed<Option<Box<Ahead>>>>, Error> {
         let session = self.session;
-        let decode = |record: &Record<'_>, temps: &TempCodes| {
-            let Ok(executed) = record.ended()? else {
-                return Ok(None);
-            };
-            let (overlay, fallback) = (record.overlay(session), record.fallback());
-            let footprint = Footprint::of(&overlay, session, session.code_view(temps))?;
-            Ok(Some(Box::new(Ahead { executed: Some(executed), fallback, footprint })))
+        let decode = |finished: &Finished<'_>, temps: &TempCodes| {
+            Ahead::of(finished, session, session.code_view(temps), None)
         };
         let engine = self.engine;
         let class = engine.config.execute_class;
         let pool = engine.device_pool()?;
-        let how = (&*engine.layouts, class, engine.config.instances_per_warp);
-        engine.device()?.run(session, how, txs, (pool, counts), &decode)
+        engine.device()?.run(session, &engine.means(pool, class, counts), txs, &decode)
     }
 }

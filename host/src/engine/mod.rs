@@ -1,4 +1,23 @@
-//! The engine: threads, workers and compiled programs, for any number of states.
+//! The engine: threads, workers and what is known of codes, for any number of states.
+//!
+//! Each file uses only those above it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `commit.rs` | what a transaction touched, and its writes into the table |
+//! | `footprint.rs` | what one that ran ahead observed and did, held against the table |
+//! | `times.rs`, `wide.rs` | what a block takes; what of it is wide enough for a device |
+//! | `functions.rs`, `cost.rs` | what calls of functions did; what a block will cost |
+//! | `walk.rs` | what is measured and recorded on the way through a block |
+//! | `ahead.rs` | a transaction that ran before its turn |
+//! | `parts.rs` | what an engine has |
+//! | `schedule.rs` | hints, and how a crew goes about a block |
+//! | `policy.rs` | decides that |
+//! | `prefill.rs`, `publish.rs` | what transactions that run ahead leave for others |
+//! | `in_order.rs` | a transaction whose turn it is |
+//! | `crew.rs` | threads that execute a block together |
+//! | `feed.rs` | a device beside them |
+//! | `execute.rs`, `system.rs`, `simulate.rs`, `two_phase.rs` | what users call |
 
 mod ahead;
 mod commit;
@@ -6,247 +25,23 @@ mod cost;
 mod crew;
 mod execute;
 mod feed;
+mod footprint;
+mod functions;
+mod in_order;
+mod parts;
+mod policy;
 mod prefill;
+mod publish;
 mod schedule;
 mod simulate;
+mod system;
+mod times;
 mod two_phase;
+mod walk;
+mod wide;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-use revm::DatabaseRef;
-use warpevm_compiler::Options;
-use warpevm_kernels::abi::Layout;
-
-use crate::backend::cpu::Worker;
-use crate::backend::cuda::real::CudaDriver;
-use crate::backend::device::Device;
-use crate::backend::device::driver::AnyDriver;
-use crate::backend::device::fake::FakeDriver;
-use crate::backend::wgpu::WgpuDriver;
-use crate::code_cache::CodeCache;
-use crate::error::Error;
-use crate::layout::{CLASS_COUNT, classes};
-use crate::limits::{DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
-use crate::plan::Predictor;
-use crate::pool::Pool;
-use crate::redo::EffectCache;
-use crate::report::Counts;
-use crate::session::Session;
-use crate::state::State;
-use crate::state::versions::Versions;
-use crate::types::{Backend, Env, Grouping, Outcome, Policy, Report};
-use cost::Costs;
-use schedule::Functions;
-
-pub use crew::Waits;
-pub use execute::{BlockResult, Hints};
+pub use execute::BlockResult;
+pub use parts::{Config, Engine};
+pub use schedule::Hints;
+pub use simulate::Batch;
 pub use two_phase::{Divergence, DivergenceCounts, Proposal, Unforeseen};
-
-/// How an engine works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// What runs the transactions.
-    pub backend: Backend,
-    /// Threads; 0: one per hardware thread.
-    pub threads: usize,
-    /// Memory class that calls of `simulate` start in; class 0 is the smallest.
-    pub simulate_class: usize,
-    /// Memory class that transactions of `execute` start in. A block's transactions differ, so that
-    /// restarts would cost more than the larger class.
-    pub execute_class: usize,
-    /// Basic blocks that an instance enters before it suspends.
-    pub step_budget: u64,
-    /// Which GPU the `cuda` backend takes; `None`: all of them, which share a batch. Which adapter
-    /// the `wgpu` backend takes; `None`: the one that `WARPEVM_WGPU_ADAPTER` names, else the first.
-    pub gpu: Option<i32>,
-    /// How devices group transactions.
-    pub grouping: Grouping,
-    /// Instances of a warp that get a transaction. Fewer than 32 leave hardware lanes idle: where
-    /// transactions do different things, those of a warp wait for each other.
-    pub instances_per_warp: usize,
-    /// How `execute` finds transactions of a block that can run at the same time.
-    pub policy: Policy,
-    /// Whether a transaction that read values which have changed since is patched where that gives
-    /// the same as executing it again.
-    pub redo: bool,
-    /// The compiler's passes. Results do not depend on them.
-    pub passes: Options,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            backend: Backend::Cpu,
-            threads: 0,
-            simulate_class: 0,
-            execute_class: 1,
-            step_budget: STEP_BUDGET_COUNT,
-            gpu: None,
-            grouping: Grouping::Start,
-            instances_per_warp: DEVICE_INSTANCES_COUNT_MIN,
-            policy: Policy::Auto,
-            redo: true,
-            passes: Options::ALL,
-        }
-    }
-}
-
-/// What `simulate` returns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    /// One outcome per call, in their order.
-    pub outcomes: Vec<Outcome>,
-    /// What happened.
-    pub report: Report,
-}
-
-/// Executes transactions.
-pub struct Engine {
-    config: Config,
-    layouts: Arc<[Layout; CLASS_COUNT]>,
-    cache: Arc<CodeCache>,
-    /// Workers at rest; they keep their memory.
-    workers: Mutex<Vec<Worker>>,
-    largest: Mutex<()>,
-    pool: OnceLock<Pool>,
-    /// Threads that decode what a device sends and read the database for it. Those of `pool` may
-    /// wait for a device.
-    device_pool: OnceLock<Pool>,
-    /// With the `cuda` and `wgpu` backends.
-    device: Option<Device>,
-    /// What functions do, for redo.
-    effects: EffectCache,
-    /// What transactions are expected to touch.
-    predictor: Predictor,
-    /// What they are expected to cost.
-    costs: Costs,
-    /// Room for versions; who uses one has a reference to it.
-    versions: Mutex<Vec<Arc<Versions>>>,
-    /// Blocks that `auto` decided on.
-    blocks: AtomicU64,
-    /// What calls of functions did.
-    functions: Mutex<Functions>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Engine {
-    /// An engine. Threads start when they are first needed; a GPU is opened now.
-    pub fn new(config: Config) -> Result<Engine, Error> {
-        let device = match config.backend {
-            Backend::Cuda => {
-                let drivers = CudaDriver::open(config.gpu).map_err(Error::NoDevice)?;
-                let shared = |driver| Arc::new(driver) as AnyDriver;
-                Some(Device::new(drivers.into_iter().map(shared).collect(), config.grouping)?)
-            }
-            Backend::CudaFake => {
-                let driver = FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?;
-                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
-            }
-            Backend::Wgpu => {
-                let driver = WgpuDriver::open(config.gpu).map_err(Error::NoDevice)?;
-                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
-            }
-            Backend::Cpu | Backend::Revm => None,
-        };
-        Ok(Self::with(config, device))
-    }
-
-    /// An engine on given devices, such as fake ones.
-    pub fn on_drivers(config: Config, drivers: Vec<AnyDriver>) -> Result<Engine, Error> {
-        let config = Config { backend: Backend::Cuda, ..config };
-        Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
-    }
-
-    /// An engine with other settings that shares the compiled programs of this one, unless it
-    /// wants other passes.
-    pub fn beside(&self, config: Config) -> Result<Engine, Error> {
-        let engine = Engine::new(config)?;
-        match config.passes == self.config.passes {
-            true => Ok(Engine { cache: self.cache.clone(), ..engine }),
-            false => Ok(engine),
-        }
-    }
-
-    fn with(config: Config, device: Option<Device>) -> Engine {
-        Engine {
-            config,
-            layouts: Arc::new(classes()),
-            cache: Arc::new(CodeCache::with_passes(config.passes)),
-            workers: Mutex::default(),
-            largest: Mutex::default(),
-            pool: OnceLock::new(),
-            device_pool: OnceLock::new(),
-            device,
-            effects: EffectCache::default(),
-            predictor: Predictor::new(),
-            costs: Costs::default(),
-            versions: Mutex::default(),
-            functions: Mutex::default(),
-            blocks: AtomicU64::new(0),
-        }
-    }
-
-    /// The device.
-    fn device(&self) -> Result<&Device, Error> {
-        self.device.as_ref().ok_or_else(|| Error::NoDevice("none was opened".to_owned()))
-    }
-
-    /// How it works.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Threads that it uses.
-    pub fn threads(&self) -> usize {
-        match self.config.threads {
-            0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
-            count => count,
-        }
-    }
-
-    fn pool(&self) -> Result<&Pool, Error> {
-        self.started(&self.pool)
-    }
-
-    fn device_pool(&self) -> Result<&Pool, Error> {
-        self.started(&self.device_pool)
-    }
-
-    fn started<'p>(&self, cell: &'p OnceLock<Pool>) -> Result<&'p Pool, Error> {
-        if let Some(pool) = cell.get() {
-            return Ok(pool);
-        }
-        let pool = Pool::new(self.threads())?;
-        Ok(cell.get_or_init(|| pool))
-    }
-
-    fn session<'s, DB: DatabaseRef + Sync>(
-        &'s self,
-        env: &'s Env,
-        state: &'s State<DB>,
-    ) -> Result<Session<'s, DB>, Error> {
-        Session::new(env, state, &self.cache, &self.largest, self.config.step_budget)
-    }
-
-    /// A worker at rest or a new one.
-    fn worker(&self) -> Result<Worker, Error> {
-        match lock(&self.workers).pop() {
-            Some(worker) => Ok(worker),
-            None => Worker::new(self.layouts.clone()),
-        }
-    }
-
-    /// Puts a worker to rest and takes over what it counted.
-    fn rest(&self, mut worker: Worker, counts: &Mutex<Counts>) {
-        lock(counts).add(&std::mem::take(&mut worker.counts));
-        lock(&self.workers).push(worker);
-    }
-
-    fn report(&self, counts: Mutex<Counts>) -> Report {
-        counts.into_inner().unwrap_or_else(PoisonError::into_inner).report(&self.layouts)
-    }
-}

@@ -6,20 +6,29 @@ use std::time::Instant;
 use rayon::prelude::*;
 use revm::DatabaseRef;
 
-use super::{Batch, Engine};
-use crate::backend::device::{Landed, Record};
-use crate::decode::{Scratch, changes};
+use super::parts::Engine;
+use crate::backend::device::Landed;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
+use crate::instance::decode::Scratch;
+use crate::instance::finished::Finished;
+use crate::instance::need::page_ahead;
+use crate::instance::session::{Hold, Session};
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
 use crate::reference::{ReferenceError, Sequential};
 use crate::report::Counts;
-use crate::session::{Hold, Session, page_ahead};
 use crate::state::State;
-use crate::state::codes::TempCodes;
-use crate::types::{Backend, Env, Fallback, Outcome, Rejected, Transaction};
+use crate::sync::lock;
+use crate::types::{Backend, Env, Fallback, Outcome, Report, Transaction};
 
-/// What stands in the list before a call has run.
-const PENDING: Outcome = Outcome { result: Err(Rejected::NonceMax), fallback: None };
+/// What `simulate` returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// One outcome per call, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// What happened.
+    pub report: Report,
+}
 
 impl Engine {
     /// Runs every call on `state` as it is, as if it were alone. The state keeps no change; what
@@ -56,7 +65,7 @@ impl Engine {
         let run = |call| Ok(revm.transact_once(call)?.0);
         let outcomes: Result<Vec<_>, ReferenceError> = calls.iter().map(run).collect();
         let outcomes = outcomes.map_err(|error| Error::Revm(error.to_string()))?;
-        let mut counts = super::lock(counts);
+        let mut counts = lock(counts);
         outcomes.iter().for_each(|outcome| counts.outcome(outcome));
         Ok(outcomes)
     }
@@ -69,17 +78,17 @@ impl Engine {
         counts: &Mutex<Counts>,
     ) -> Result<Vec<Outcome>, Error> {
         let session = self.session(env, state)?;
-        let mut outcomes = vec![PENDING; calls.len()];
+        let mut outcomes = vec![None; calls.len()];
         if self.threads() == 1 || calls.len() <= CHUNK_TRANSACTIONS_COUNT {
             self.simulate_chunk(&session, calls, &mut outcomes, counts)?;
-            return Ok(outcomes);
+            return all_of(outcomes);
         }
         let chunks = calls.par_chunks(CHUNK_TRANSACTIONS_COUNT);
         let chunks = chunks.zip(outcomes.par_chunks_mut(CHUNK_TRANSACTIONS_COUNT));
         self.pool()?.run(|| {
             chunks.try_for_each(|(calls, out)| self.simulate_chunk(&session, calls, out, counts))
         })??;
-        Ok(outcomes)
+        all_of(outcomes)
     }
 
     fn simulate_on_device<DB: DatabaseRef + Sync>(
@@ -92,21 +101,14 @@ impl Engine {
         let session = self.session(env, state)?;
         let txs: Vec<&Transaction> = calls.iter().collect();
         let class = self.config.simulate_class;
-        let decode = |record: &Record<'_>, temps: &TempCodes| {
-            let overlay = record.overlay(&session);
-            let codes = session.code_view(temps);
-            let fallback = record.fallback();
-            let result = record.ended()?.map(|mut executed| {
-                let (table, mut scratch) = (session.state.table(), Scratch::default());
-                executed.changes = changes(&overlay, &table, codes, session.spec(), &mut scratch);
-                executed
-            });
-            Ok(Outcome { result, fallback })
+        let decode = |finished: &Finished<'_>, temps: &TempCodes| {
+            let (codes, mut scratch) = (session.code_view(temps), Scratch::default());
+            finished.outcome(&session, &session.state.table(), codes, &mut scratch)
         };
         let device = self.device()?;
         let pool = self.device_pool()?;
-        let how = (&*self.layouts, class, self.config.instances_per_warp);
-        let landed = device.run(&session, how, &txs, (pool, counts), &decode)?;
+        let means = self.means(pool, class, counts);
+        let landed = device.run(&session, &means, &txs, &decode)?;
         let outcome = |(landed, call): (Landed<Outcome>, &Transaction)| {
             let outcome = match landed {
                 Landed::Done(outcome) => outcome,
@@ -115,7 +117,7 @@ impl Engine {
                     return self.simulate_elsewhere(&session, call, reason, counts);
                 }
             };
-            super::lock(counts).outcome(&outcome);
+            lock(counts).outcome(&outcome);
             Ok(outcome)
         };
         pool.run(|| landed.into_par_iter().zip(calls).map(outcome).collect())?
@@ -135,7 +137,7 @@ impl Engine {
         self.rest(worker, counts);
         let ran = ran?;
         let outcome = Outcome { fallback: ran.fallback.or(Some(reason)), ..ran };
-        super::lock(counts).outcome(&outcome);
+        lock(counts).outcome(&outcome);
         Ok(outcome)
     }
 
@@ -143,7 +145,7 @@ impl Engine {
         &self,
         session: &Session<'_, DB>,
         calls: &[Transaction],
-        outcomes: &mut [Outcome],
+        outcomes: &mut [Option<Outcome>],
         counts: &Mutex<Counts>,
     ) -> Result<(), Error> {
         let mut worker = self.worker()?;
@@ -156,7 +158,7 @@ impl Engine {
             page_ahead(&mut hold, calls.iter());
             worker.counts.page_in += start.elapsed();
             calls.iter().zip(outcomes).try_for_each(|(call, outcome)| {
-                *outcome = worker.simulate(session, &mut hold, call, class)?;
+                *outcome = Some(worker.simulate(session, &mut hold, call, class)?);
                 hold.breathe();
                 Ok(())
             })
@@ -164,4 +166,10 @@ impl Engine {
         self.rest(worker, counts);
         run
     }
+}
+
+/// The outcomes, of which none is missing.
+fn all_of(outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, Error> {
+    let missing = || Error::Device("a call did not run".to_owned());
+    outcomes.into_iter().map(|outcome| outcome.ok_or_else(missing)).collect()
 }

@@ -5,10 +5,11 @@ use alloy_primitives::map::HashSet;
 use revm::DatabaseRef;
 use serde::Serialize;
 
-use super::crew::Waits;
-use super::{BlockResult, Engine, Hints};
+use super::execute::BlockResult;
+use super::parts::Engine;
+use super::schedule::Hints;
 use crate::error::Error;
-use crate::plan::{Accesses, BlockAccesses, Dag, Key};
+use crate::plan::{Accesses, BlockAccesses, Dag, Key, Waits};
 use crate::state::State;
 use crate::types::{Env, Transaction};
 

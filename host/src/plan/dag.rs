@@ -279,7 +279,7 @@ impl Dag {
 }
 
 /// The list of `at` where `all` holds lists one after the other, whose ends are `ends`.
-pub(crate) fn slice<'a, T>(all: &'a [T], ends: &[u32], at: usize) -> &'a [T] {
+pub(super) fn slice<'a, T>(all: &'a [T], ends: &[u32], at: usize) -> &'a [T] {
     let Some(end) = ends.get(at) else { return &[] };
     let start = if at == 0 { 0 } else { ends[at - 1] };
     &all[start as usize..*end as usize]

@@ -21,20 +21,19 @@ mod history;
 mod observe;
 mod predict;
 mod print;
-mod schedule;
-mod sets;
 #[cfg(test)]
 mod tests;
+mod waits;
+mod worth;
 
 pub use access_list::BlockAccessList;
 pub use block::{Access, BlockAccesses, KeyId, Role};
-pub(crate) use dag::slice;
 pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;
 pub use predict::{Lookup, MissingSets, Predictor};
-pub use schedule::{Component, HotKey, Plan, Speedup, Wave};
-pub use sets::AccessSets;
+pub use waits::Waits;
+pub use worth::{Component, HotKey, Plan, Speedup, Wave};
 
 use alloy_primitives::{Address, U256};
 use serde::Serialize;

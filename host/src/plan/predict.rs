@@ -11,8 +11,8 @@
 //! which can be made expensive by whoever writes the code, share a budget per block.
 
 use super::history::{History, Target, selector};
-use super::sets::{AccessSets, Known};
 use super::{Accesses, BlockAccessList, BlockAccesses, Key, Role, Source};
+use crate::code::{CodeCache, Predicted};
 use crate::input::MemoryState;
 use crate::limits::{PLAN_DELEGATES_DEPTH_MAX, PLAN_WORK_PER_TRANSACTION_COUNT};
 use crate::state::State;
@@ -20,7 +20,7 @@ use crate::types::{Env, Spec, Transaction};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256};
 use revm::DatabaseRef;
 use revm::context_interface::either::Either;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use warpevm_compiler::{AccessKind, Found, Scratch};
 
 /// Gas of a transaction before its code runs, without its data.
@@ -90,7 +90,7 @@ impl<DB: DatabaseRef + Sync> Lookup for State<DB> {
 /// What to do about access sets that nobody has derived yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissingSets {
-    /// Go without and note that they are wanted ([`AccessSets::make_wanted`]).
+    /// Go without and note that they are wanted ([`CodeCache::make_wanted`]).
     Note,
     /// Derive them now, which takes milliseconds for a large contract.
     Make,
@@ -99,7 +99,7 @@ pub enum MissingSets {
 /// Predicts what transactions touch; threads may share it.
 #[derive(Debug, Default)]
 pub struct Predictor {
-    sets: AccessSets,
+    codes: Arc<CodeCache>,
     history: History,
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -110,9 +110,14 @@ impl Predictor {
         Predictor::default()
     }
 
-    /// The access sets.
-    pub fn sets(&self) -> &AccessSets {
-        &self.sets
+    /// The same, but for what others know of codes.
+    pub fn with_codes(codes: Arc<CodeCache>) -> Predictor {
+        Predictor { codes, ..Predictor::default() }
+    }
+
+    /// What is known of codes.
+    pub fn codes(&self) -> &CodeCache {
+        &self.codes
     }
 
     /// What it learned.
@@ -150,7 +155,7 @@ impl Predictor {
         }
         // A set may lead to another code; the last pass uses what the one before it had made.
         for _ in 0..PLAN_DELEGATES_DEPTH_MAX {
-            if self.sets.make_wanted(usize::MAX) == 0 {
+            if self.codes.make_wanted(usize::MAX) == 0 {
                 break;
             }
             self.pass(env, txs, state, listed.as_ref(), out);
@@ -311,10 +316,10 @@ impl<S: Lookup> One<'_, S> {
         }
         let state = self.state;
         let selector = selector(&tx.data);
-        let sets = &self.predictor.sets;
-        let (set, cost) = match sets.get(hash, self.env.spec, selector, || state.code(of)) {
-            Some(Known::Set(set, cost)) => (set, cost),
-            Some(Known::Delegation(to)) if depth < PLAN_DELEGATES_DEPTH_MAX => {
+        let codes = &self.predictor.codes;
+        let (set, cost) = match codes.predicted(hash, self.env.spec, selector, || state.code(of)) {
+            Some(Predicted::Set(set, cost)) => (set, cost),
+            Some(Predicted::Delegation(to)) if depth < PLAN_DELEGATES_DEPTH_MAX => {
                 return self.code(tx, to, address, depth + 1);
             }
             _ => return false,

@@ -121,7 +121,7 @@ fn a_missing_set_is_noted_and_made_later() {
     let without = predict(&predictor, &transfer(TOKEN), MissingSets::Note);
     assert_eq!((slots(&without.reads).len(), without.complete), (0, false));
     assert_eq!(without.source, Source::Sender);
-    assert_eq!((predictor.sets().wanted(), predictor.sets().make_wanted(8)), (1, 1));
+    assert_eq!((predictor.codes().wanted(), predictor.codes().make_wanted(8)), (1, 1));
     assert_eq!(slots(&predict(&predictor, &transfer(TOKEN), MissingSets::Note).reads).len(), 2);
 }
 

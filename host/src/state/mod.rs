@@ -1,6 +1,5 @@
 //! The state that transactions run on: a database behind, the device's table before it.
 
-pub mod codes;
 pub mod table;
 pub mod versions;
 
@@ -14,10 +13,31 @@ use warpevm_kernels::abi::{
     ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, CODE_EMPTY, TableAccount, Word,
 };
 
+use crate::code::ids::{CodeBytes, Codes};
 use crate::error::Error;
 use crate::types::{AccountChange, AccountInfo};
-use codes::{CodeBytes, Codes};
 use table::{Full, Table, exists};
+
+/// Why an account or slot is not in the table.
+#[derive(Debug)]
+pub(crate) enum PageError {
+    /// There is no room: grow and try again.
+    Full(Full),
+    /// There is no other try.
+    Failed(Error),
+}
+
+impl From<Full> for PageError {
+    fn from(full: Full) -> PageError {
+        PageError::Full(full)
+    }
+}
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> PageError {
+        PageError::Failed(error)
+    }
+}
 
 /// Tells whether an account has storage that is not empty (EIP-7610); databases don't.
 pub type StorageProbe = Arc<dyn Fn(Address) -> bool + Send + Sync>;
@@ -125,34 +145,30 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         self.codes.intern(CodeBytes::with_hash(&code, info.code_hash))
     }
 
-    /// Puts an account into the table, asking the database first. `Err(Ok(full))`: no room.
-    pub(crate) fn page_account(
-        &self,
-        table: &Table,
-        addr: &Addr,
-    ) -> Result<u32, Result<Full, Error>> {
+    /// Puts an account into the table, asking the database first.
+    pub(crate) fn page_account(&self, table: &Table, addr: &Addr) -> Result<u32, PageError> {
         let at = match table.find_account_place(addr) {
             Ok(found) => return Ok(found),
             Err(at) => at,
         };
-        table.insert_account_at(at, self.fetch_account(addr).map_err(Err)?).map_err(Ok)
+        Ok(table.insert_account_at(at, self.fetch_account(addr)?)?)
     }
 
-    /// Puts a slot into the table. `Err(Ok(full))`: no room.
+    /// Puts a slot into the table.
     pub(crate) fn page_slot(
         &self,
         table: &Table,
         addr: &Addr,
         key: &Word,
-    ) -> Result<u32, Result<Full, Error>> {
+    ) -> Result<u32, PageError> {
         let account = self.page_account(table, addr)?;
         let at = match table.find_slot_place(account, key) {
             Ok(found) => return Ok(found),
             Err(at) => at,
         };
         let wiped = table.account(account).flags & ACCOUNT_WIPED != 0;
-        let value = if wiped { U256::ZERO } else { self.fetch_slot(addr, key).map_err(Err)? };
-        table.insert_slot_at(at, account, *key, value.into_limbs()).map_err(Ok)
+        let value = if wiped { U256::ZERO } else { self.fetch_slot(addr, key)? };
+        Ok(table.insert_slot_at(at, account, *key, value.into_limbs())?)
     }
 
     fn fetch_slot(&self, addr: &Addr, key: &Word) -> Result<U256, Error> {
@@ -160,16 +176,13 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     }
 
     /// Runs `page` until the table has room; holds no lock in between.
-    fn paged(
-        &self,
-        page: impl Fn(&Table) -> Result<u32, Result<Full, Error>>,
-    ) -> Result<u32, Error> {
+    fn paged(&self, page: impl Fn(&Table) -> Result<u32, PageError>) -> Result<u32, Error> {
         loop {
             let result = page(&self.table());
             match result {
                 Ok(index) => return Ok(index),
-                Err(Ok(full)) => self.grow(full)?,
-                Err(Err(error)) => return Err(error),
+                Err(PageError::Full(full)) => self.grow(full)?,
+                Err(PageError::Failed(error)) => return Err(error),
             }
         }
     }

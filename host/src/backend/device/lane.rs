@@ -5,36 +5,35 @@
 //! travels: results of instances that are done, needs of those that suspended. Instances that a
 //! memory class does not hold start again in the next one after the others are done.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::Bytes;
 use bytemuck::{bytes_of, cast_slice, from_bytes};
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
 use warpevm_kernels::abi::{
-    Answer, CODE_EMPTY, Code, Instance, Job, Launch, Layout, NONE, Need, OverlayAccount,
-    OverlaySlot, Packed, Region, Status, Tx,
+    self, Code, Instance, Job, Launch, Layout, NONE, OverlayAccount, OverlaySlot, Packed, Region,
+    Tx,
 };
 use warpevm_kernels::sources::Kernel;
 
 use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
-use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
-use crate::backend::cpu::Number;
-use crate::decode::{Ended, Overlay, ended};
-use crate::encode::{CodeSink, Encoded, NotEncoded};
+use super::mirror::{CodeArena, Io, Mirror, Pieces, Reading};
+use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
-use crate::instance::View;
-use crate::layout::{CLASS_COUNT, capacity, next_class};
+use crate::instance::encode::{Encoded, NotEncoded};
+use crate::instance::finished::Finished;
+use crate::instance::layout::{CLASS_COUNT, next_class};
+use crate::instance::need::{Answer, Page, Server, Shown, is_done, page_in};
+use crate::instance::session::{Hold, Session};
+use crate::instance::view::View;
 use crate::limits::{DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES};
 use crate::pool::Pool;
-use crate::precompiles;
 use crate::report::Counts;
-use crate::session::{Hold, Session, block_hash, page_in, stuck};
-use crate::state::codes::{CodeBytes, TempCodes};
 use crate::types::{Fallback, Rejected, Transaction};
 
 /// Why a chunk was not finished.
@@ -68,25 +67,9 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    fn view(&self) -> View<'_> {
-        View::new(self.bytes, &self.layout)
-    }
-
-    /// The overlay.
-    pub fn overlay<DB: DatabaseRef + Sync>(&self, session: &Session<'_, DB>) -> Overlay<'_> {
-        Overlay::of(&self.view(), self.tx, (&session.block_env.coinbase, session.coinbase))
-    }
-
-    /// Result, output, logs.
-    pub fn ended(&self) -> Result<Ended, Error> {
-        let view = self.view();
-        let is_sender = |account: &&OverlayAccount| account.addr == self.tx.caller;
-        ended(&view, self.tx, view.accounts().iter().find(is_sender))
-    }
-
-    /// A precompile ran on the host.
-    pub fn fallback(&self) -> Option<Fallback> {
-        (self.view().head().host_precompiles != 0).then_some(Fallback::HostPrecompile)
+    /// What it shows.
+    pub fn finished(&self) -> Finished<'_> {
+        Finished::new(View::new(self.bytes, &self.layout), self.tx)
     }
 }
 
@@ -108,13 +91,12 @@ pub struct Lane {
     /// Held for the range of code ids.
     number: Number,
     temps: TempCodes,
-    /// What the chunk's codes are called, and which of them the device has in which form.
-    temp_ids: HashMap<B256, u32>,
+    /// Which of the chunk's codes the device has in which form.
     temp_entries: Vec<Code>,
     temp_compiled: HashSet<u32>,
     /// The generation of the code array that they are in.
     temps_at: Option<u64>,
-    arena: Arena,
+    arena: CodeArena,
     buffers: Buffers,
     up: Staging,
     down: Staging,
@@ -159,7 +141,7 @@ impl Buffers {
 }
 
 /// What the instances of a launch share, and where they stand.
-struct Wave<'w> {
+struct LaneWave<'w> {
     class: usize,
     layout: &'w Layout,
     launch: Launch,
@@ -174,18 +156,18 @@ struct Wave<'w> {
 #[derive(Default)]
 struct Answers {
     ids: Vec<u32>,
-    records: Vec<Answer>,
+    records: Vec<abi::Answer>,
     bytes: Vec<u8>,
 }
 
 impl Answers {
-    fn add(&mut self, id: u32, answer: Answer, bytes: Option<&[u8]>) {
-        let mut answer = answer;
+    fn add(&mut self, id: u32, values: abi::Answer, bytes: Option<Bytes>) {
+        let mut answer = values;
         if let Some(bytes) = bytes {
             answer.bytes_off = self.bytes.len() as u32;
             answer.bytes_len = bytes.len() as u32;
             answer.has_bytes = 1;
-            self.bytes.extend_from_slice(bytes);
+            self.bytes.extend_from_slice(&bytes);
         }
         self.ids.push(id);
         self.records.push(answer);
@@ -196,7 +178,7 @@ impl Answers {
 #[derive(Default)]
 struct Wants {
     /// Accounts and slots, each once.
-    pages: HashMap<(Need, [u8; 20], [u64; 4]), Instance>,
+    pages: HashSet<Page>,
     /// Programs of lasting codes.
     programs: Vec<(u32, Arc<Program>)>,
     answers: Answers,
@@ -205,6 +187,55 @@ struct Wants {
     curves: Vec<u32>,
     /// To run in the next round.
     runnable: Vec<u32>,
+    /// To start again in a class where a region has so many entries.
+    restarts: Vec<(u32, Region, u32)>,
+    /// Not for the device.
+    leaving: Vec<u32>,
+}
+
+impl Wants {
+    /// Notes what becomes of an instance.
+    fn add<DB: DatabaseRef + Sync>(
+        &mut self,
+        id: u32,
+        answer: Answer,
+        server: &mut Server<'_, '_, DB>,
+    ) -> Result<(), Error> {
+        let (values, bytes) = match answer {
+            Answer::Restart(region, entries) => {
+                self.restarts.push((id, region, entries));
+                return Ok(());
+            }
+            Answer::Leave => {
+                self.leaving.push(id);
+                return Ok(());
+            }
+            Answer::Kernel(precompile) => {
+                let list = match precompile {
+                    5 => &mut self.modexps,
+                    8 | 0x0a..=0x11 => &mut self.curves,
+                    _ => &mut self.precompiles,
+                };
+                list.push(id);
+                self.runnable.push(id);
+                return Ok(());
+            }
+            Answer::Resume(values, bytes) => (values, bytes),
+            Answer::Page(page) => {
+                self.pages.insert(page);
+                Default::default()
+            }
+            Answer::Program(code) => {
+                if self.programs.iter().all(|(known, _)| *known != code) {
+                    self.programs.push((code, server.program(code)?));
+                }
+                Default::default()
+            }
+        };
+        self.runnable.push(id);
+        self.answers.add(id, values, bytes);
+        Ok(())
+    }
 }
 
 /// Accounts and slots that a thread reads at once.
@@ -246,11 +277,10 @@ impl Lane {
             events: [driver.event()?, driver.event()?],
             temps: TempCodes::new(number.get()),
             number,
-            temp_ids: HashMap::new(),
             temp_entries: Vec::new(),
             temp_compiled: HashSet::new(),
             temps_at: None,
-            arena: Arena::new(driver),
+            arena: CodeArena::new(driver),
             buffers: Buffers::new(driver),
             up: Staging::new(driver),
             down: Staging::new(driver),
@@ -275,7 +305,7 @@ impl Lane {
     pub fn reset(&mut self) {
         let _ = self.driver.synchronize(self.stream);
         self.buffers = Buffers::new(&self.driver);
-        self.arena = Arena::new(&self.driver);
+        self.arena = CodeArena::new(&self.driver);
     }
 
     /// Runs transactions; each is told to the sink once, unless there is an error.
@@ -323,30 +353,26 @@ impl Lane {
         let start = Instant::now();
         self.encoded.clear();
         self.temps.truncate(0);
-        self.temp_ids.clear();
         self.temp_entries.clear();
         self.temp_compiled.clear();
         self.arena.reset();
-        let mut encoded = std::mem::take(&mut self.encoded);
+        let (temps, counts) = (&mut self.temps, &mut self.counts);
+        let mut server = Server { session, temps, counts };
         let mut members = Vec::with_capacity(txs.len());
         let mut hold = Hold::new(session.state);
         for (index, tx) in txs.iter().enumerate() {
-            match session.encoder.encode(tx, &mut Brought { lane: self, session }, &mut encoded) {
+            match session.encoder.encode(tx, &mut server, &mut self.encoded) {
                 Ok(()) => members.push(index as u32),
                 Err(NotEncoded::Rejected(reason)) => sink.rejected(index, reason),
                 Err(NotEncoded::TooLarge) => sink.elsewhere(index, Fallback::DeviceLimit),
             }
             // A place for each, so that numbers agree.
-            encoded.txs.resize(index + 1, Tx::default());
+            self.encoded.txs.resize(index + 1, Tx::default());
         }
-        self.encoded = encoded;
         for index in &members {
             let tx = &self.encoded.txs[*index as usize];
-            for need_addr in [tx.caller, tx.to] {
-                if hold.table().find_account(&need_addr).is_none() {
-                    let asked = Instance { need_addr, ..Default::default() };
-                    page_in(&mut hold, Need::Account, &asked)?;
-                }
+            for addr in [tx.caller, tx.to] {
+                page_in(&mut hold, &Page::account(addr))?;
             }
         }
         self.counts.encode += start.elapsed();
@@ -360,7 +386,7 @@ impl Lane {
         chunk: &Chunk<'w>,
         class: usize,
         members: Vec<u32>,
-    ) -> Result<Wave<'w>, ChunkError> {
+    ) -> Result<LaneWave<'w>, ChunkError> {
         let layout = &chunk.layouts[class];
         let count = members.len() as u32;
         let tiles = u64::from(count).div_ceil(DEVICE_INSTANCES_COUNT_MIN as u64);
@@ -411,7 +437,7 @@ impl Lane {
         self.driver.synchronize(self.stream)?;
         self.send_temps_reset();
         let needs = vec![Instance::default(); members.len()];
-        Ok(Wave { class, layout, launch, per_warp: chunk.per_warp, needs, members })
+        Ok(LaneWave { class, layout, launch, per_warp: chunk.per_warp, needs, members })
     }
 
     /// A new wave's instances read the code array of whichever mirror they run on: every temporary
@@ -427,7 +453,7 @@ impl Lane {
         &mut self,
         mirror: &Mirror,
         session: &Session<'_, DB>,
-        mut wave: Wave<'_>,
+        mut wave: LaneWave<'_>,
         chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(u32, Region, u32)>, ChunkError> {
@@ -438,7 +464,13 @@ impl Lane {
             let reading = self.prepare(mirror, session, &wants)?;
             let packed = self.launch(reading, &mut wave, &runnable, &wants)?;
             wants = Wants::default();
-            self.read(session, &mut wave, &runnable, &packed, &mut wants, sink, &mut restarts)?;
+            self.read(session, &mut wave, &runnable, &packed, &mut wants, sink)?;
+            let member = |id: u32| wave.members[id as usize];
+            for id in &wants.leaving {
+                sink.elsewhere(member(*id) as usize, Fallback::DeviceLimit);
+            }
+            let again = wants.restarts.iter();
+            restarts.extend(again.map(|(id, region, entries)| (member(*id), *region, *entries)));
             self.page(session, &wants, chunk.pool)?;
             runnable = std::mem::take(&mut wants.runnable);
             if chunk.regroup {
@@ -503,7 +535,7 @@ impl Lane {
     fn launch(
         &mut self,
         reading: Reading<'_>,
-        wave: &mut Wave<'_>,
+        wave: &mut LaneWave<'_>,
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
@@ -520,7 +552,7 @@ impl Lane {
     /// The same while the copy of the table is held.
     fn launch_on(
         &mut self,
-        wave: &Wave<'_>,
+        wave: &LaneWave<'_>,
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
@@ -538,7 +570,7 @@ impl Lane {
         // the kernels run, and everything is over when this returns.
         unsafe {
             b.ids.reserve(ids.len() as u64 * 4)?;
-            b.answers.reserve(answers.records.len() as u64 * size_of::<Answer>() as u64)?;
+            b.answers.reserve(answers.records.len() as u64 * size_of::<abi::Answer>() as u64)?;
             b.answer_bytes.reserve(answers.bytes.len() as u64)?;
             pieces.add(b.ids.address(), cast_slice(&ids));
             if !answers.records.is_empty() {
@@ -579,7 +611,7 @@ impl Lane {
 
     /// Packs the instances of `job` and brings them to `down`: first the `Packed` array, then the
     /// bytes.
-    fn collect(&mut self, wave: &Wave<'_>, job: Job) -> Result<Vec<Packed>, ChunkError> {
+    fn collect(&mut self, wave: &LaneWave<'_>, job: Job) -> Result<Vec<Packed>, ChunkError> {
         let (driver, stream) = (&self.driver, self.stream);
         let b = &mut self.buffers;
         let head = job.count as usize * size_of::<Packed>();
@@ -628,19 +660,14 @@ impl Lane {
     }
 
     /// Sorts what came back into results and wants.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of a round, of which some are borrowed"
-    )]
     fn read<DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
-        wave: &mut Wave<'_>,
+        wave: &mut LaneWave<'_>,
         runnable: &[u32],
         packed: &[Packed],
         wants: &mut Wants,
         sink: &mut dyn Sink,
-        restarts: &mut Vec<(u32, Region, u32)>,
     ) -> Result<(), ChunkError> {
         let broken = |what: &str| Error::Device(format!("a packed instance {what}"));
         let down = std::mem::replace(&mut self.down, Staging::new(&self.driver));
@@ -654,159 +681,25 @@ impl Lane {
                 bytes.split_at_checked(size_of::<Instance>()).ok_or_else(|| broken("is cut"))?;
             let head: &Instance = from_bytes(head);
             let member = wave.members[*id as usize];
-            match Status::from_u32(head.status) {
-                Some(Status::Done) => {
-                    let layout = packed_layout(head, bytes.len() as u64)
-                        .ok_or_else(|| broken("has another length than it says"))?;
-                    let index = member as usize;
-                    records.push(Record { index, bytes, layout, tx: &encoded.txs[index] });
-                    self.counts.classes[wave.class] += 1;
-                }
-                Some(Status::Suspended) => {
-                    let last = std::mem::replace(&mut wave.needs[*id as usize], *head);
-                    if stuck(&last, head) {
-                        return Err(Error::Device(format!("need {} is not met", head.need)).into());
-                    }
-                    let restart = self.want(session, *id, head, rest, wave.layout, wants)?;
-                    match restart {
-                        Next::Goes => wants.runnable.push(*id),
-                        Next::Restarts(region, entries) => restarts.push((member, region, entries)),
-                        Next::Leaves(reason) => sink.elsewhere(member as usize, reason),
-                    }
-                }
-                _ => {
-                    return Err(
-                        Error::Device(format!("status {} after a launch", head.status)).into()
-                    );
-                }
+            if is_done(head)? {
+                let layout = packed_layout(head, bytes.len() as u64)
+                    .ok_or_else(|| broken("has another length than it says"))?;
+                let index = member as usize;
+                records.push(Record { index, bytes, layout, tx: &encoded.txs[index] });
+                self.counts.classes[wave.class] += 1;
+                continue;
             }
+            let last = &mut wave.needs[*id as usize];
+            let (temps, counts) = (&mut self.temps, &mut self.counts);
+            let mut server = Server { session, temps, counts };
+            let answer = server.serve(head, last, Shown::Packed(rest), wave.layout)?;
+            wants.add(*id, answer, &mut server)?;
         }
         let told = if records.is_empty() { Ok(()) } else { sink.done(&records, &self.temps) };
         drop(records);
         self.down = down;
         self.encoded = encoded;
         Ok(told?)
-    }
-
-    /// Serves a need, or notes what serves it. `rest` is what was packed behind the head.
-    fn want<DB: DatabaseRef + Sync>(
-        &mut self,
-        session: &Session<'_, DB>,
-        id: u32,
-        head: &Instance,
-        rest: &[u8],
-        layout: &Layout,
-        wants: &mut Wants,
-    ) -> Result<Next, Error> {
-        let need = Need::from_u32(head.need)
-            .ok_or_else(|| Error::Device(format!("an instance needs {}", head.need)))?;
-        self.counts.suspensions[need as usize] += 1;
-        let cut = || Error::Device("packed bytes are cut".to_owned());
-        let mut answer = Answer::default();
-        let mut output: Option<Bytes> = None;
-        match need {
-            Need::Nothing => {
-                return Err(Error::Device("an instance suspends for nothing".to_owned()));
-            }
-            Need::Account | Need::Slot => {
-                let key = if need == Need::Slot { head.need_key } else { [0; 4] };
-                wants.pages.insert((need, head.need_addr, key), *head);
-            }
-            Need::Code => self.want_code(session, head.need_code, wants)?,
-            Need::InitCode | Need::Deploy => {
-                let len = if need == Need::Deploy { head.ret_len } else { head.need_len };
-                let bytes = rest.get(..len as usize).ok_or_else(cut)?;
-                match self.make_code(session, bytes, need) {
-                    Some(code) => answer.resume_code = code,
-                    None => return Ok(Next::Leaves(Fallback::DeviceLimit)),
-                }
-            }
-            Need::BlockHash => answer.resume_word = block_hash(session, head)?,
-            Need::Precompile => {
-                let start = Instant::now();
-                let input = rest.get(..head.need_len as usize).ok_or_else(cut)?;
-                let (spec, gas) = (session.spec(), head.need_gas);
-                let ran = precompiles::run(spec, head.need_code, input, gas);
-                self.counts.host_precompiles += start.elapsed();
-                let len = ran.output.len() as u32;
-                if len > capacity(layout, Region::Return) {
-                    return Ok(Next::Restarts(Region::Return, len));
-                }
-                answer.resume_ok = ran.ok.into();
-                answer.resume_gas = ran.gas_used;
-                answer.host_precompiles = 1u32.checked_shl(head.need_code).unwrap_or(1);
-                output = Some(ran.output);
-            }
-            Need::Class => {
-                let region = Region::from_u32(head.need_code)
-                    .ok_or_else(|| Error::Device(format!("no region {}", head.need_code)))?;
-                return Ok(Next::Restarts(region, head.need_len));
-            }
-            Need::Steps => {}
-            Need::Kernel => {
-                let list = match head.need_code {
-                    5 => &mut wants.modexps,
-                    8 | 0x0a..=0x11 => &mut wants.curves,
-                    _ => &mut wants.precompiles,
-                };
-                list.push(id);
-                return Ok(Next::Goes);
-            }
-        }
-        wants.answers.add(id, answer, output.as_ref().map(|bytes| &bytes[..]));
-        Ok(Next::Goes)
-    }
-
-    fn want_code<DB: DatabaseRef + Sync>(
-        &mut self,
-        session: &Session<'_, DB>,
-        id: u32,
-        wants: &mut Wants,
-    ) -> Result<(), Error> {
-        if wants.programs.iter().any(|(known, _)| *known == id) {
-            return Ok(());
-        }
-        let code = session.code_view(&self.temps).get(id);
-        let code = code.ok_or_else(|| Error::Device(format!("no code {id}")))?;
-        let start = Instant::now();
-        let program = session.compiled(&code);
-        self.counts.compile += start.elapsed();
-        match self.temps.get(id).is_some() {
-            true => self.temps.set_program(&session.codes, id, program),
-            false => wants.programs.push((id, program)),
-        }
-        Ok(())
-    }
-
-    /// An id for a code that a transaction makes; equal codes of a chunk share one. Init code gets
-    /// its program at once.
-    fn make_code<DB: DatabaseRef + Sync>(
-        &mut self,
-        session: &Session<'_, DB>,
-        bytes: &[u8],
-        need: Need,
-    ) -> Option<u32> {
-        let code = CodeBytes::new(bytes);
-        match (need, session.state.codes().find(code.hash)) {
-            (_, Some(CODE_EMPTY)) => return Some(CODE_EMPTY),
-            (Need::Deploy, Some(id)) => return Some(id),
-            _ => {}
-        }
-        let id = match self.temp_ids.get(&code.hash) {
-            Some(id) => *id,
-            None => {
-                let id = self.temps.push(&session.codes, code.clone()).ok()?;
-                self.temp_ids.insert(code.hash, id);
-                id
-            }
-        };
-        if need == Need::InitCode && self.temps.program(id).is_none() {
-            let start = Instant::now();
-            let program = session.compiled(&code);
-            self.counts.compile += start.elapsed();
-            self.temps.set_program(&session.codes, id, program);
-        }
-        Some(id)
     }
 
     /// Reads accounts and slots from the database, in parallel.
@@ -817,12 +710,12 @@ impl Lane {
         pool: &Pool,
     ) -> Result<(), Error> {
         let start = Instant::now();
-        let pages: Vec<_> = wants.pages.iter().map(|((need, ..), asked)| (*need, asked)).collect();
-        let read = |chunk: &[(Need, &Instance)]| {
+        let pages: Vec<&Page> = wants.pages.iter().collect();
+        let read = |chunk: &[&Page]| {
             let mut hold = Hold::new(session.state);
-            chunk.iter().try_for_each(|(need, asked)| {
+            chunk.iter().try_for_each(|page| {
                 hold.breathe();
-                page_in(&mut hold, *need, asked)
+                page_in(&mut hold, page)
             })
         };
         pool.run(|| pages.par_chunks(PAGES_COUNT).try_for_each(read))??;
@@ -848,32 +741,6 @@ fn spread(instances: &[u32], per_warp: usize) -> Vec<u32> {
         instances.chunks(per_warp).flat_map(|warp| warp.iter().copied().chain(gaps())).collect();
     threads.truncate(threads.len().saturating_sub(gap));
     threads
-}
-
-/// Where an instance goes from a need.
-enum Next {
-    /// On, in the next round.
-    Goes,
-    /// Back to its start, in a class where this region holds so many entries.
-    Restarts(Region, u32),
-    /// To another device.
-    Leaves(Fallback),
-}
-
-/// The codes that transactions bring.
-struct Brought<'a, 's, DB> {
-    lane: &'a mut Lane,
-    session: &'a Session<'s, DB>,
-}
-
-impl<DB: DatabaseRef + Sync> CodeSink for Brought<'_, '_, DB> {
-    fn code(&mut self, code: &[u8], init: bool) -> Result<u32, NotEncoded> {
-        if code.is_empty() {
-            return Ok(CODE_EMPTY);
-        }
-        let need = if init { Need::InitCode } else { Need::Deploy };
-        self.lane.make_code(self.session, code, need).ok_or(NotEncoded::TooLarge)
-    }
 }
 
 /// Where the parts of a finished instance stand in what was packed, if it is as long as it says.

@@ -21,28 +21,28 @@ mod mirror;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_kernels::abi::Layout;
 
 use self::driver::{AnyDriver, DriverError};
-use self::lane::{Chunk, ChunkError, Lane, Sink};
+use self::lane::{Chunk, ChunkError, Lane, Record, Sink};
 use self::mirror::Mirror;
+use crate::code::ids::TempCodes;
 use crate::error::Error;
-use crate::layout::CLASS_COUNT;
+use crate::instance::finished::Finished;
+use crate::instance::layout::CLASS_COUNT;
+use crate::instance::session::Session;
 use crate::limits::{
     DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_MEMORY_PERCENT,
     DEVICE_MIRRORS_COUNT, DEVICE_TRIES_COUNT,
 };
 use crate::pool::{self, Pool};
 use crate::report::Counts;
-use crate::session::Session;
-use crate::state::codes::TempCodes;
+use crate::sync::lock;
 use crate::types::{Fallback, Grouping, Rejected, Transaction};
-
-pub use self::lane::Record;
 
 /// Where a transaction landed.
 #[derive(Debug)]
@@ -72,15 +72,11 @@ struct Gpu {
 }
 
 /// Transactions that run together.
-struct Work {
+struct ChunkWork {
     indices: Vec<u32>,
     tries: u32,
     /// Instances at once.
     most: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes for the instances of each of so many lanes.
@@ -146,20 +142,30 @@ impl Gpu {
     }
 }
 
+/// What a device runs transactions with.
+#[derive(Clone, Copy)]
+pub struct Means<'r> {
+    /// Of all memory classes.
+    pub layouts: &'r [Layout; CLASS_COUNT],
+    /// The class that transactions start in.
+    pub class: usize,
+    /// Instances of a warp.
+    pub per_warp: usize,
+    /// The engine's own threads, for work that waits for nothing. The threads of a caller's pool
+    /// may wait for lanes: work of a lane there would wait for them.
+    pub pool: &'r Pool,
+    /// Where all is counted.
+    pub counts: &'r Mutex<Counts>,
+}
+
 /// A batch on its way through the device.
 struct Run<'r, 's, DB, T> {
     session: &'r Session<'s, DB>,
-    layouts: &'r [Layout; CLASS_COUNT],
+    means: &'r Means<'r>,
     txs: &'r [&'r Transaction],
-    class: usize,
-    per_warp: usize,
     grouping: Grouping,
-    decode: &'r (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
-    counts: &'r Mutex<Counts>,
-    /// For work that waits for nothing. The threads of a caller's pool may wait for lanes: work of
-    /// a lane there would wait for them.
-    pool: &'r Pool,
-    queue: Mutex<VecDeque<Work>>,
+    decode: &'r (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
+    queue: Mutex<VecDeque<ChunkWork>>,
     landed: Mutex<Vec<Option<Landed<T>>>>,
 }
 
@@ -186,23 +192,21 @@ impl Device {
     }
 
     /// Runs every transaction on the state as it is. `decode` makes what is kept of a finished one;
-    /// the result says for each where it landed. `pool` is the engine's own. So many instances are
-    /// in a warp.
+    /// the result says for each where it landed.
     pub fn run<DB: DatabaseRef + Sync, T: Send>(
         &self,
         session: &Session<'_, DB>,
-        (layouts, class, per_warp): (&[Layout; CLASS_COUNT], usize, usize),
+        means: &Means<'_>,
         txs: &[&Transaction],
-        (pool, counts): (&Pool, &Mutex<Counts>),
-        decode: &(dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+        decode: &(dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
     ) -> Result<Vec<Landed<T>>, Error> {
         let lanes: usize = self.gpus.iter().map(|gpu| gpu.driver.lanes()).sum();
         let lanes = lanes.min(txs.len().div_ceil(DEVICE_INSTANCES_COUNT_MIN)).max(1);
         // Small batches are split as well, so that every lane has something.
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
-        let indices = pool.run(|| self.order(txs))?;
-        let works = indices.chunks(part).map(|indices| Work {
+        let indices = means.pool.run(|| self.order(txs))?;
+        let works = indices.chunks(part).map(|indices| ChunkWork {
             indices: indices.to_vec(),
             tries: 0,
             most: DEVICE_INSTANCES_COUNT_MAX,
@@ -211,14 +215,10 @@ impl Device {
         landed.resize_with(txs.len(), || None);
         let run = Run {
             session,
-            layouts,
+            means,
             txs,
-            class,
-            per_warp,
             grouping: self.grouping,
             decode,
-            counts,
-            pool,
             queue: Mutex::new(works.collect()),
             landed: Mutex::new(landed),
         };
@@ -271,7 +271,7 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
             Ok(())
         };
         let result = go();
-        lock(self.counts).add(&std::mem::take(&mut lane.counts));
+        lock(self.means.counts).add(&std::mem::take(&mut lane.counts));
         if result.is_err() {
             lock(&self.queue).clear();
             lane.reset();
@@ -285,16 +285,14 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
         gpu: &Gpu,
         mirror: &Mirror,
         lane: &mut Lane,
-        work: &Work,
+        work: &ChunkWork,
         lost: &AtomicBool,
     ) -> Result<(), Error> {
         let txs: Vec<&Transaction> =
             work.indices.iter().map(|index| self.txs[*index as usize]).collect();
-        let mut sink = ChunkSink::new(txs.len(), self.decode, self.pool);
-        let regroup = self.grouping == Grouping::Rounds;
-        let (layouts, class, most) = (self.layouts, self.class, work.most);
-        let pool = self.pool;
-        let per_warp = self.per_warp;
+        let Means { layouts, class, per_warp, pool, .. } = *self.means;
+        let mut sink = ChunkSink::new(txs.len(), self.decode, pool);
+        let (regroup, most) = (self.grouping == Grouping::Rounds, work.most);
         let chunk = Chunk { layouts, txs: &txs, class, most, regroup, per_warp, pool };
         let ran = lane.run(mirror, self.session, &chunk, &mut sink);
         let rest = sink.land(work, &mut lock(&self.landed));
@@ -317,9 +315,9 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
 /// Puts what a failed chunk did not finish back in halves, or lets it leave the device.
 fn retry<T>(
     error: &DriverError,
-    work: &Work,
+    work: &ChunkWork,
     rest: Vec<u32>,
-    queue: &mut VecDeque<Work>,
+    queue: &mut VecDeque<ChunkWork>,
     landed: &mut [Option<Landed<T>>],
 ) {
     let tries = match error {
@@ -338,13 +336,13 @@ fn retry<T>(
         return;
     }
     if tries == work.tries {
-        queue.push_front(Work { indices: rest, ..*work });
+        queue.push_front(ChunkWork { indices: rest, ..*work });
         return;
     }
     let half = rest.len().div_ceil(2).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
     for part in rest.chunks(half.max(1)).rev() {
         let most = half.max(DEVICE_INSTANCES_COUNT_MIN);
-        queue.push_front(Work { indices: part.to_vec(), tries, most });
+        queue.push_front(ChunkWork { indices: part.to_vec(), tries, most });
     }
 }
 
@@ -352,7 +350,7 @@ fn retry<T>(
 struct ChunkSink<'a, T> {
     landed: Vec<Option<Landed<T>>>,
     pool: &'a Pool,
-    decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+    decode: &'a (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
 }
 
 /// Records that a thread decodes at once.
@@ -361,7 +359,7 @@ const DECODE_COUNT: usize = 64;
 impl<'a, T: Send> ChunkSink<'a, T> {
     fn new(
         len: usize,
-        decode: &'a (dyn Fn(&Record<'_>, &TempCodes) -> Result<T, Error> + Sync),
+        decode: &'a (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
         pool: &'a Pool,
     ) -> ChunkSink<'a, T> {
         let mut landed = Vec::new();
@@ -375,7 +373,7 @@ impl<'a, T: Send> ChunkSink<'a, T> {
     }
 
     /// Puts everything to its place; gives the indices of those that did not land.
-    fn land(self, work: &Work, all: &mut [Option<Landed<T>>]) -> Vec<u32> {
+    fn land(self, work: &ChunkWork, all: &mut [Option<Landed<T>>]) -> Vec<u32> {
         let mut rest = Vec::new();
         for (index, landed) in work.indices.iter().zip(self.landed) {
             match landed {
@@ -392,7 +390,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
         let decode = self.decode;
         let all = || {
             let records = records.par_iter().with_min_len(DECODE_COUNT);
-            let one = |record: &Record<'_>| Ok((record.index, decode(record, temps)?));
+            let one = |record: &Record<'_>| Ok((record.index, decode(&record.finished(), temps)?));
             records.map(one).collect::<Result<_, Error>>()
         };
         let decoded: Vec<(usize, T)> = self.pool.run(all)??;
@@ -412,7 +410,7 @@ impl<T: Send> Sink for ChunkSink<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::classes;
+    use crate::instance::layout::classes;
 
     #[test]
     fn the_full_call_depth_fits_where_128_mib_are_bound() {

@@ -1,20 +1,14 @@
-//! From an instance's memory to what a transaction did.
+//! From what a transaction left in its overlay to what it changed.
 
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, LogData, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use warpevm_kernels::abi::{
-    ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, Addr, CODE_EMPTY, End, OverlayAccount,
-    OverlaySlot, SLOT_TRANSIENT, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
-    Tx, Word,
+    ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, CODE_EMPTY, OverlayAccount, OverlaySlot,
+    SLOT_TRANSIENT, TableAccount, Word,
 };
 
-use crate::error::Error;
-use crate::instance::View;
-use crate::state::codes::{CodeArray, CodeBytes, Codes, TempCodes, word_hash};
+use crate::code::ids::{CodeArray, CodeBytes, Codes, TempCodes};
 use crate::state::table::{Table, exists, is_empty};
-use crate::types::{AccountChange, AccountInfo, Executed, Rejected, Spec, TxStatus};
-
-/// How a transaction ended, without what it changed.
-pub type Ended = Result<Executed, Rejected>;
+use crate::types::{AccountChange, AccountInfo, Spec};
 
 /// The codes that an overlay may name.
 #[derive(Clone, Copy)]
@@ -60,71 +54,6 @@ pub struct Overlay<'a> {
     pub slots: &'a [OverlaySlot],
     /// The fee recipient, where `accounts` lacks it and fees are paid.
     pub recipient: Option<Recipient>,
-}
-
-impl<'a> Overlay<'a> {
-    /// Of a finished instance. `coinbase` is the fee recipient's address and place in the table.
-    pub fn of(view: &View<'a>, tx: &Tx, coinbase: (&Addr, u32)) -> Overlay<'a> {
-        let accounts = view.accounts();
-        let pays = tx.flags & (TX_SYSTEM | TX_NO_BALANCE_CHECK) == 0;
-        let listed = || accounts.iter().any(|account| account.addr == *coinbase.0);
-        let recipient = (pays && !listed())
-            .then(|| Recipient { account: coinbase.1, credit: view.head().coinbase_credit });
-        Overlay { accounts, slots: view.storage(), recipient }
-    }
-}
-
-/// Result, output and logs of a finished instance; `changes` stays empty.
-pub fn ended(view: &View<'_>, tx: &Tx, sender: Option<&OverlayAccount>) -> Result<Ended, Error> {
-    let head = view.head();
-    let end = End::from_u32(head.end)
-        .ok_or_else(|| Error::Device(format!("a transaction ended with {}", head.end)))?;
-    let status = match end {
-        End::Stop | End::Return | End::SelfDestruct => TxStatus::Success,
-        End::Revert => TxStatus::Revert,
-        _ if end >= End::RejectNonceLow => return Ok(Err(rejected(end, tx, sender))),
-        _ => TxStatus::Halt,
-    };
-    let output = match status {
-        TxStatus::Halt => Bytes::new(),
-        _ => Bytes::copy_from_slice(view.return_data()),
-    };
-    let mut logs = Vec::new();
-    if status == TxStatus::Success && head.log_bytes > 0 {
-        logs.reserve_exact(head.logs as usize);
-        logs.extend(view.logs().map(|(head, topics, data)| Log {
-            address: Address::from(head.addr),
-            data: LogData::new_unchecked(
-                topics.iter().map(|topic| word_hash(*topic)).collect(),
-                Bytes::copy_from_slice(data),
-            ),
-        }));
-    }
-    Ok(Ok(Executed {
-        status,
-        end,
-        gas_used: head.gas_used,
-        gas_refunded: head.gas_refunded,
-        output,
-        created: (head.has_created != 0).then(|| Address::from(head.created)),
-        logs,
-        changes: Vec::new(),
-    }))
-}
-
-fn rejected(end: End, tx: &Tx, sender: Option<&OverlayAccount>) -> Rejected {
-    let state = sender.map(|sender| sender.nonce).unwrap_or_default();
-    match end {
-        End::RejectNonceLow => Rejected::NonceTooLow { tx: tx.nonce, state },
-        End::RejectNonceHigh => Rejected::NonceTooHigh { tx: tx.nonce, state },
-        End::RejectSenderCode => Rejected::SenderCode,
-        End::RejectNonceMax => Rejected::NonceMax,
-        _ if tx.flags & TX_COST_OVERFLOW != 0 => Rejected::CostOverflow,
-        _ => Rejected::Balance {
-            cost: U256::from_limbs(tx.max_cost),
-            balance: sender.map(|s| U256::from_limbs(s.balance)).unwrap_or_default(),
-        },
-    }
 }
 
 /// Scratch memory of [`changes`], kept to save allocations.

@@ -3,6 +3,7 @@
 //! Ids below [`TEMP_BASE`] stay with the state and name equal codes by one id. Ids from there on
 //! are temporary: each worker has a range for the codes of the transaction that it runs (init
 //! codes, deployed codes, designators), so that a million simulated creations leave nothing behind.
+//! A worker's number is its range, in every state.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::limits::{
     CODE_PADDING_BYTES, CODES_COUNT_MAX, CODES_PER_TX_COUNT_MAX, WORKERS_COUNT_MAX,
 };
+use crate::sync::lock;
 
 /// The first temporary code id.
 pub const TEMP_BASE: u32 = CODES_COUNT_MAX;
@@ -29,6 +31,12 @@ pub fn hash_word(hash: B256) -> Word {
 /// A word as a hash.
 pub fn word_hash(word: Word) -> B256 {
     B256::from(alloy_primitives::U256::from_limbs(word).to_be_bytes())
+}
+
+/// The target, if a code has the form of an EIP-7702 designator.
+pub fn delegate_of(code: &[u8]) -> Option<Address> {
+    let target = code.strip_prefix(&[0xef, 0x01, 0x00])?;
+    Address::try_from(target).ok()
 }
 
 /// The bytes of a code, padded for the kernels.
@@ -71,8 +79,7 @@ impl CodeBytes {
 
     /// The target, if this is an EIP-7702 designator.
     fn delegate(&self) -> Option<Address> {
-        let target = self.as_slice().strip_prefix(&[0xef, 0x01, 0x00])?;
-        (target.len() == 20).then(|| Address::from_slice(target))
+        delegate_of(self.as_slice())
     }
 
     /// The code and the zeros that follow it.
@@ -155,7 +162,7 @@ impl CodeArray {
 
     /// Gives a lasting code its program.
     pub fn set_program(&self, id: u32, program: Arc<Program>) {
-        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut programs = lock(&self.programs);
         if self.flags(id).load(Ordering::Acquire) & CODE_COMPILED == 0 {
             // SAFETY: the lock is held, and `programs` keeps the program.
             unsafe { self.compiled(id, &program) };
@@ -253,11 +260,46 @@ pub fn empty_program() -> Program {
     }
 }
 
+/// Numbers that are free.
+static FREE_NUMBERS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+static NEXT_NUMBER: Mutex<u32> = Mutex::new(0);
+
+/// A worker's number while it lives: nobody else uses its range of ids.
+#[derive(Debug)]
+pub struct Number(u32);
+
+impl Number {
+    /// One that is free; fails when too many are taken.
+    pub fn take() -> Result<Number, Error> {
+        if let Some(number) = lock(&FREE_NUMBERS).pop() {
+            return Ok(Number(number));
+        }
+        let mut next = lock(&NEXT_NUMBER);
+        if *next >= WORKERS_COUNT_MAX {
+            return Err(Error::Limit("workers of one process"));
+        }
+        *next += 1;
+        Ok(Number(*next - 1))
+    }
+
+    /// The number.
+    pub fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        lock(&FREE_NUMBERS).push(self.0);
+    }
+}
+
 /// The temporary codes of the transaction that a worker runs.
 #[derive(Debug)]
 pub struct TempCodes {
     base: u32,
     codes: Vec<(CodeBytes, Option<Arc<Program>>)>,
+    ids: HashMap<B256, u32>,
 }
 
 /// A transaction has more codes than a worker has ids.
@@ -268,7 +310,8 @@ impl TempCodes {
     /// The range of worker number `worker`.
     pub fn new(worker: u32) -> TempCodes {
         assert!(worker < WORKERS_COUNT_MAX);
-        TempCodes { base: TEMP_BASE + worker * CODES_PER_TX_COUNT_MAX, codes: Vec::new() }
+        let base = TEMP_BASE + worker * CODES_PER_TX_COUNT_MAX;
+        TempCodes { base, codes: Vec::new(), ids: HashMap::new() }
     }
 
     /// The first id of the range.
@@ -283,17 +326,24 @@ impl TempCodes {
 
     /// Forgets all but the first `len`.
     pub fn truncate(&mut self, len: usize) {
-        self.codes.truncate(len);
+        while self.codes.len() > len {
+            let last = self.codes.pop();
+            last.and_then(|(code, _)| self.ids.remove(&code.hash));
+        }
     }
 
-    /// Adds a code.
-    pub fn push(&mut self, array: &CodeArray, code: CodeBytes) -> Result<u32, TooManyCodes> {
+    /// The id of a code, a new one if there is no equal code.
+    pub fn add(&mut self, array: &CodeArray, code: CodeBytes) -> Result<u32, TooManyCodes> {
+        if let Some(id) = self.ids.get(&code.hash) {
+            return Ok(*id);
+        }
         if self.codes.len() >= CODES_PER_TX_COUNT_MAX as usize {
             return Err(TooManyCodes);
         }
         let id = self.base + self.codes.len() as u32;
         // SAFETY: the id belongs to this worker, whose instance does not run now.
         unsafe { array.column.write(id, code.entry(array.spec)) };
+        self.ids.insert(code.hash, id);
         self.codes.push((code, None));
         Ok(id)
     }
@@ -354,12 +404,15 @@ mod tests {
     fn temporary_ids_are_reused() {
         let array = Codes::new().array(Spec::Osaka).expect("array");
         let mut temps = TempCodes::new(3);
-        let a = temps.push(&array, CodeBytes::new(&[1])).expect("room");
+        let a = temps.add(&array, CodeBytes::new(&[1])).expect("room");
         temps.set_program(&array, a, Arc::new(empty_program()));
         assert_eq!(array.column.get(a).flags, CODE_COMPILED);
+        assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(a), "an equal code");
         temps.truncate(0);
-        let b = temps.push(&array, CodeBytes::new(&[2])).expect("room");
+        let b = temps.add(&array, CodeBytes::new(&[2])).expect("room");
         assert_eq!((a, array.column.get(b).flags), (b, 0));
+        assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(b + 1), "forgotten");
+        temps.truncate(1);
         assert!(temps.get(b + 1).is_none() && temps.get(0).is_none());
     }
 }

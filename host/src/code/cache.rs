@@ -1,0 +1,452 @@
+//! What is known of codes, by hash and spec, kept across batches, blocks and states.
+//!
+//! A code is compiled when it first runs. Access sets of its functions and their effects follow
+//! from an analysis, which takes longer: it is made once, when the first of them is, and dropped
+//! when analyses take too much memory. When what is known takes too much, the half of the codes
+//! goes that was asked for least.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use alloy_primitives::{B256, Bytes};
+use warpevm_compiler::{Analysis, EffectSet, Options, Program, Spec, analyse, compile_with};
+
+use super::ids::delegate_of;
+use super::knowledge::{
+    FUNCTION_BYTES, Function, KNOWLEDGE_BYTES, Knowledge, Predicted, drop_colder_half,
+};
+use crate::limits::{
+    CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, EFFECT_ASKED_COUNT_MIN,
+    PLAN_WANTED_SETS_COUNT_MAX,
+};
+use crate::sync::lock;
+
+/// A code, by its hash, in a spec.
+type CodeKey = (B256, Spec);
+
+/// A code and those of its functions whose access sets are wanted.
+type WantedCode = (Bytes, HashSet<Option<u32>>);
+
+/// Access sets that someone wanted and nobody has made.
+#[derive(Debug, Default)]
+struct Wanted {
+    codes: HashMap<CodeKey, WantedCode>,
+    count: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct CodeCache {
+    codes: RwLock<HashMap<CodeKey, Arc<Knowledge>>>,
+    clock: AtomicU64,
+    /// Bytes of what is known, at most: where something was dropped it is less.
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    /// The same of analyses.
+    analyses_bytes: AtomicUsize,
+    analyses_bytes_max: usize,
+    wanted: Mutex<Wanted>,
+    /// The passes that make programs.
+    passes: Options,
+    /// How often effects are asked for until they are made.
+    asked_min: u32,
+}
+
+impl Default for CodeCache {
+    fn default() -> CodeCache {
+        CodeCache {
+            codes: RwLock::default(),
+            clock: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            bytes_max: CODE_CACHE_BYTES_MAX,
+            analyses_bytes: AtomicUsize::new(0),
+            analyses_bytes_max: CODE_ANALYSES_BYTES_MAX,
+            wanted: Mutex::default(),
+            passes: Options::ALL,
+            asked_min: EFFECT_ASKED_COUNT_MIN,
+        }
+    }
+}
+
+impl CodeCache {
+    /// A cache of programs that these passes make.
+    pub fn with_passes(passes: Options) -> CodeCache {
+        CodeCache { passes, ..CodeCache::default() }
+    }
+
+    /// A cache that makes effects when they are asked for the first time.
+    pub fn eager() -> CodeCache {
+        CodeCache { asked_min: 1, ..CodeCache::default() }
+    }
+
+    /// The program of a code; compiled on first use, by one thread while others wait.
+    pub fn program(&self, hash: B256, code: &[u8], spec: Spec) -> Arc<Program> {
+        let (known, _) = self.known((hash, spec));
+        if let Some(program) = known.program.get() {
+            return program.clone();
+        }
+        let make = || {
+            let analysed = known.analysis.try_lock().ok().and_then(|kept| kept.clone());
+            let program = match analysed {
+                Some(analysis) if self.passes == Options::ALL => analysis.program.clone(),
+                _ => compile_with(code, spec, &self.passes),
+            };
+            self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
+            Arc::new(program)
+        };
+        let program = known.program.get_or_init(make).clone();
+        self.shrink();
+        program
+    }
+
+    /// What is predicted of a function's calls. If nothing is, notes that it is wanted
+    /// ([`CodeCache::make_wanted`]): to find out takes milliseconds for a large contract.
+    pub fn predicted(
+        &self,
+        hash: B256,
+        spec: Spec,
+        selector: Option<u32>,
+        code: impl FnOnce() -> Option<Bytes>,
+    ) -> Option<Predicted> {
+        if let Some(known) = self.read().get(&(hash, spec)) {
+            let now = self.now();
+            known.heat.touch(now);
+            if let Some(predicted) = known.predicted(selector, now) {
+                return Some(predicted);
+            }
+        }
+        let code = code()?;
+        if let Some(target) = delegate_of(&code) {
+            let (known, _) = self.known((hash, spec));
+            self.shrink();
+            return Some(Predicted::Delegation(*known.delegate.get_or_init(|| target)));
+        }
+        let mut wanted = lock(&self.wanted);
+        if wanted.count < PLAN_WANTED_SETS_COUNT_MAX {
+            let new = || (code, HashSet::new());
+            let is_new = wanted.codes.entry((hash, spec)).or_insert_with(new).1.insert(selector);
+            wanted.count += usize::from(is_new);
+        }
+        None
+    }
+
+    /// Makes wanted access sets of at most so many codes; gives how many sets. Any thread may help.
+    pub fn make_wanted(&self, codes_max: usize) -> usize {
+        let mut count = 0;
+        for _ in 0..codes_max {
+            let Some((key, (code, selectors))) = self.take_wanted() else { break };
+            let (known, now) = self.known(key);
+            let analysis = self.analysis(&known, &code, key.1);
+            for selector in selectors {
+                let function = self.function(&known, selector, now);
+                function.predicted.get_or_init(|| {
+                    let predicted = Predicted::of(analysis.access_set(selector));
+                    self.bytes.fetch_add(predicted.bytes(), Ordering::Relaxed);
+                    predicted
+                });
+                count += 1;
+            }
+            self.shrink();
+        }
+        count
+    }
+
+    /// All wanted sets of one code and spec.
+    fn take_wanted(&self) -> Option<(CodeKey, WantedCode)> {
+        let mut wanted = lock(&self.wanted);
+        let key = *wanted.codes.keys().next()?;
+        let found = wanted.codes.remove_entry(&key)?;
+        wanted.count -= found.1.1.len();
+        Some(found)
+    }
+
+    /// Access sets that are wanted and not made yet.
+    pub fn wanted(&self) -> usize {
+        lock(&self.wanted).count
+    }
+
+    /// The effects of a function; made by one thread while others wait. `None`: they were not asked
+    /// for often enough, or those of too many others of the code were.
+    pub fn effects(
+        &self,
+        hash: B256,
+        code: &[u8],
+        spec: Spec,
+        selector: Option<u32>,
+    ) -> Option<Arc<EffectSet>> {
+        let (known, now) = self.known((hash, spec));
+        let function = self.function(&known, selector, now);
+        if let Some(effects) = function.effects.get() {
+            return Some(effects.clone());
+        }
+        let asked = function.effects_asked.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let count = known.effects_count.load(Ordering::Relaxed);
+        if asked < self.asked_min || count >= CODE_EFFECTS_COUNT_MAX {
+            self.shrink();
+            return None;
+        }
+        let make = || {
+            known.effects_count.fetch_add(1, Ordering::Relaxed);
+            let effects = self.analysis(&known, code, spec).effect_set(selector);
+            self.bytes.fetch_add(effects.bytes(), Ordering::Relaxed);
+            Arc::new(effects)
+        };
+        let effects = function.effects.get_or_init(make).clone();
+        self.shrink();
+        Some(effects)
+    }
+
+    /// The analysis of a code; made by one thread while others wait.
+    fn analysis(&self, known: &Knowledge, code: &[u8], spec: Spec) -> Arc<Analysis> {
+        let mut kept = lock(&known.analysis);
+        if let Some(analysis) = &*kept {
+            return analysis.clone();
+        }
+        let analysis = Arc::new(analyse(code, spec));
+        *kept = Some(analysis.clone());
+        self.analyses_bytes.fetch_add(analysis.bytes(), Ordering::Relaxed);
+        analysis
+    }
+
+    /// What is known of a code, and the time, which it is asked for at.
+    fn known(&self, key: CodeKey) -> (Arc<Knowledge>, u64) {
+        let now = self.now();
+        let known = self.read().get(&key).cloned();
+        let known = known.unwrap_or_else(|| {
+            let new = || {
+                self.bytes.fetch_add(KNOWLEDGE_BYTES, Ordering::Relaxed);
+                Arc::default()
+            };
+            self.write().entry(key).or_insert_with(new).clone()
+        });
+        known.heat.touch(now);
+        (known, now)
+    }
+
+    fn function(&self, known: &Knowledge, selector: Option<u32>, now: u64) -> Arc<Function> {
+        let (function, is_new) = known.function(selector, now);
+        if is_new {
+            self.bytes.fetch_add(FUNCTION_BYTES, Ordering::Relaxed);
+        }
+        function
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<CodeKey, Arc<Knowledge>>> {
+        self.codes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<CodeKey, Arc<Knowledge>>> {
+        self.codes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what is asked for least when all takes too much.
+    fn shrink(&self) {
+        if self.analyses_bytes.load(Ordering::Relaxed) > self.analyses_bytes_max {
+            self.shrink_analyses();
+        }
+        if self.bytes.load(Ordering::Relaxed) <= self.bytes_max {
+            return;
+        }
+        let mut codes = self.write();
+        let mut bytes = bytes_of(&codes);
+        while bytes > self.bytes_max {
+            drop_colder_half(&mut codes, |known| &known.heat);
+            bytes = bytes_of(&codes);
+        }
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn shrink_analyses(&self) {
+        let codes: Vec<Arc<Knowledge>> = self.read().values().cloned().collect();
+        // One that is being made is not in the way.
+        let bytes = |known: &Arc<Knowledge>| {
+            let kept = known.analysis.try_lock().ok()?;
+            kept.as_ref().map(|analysis| analysis.bytes())
+        };
+        let mut held: Vec<_> = codes
+            .iter()
+            .filter_map(|known| Some((known.heat.rank(), bytes(known)?, known)))
+            .collect();
+        held.sort_unstable_by_key(|(rank, ..)| *rank);
+        let mut all: usize = held.iter().map(|(_, bytes, _)| *bytes).sum();
+        for (_, bytes, known) in held {
+            if all <= self.analyses_bytes_max / 2 {
+                break;
+            }
+            lock(&known.analysis).take();
+            all -= bytes;
+        }
+        self.analyses_bytes.store(all, Ordering::Relaxed);
+    }
+
+    /// Codes of which something is known.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Nothing is known of any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Functions of which something is known.
+    pub fn function_count(&self) -> usize {
+        self.read().values().map(|known| known.function_count()).sum()
+    }
+}
+
+fn bytes_of(codes: &HashMap<CodeKey, Arc<Knowledge>>) -> usize {
+    codes.values().map(|known| known.bytes()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::CODE_FUNCTIONS_COUNT_MAX;
+    use alloy_primitives::Address;
+
+    /// `sload(0)`.
+    const LOADS: [u8; 4] = [0x60, 0, 0x54, 0x00];
+
+    fn cache(bytes_max: usize, asked_min: u32) -> CodeCache {
+        CodeCache { bytes_max, asked_min, ..CodeCache::default() }
+    }
+
+    fn want(cache: &CodeCache, code: u8, selector: u32) -> Option<Predicted> {
+        let bytes = || Some(Bytes::from_static(&LOADS));
+        cache.predicted(B256::with_last_byte(code), Spec::Osaka, Some(selector), bytes)
+    }
+
+    fn effects(cache: &CodeCache, selector: u32) -> Option<Arc<EffectSet>> {
+        cache.effects(B256::ZERO, &LOADS, Spec::Osaka, Some(selector))
+    }
+
+    #[test]
+    fn the_cache_stays_within_its_bound() {
+        let programs = cache(4096, 1);
+        for n in 0..200u8 {
+            programs.program(B256::with_last_byte(n), &[0x60, n, 0x00], Spec::Osaka);
+            assert!(programs.bytes.load(Ordering::Relaxed) <= 4096);
+        }
+        assert!(programs.len() < 100 && !programs.is_empty(), "{} programs", programs.len());
+        let functions = cache(64 << 10, 1);
+        for n in 0..200u8 {
+            want(&functions, n, 7);
+            functions.make_wanted(1);
+            functions.effects(B256::with_last_byte(n), &LOADS, Spec::Osaka, Some(7));
+            assert!(functions.bytes.load(Ordering::Relaxed) <= 64 << 10);
+        }
+        let count = functions.function_count();
+        assert!(count < 100 && count > 0, "{count} functions");
+    }
+
+    #[test]
+    fn what_is_asked_for_most_stays() {
+        let cache = cache(16 << 10, 1);
+        let get = |n: u8| cache.program(B256::with_last_byte(n), &[0x60, n, 0x00], Spec::Osaka);
+        let hot = get(0);
+        (0..100).for_each(|_| drop(get(0)));
+        (1..200).for_each(|n| drop(get(n)));
+        assert!(Arc::ptr_eq(&hot, &get(0)));
+        // It does not stay for what it was long ago.
+        for _ in 0..20 {
+            (1..200).for_each(|n| drop(get(n)));
+        }
+        assert!(!Arc::ptr_eq(&hot, &get(0)));
+    }
+
+    #[test]
+    fn analyses_stay_within_theirs() {
+        let cache = CodeCache { analyses_bytes_max: 64 << 10, ..cache(1 << 20, 1) };
+        for n in 0..100u8 {
+            cache.effects(B256::with_last_byte(n), &LOADS, Spec::Osaka, None);
+        }
+        let codes = cache.read();
+        let kept = codes.values().filter_map(|known| lock(&known.analysis).clone());
+        let kept: Vec<usize> = kept.map(|analysis| analysis.bytes()).collect();
+        assert!(!kept.is_empty() && kept.len() < 100, "{} analyses", kept.len());
+        assert!(kept.iter().sum::<usize>() <= 64 << 10);
+    }
+
+    #[test]
+    fn a_program_is_compiled_once() {
+        let cache = CodeCache::default();
+        let a = cache.program(B256::ZERO, &LOADS, Spec::Osaka);
+        let b = cache.program(B256::ZERO, &LOADS, Spec::Osaka);
+        assert!(Arc::ptr_eq(&a, &b));
+        assert!(!Arc::ptr_eq(&a, &cache.program(B256::ZERO, &LOADS, Spec::Cancun)));
+    }
+
+    #[test]
+    fn a_code_is_analysed_once() {
+        let cache = cache(1 << 20, 1);
+        let analysis = || {
+            let codes = cache.read();
+            let known = codes.get(&(B256::ZERO, Spec::Osaka)).expect("it is known");
+            lock(&known.analysis).clone()
+        };
+        cache.program(B256::ZERO, &LOADS, Spec::Osaka);
+        assert!(analysis().is_none(), "running a code needs none");
+        effects(&cache, 1);
+        let first = analysis().expect("effects follow from one");
+        effects(&cache, 2);
+        want(&cache, 0, 3);
+        assert_eq!(cache.make_wanted(1), 1);
+        assert!(Arc::ptr_eq(&first, &analysis().expect("kept")));
+    }
+
+    #[test]
+    fn what_is_wanted_is_made() {
+        let cache = CodeCache::default();
+        assert!([1, 2, 1].into_iter().all(|selector| want(&cache, 0, selector).is_none()));
+        assert_eq!((cache.wanted(), cache.function_count()), (2, 0));
+        assert_eq!(cache.make_wanted(1), 2);
+        assert_eq!((cache.wanted(), cache.function_count(), cache.make_wanted(1)), (0, 2, 0));
+        let found = want(&cache, 0, 1);
+        assert!(matches!(found, Some(Predicted::Set(set, _)) if set.accesses.len() == 1));
+        for n in 0..2 * PLAN_WANTED_SETS_COUNT_MAX as u32 {
+            want(&cache, 1, n);
+        }
+        assert_eq!(cache.wanted(), PLAN_WANTED_SETS_COUNT_MAX);
+    }
+
+    #[test]
+    fn a_delegation_needs_no_analysis() {
+        let cache = CodeCache::default();
+        let target = Address::repeat_byte(3);
+        let code: Bytes = [&[0xef, 0x01, 0x00], target.as_slice()].concat().into();
+        for _ in 0..2 {
+            let found = cache.predicted(B256::ZERO, Spec::Prague, None, || Some(code.clone()));
+            assert!(matches!(found, Some(Predicted::Delegation(to)) if to == target));
+        }
+        assert_eq!(cache.wanted(), 0);
+        assert!(cache.predicted(B256::ZERO, Spec::Prague, Some(1), || None).is_some());
+    }
+
+    #[test]
+    fn one_code_takes_so_many_functions_and_no_more() {
+        let cache = cache(64 << 20, 1);
+        let count = CODE_EFFECTS_COUNT_MAX;
+        assert!((0..count).all(|n| effects(&cache, n).is_some()));
+        assert!(effects(&cache, count).is_none() && effects(&cache, 0).is_some());
+        for n in 0..2 * CODE_FUNCTIONS_COUNT_MAX as u32 {
+            effects(&cache, n);
+        }
+        let kept = cache.function_count();
+        assert!(kept > CODE_FUNCTIONS_COUNT_MAX / 4 && kept <= CODE_FUNCTIONS_COUNT_MAX, "{kept}");
+    }
+
+    #[test]
+    fn effects_are_made_once_and_when_they_are_wanted() {
+        let cache = cache(1 << 20, 2);
+        assert!(effects(&cache, 0).is_none());
+        let first = effects(&cache, 0).expect("asked twice");
+        assert!(Arc::ptr_eq(&first, &effects(&cache, 0).expect("there")));
+        assert!(cache.effects(B256::ZERO, &LOADS, Spec::Cancun, Some(0)).is_none());
+    }
+}

@@ -1,0 +1,14 @@
+//! Codes: what they are called, and what is known of them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `ids.rs` | ids, bytes by id, and the arrays that kernels read |
+//! | `knowledge.rs` | what is known of one code: program, analysis, functions |
+//! | `cache.rs` | that of all codes, by hash and spec, bounded |
+
+mod cache;
+pub mod ids;
+mod knowledge;
+
+pub use cache::CodeCache;
+pub use knowledge::Predicted;
