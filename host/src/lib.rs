@@ -12,7 +12,6 @@ pub mod decode;
 pub mod encode;
 pub mod engine;
 pub mod error;
-pub mod header;
 pub mod input;
 pub mod instance;
 pub mod layout;
@@ -24,12 +23,9 @@ pub mod redo;
 pub mod reference;
 pub mod report;
 pub mod results;
-pub mod root;
 pub mod session;
 pub mod state;
-pub mod state_test;
 pub mod types;
-pub mod validate;
 
 pub use engine::{
     Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal, Waits,

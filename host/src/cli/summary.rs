@@ -4,7 +4,7 @@ use super::output::{duration, percent};
 use super::stages::Stages;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use warpevm::header::HeaderCheck;
+use warpevm::chain::HeaderCheck;
 use warpevm::results::{result_end, status_name};
 use warpevm::types::{Backend, Fallback, Outcome, Report};
 

@@ -32,7 +32,7 @@ pub(crate) use dag::slice;
 pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;
-pub use predict::{Lookup, MissingSets, Predictor};
+pub use predict::{MissingSets, Predictor};
 pub use schedule::{Component, HotKey, Plan, Speedup, Wave};
 pub use sets::AccessSets;
 

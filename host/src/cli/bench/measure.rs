@@ -9,9 +9,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
-use warpevm::input::MemoryState;
 use warpevm::plan::{BlockAccesses, Dag, Plan};
 use warpevm::reference::{self, BareTotals, Parallel, Trace};
+use warpevm::state::MemoryState;
 use warpevm::types::{Backend, Outcome, Policy, Report, TxStatus};
 use warpevm::{Config, Engine, Hints, State, validate};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use warpevm::Config;
 use warpevm::input::Selection;
 use warpevm::input::bytes::STDIN;
+use warpevm::reference::validate::Validate;
 use warpevm::results::Format;
-use warpevm::validate::Validate;
 
 /// Where reproducers are written unless the command line says otherwise.
 const REPRODUCERS_FOLDER: &str = "warpevm-reproducers";

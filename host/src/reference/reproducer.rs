@@ -5,9 +5,9 @@
 //! of n in decimal, and all validity checks are on: so the expected result is revm's on the test
 //! itself, not on the input that it came from.
 
+use super::{ReferenceError, Sequential};
 use crate::conformance::exceptions;
-use crate::input::{MemoryState, UnknownCode};
-use crate::reference::{ReferenceError, Sequential};
+use crate::state::MemoryState;
 use crate::types::{AccountChange, Checks, Env, Outcome, Rejected, Transaction};
 use alloy_consensus::proofs::{state_root_unhashed, storage_root_unhashed};
 use alloy_primitives::map::{HashMap, U256Map};
@@ -97,9 +97,7 @@ impl StateTest {
 
     /// What revm makes of the test.
     pub fn expected(&self) -> Result<Expected, ReferenceError> {
-        let state = self.state();
-        let probe = state.storage_probe();
-        let mut revm = Sequential::new(&self.env, state).with_storage_probe(probe);
+        let mut revm = Sequential::new(&self.env, self.state()).with_storage_probe();
         let outcome = revm.transact(&self.transaction)?;
         let mut post = self.pre.clone();
         let none = Vec::new();
@@ -324,10 +322,4 @@ fn fork_name(spec: Spec) -> &'static str {
 fn exception(rejected: &Rejected) -> String {
     let names = exceptions::transaction(rejected);
     format!("TransactionException.{}", names.first().copied().unwrap_or_default())
-}
-
-impl From<UnknownCode> for ReferenceError {
-    fn from(error: UnknownCode) -> ReferenceError {
-        unreadable(error)
-    }
 }
