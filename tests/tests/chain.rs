@@ -172,12 +172,12 @@ fn child(
 /// Imports a block, whose header gets what revm computes.
 fn settled(chain: &mut Chain<'_>, mut block: Block<BlockTransaction>) -> Block<BlockTransaction> {
     for _ in 0..8 {
-        let header = &mut block.header;
         let (field, computed) = match chain.import(&alloy_rlp::encode(&block)) {
             Ok(_) => return block,
             Err(ImportError::Invalid(Invalid::Field { field, computed, .. })) => (field, computed),
             Err(other) => panic!("{other}"),
         };
+        let header = &mut block.header;
         match field {
             Field::GasUsed => header.gas_used = computed.parse().expect("gas"),
             Field::LogsBloom => header.logs_bloom = computed.parse::<Bloom>().expect("a bloom"),
