@@ -11,10 +11,11 @@ use revm::database_interface::DatabaseRef;
 use revm::state::AccountInfo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use warpevm::chain::{BlockExecutor, BlockTransaction, Chain, Field, ImportError, Imported};
-use warpevm::chain::{Invalid, Network, Revm};
+use std::sync::atomic::{AtomicBool, Ordering};
+use warpevm::chain::{BlockExecutor, BlockRun, BlockTransaction, Chain, Field, ImportError};
+use warpevm::chain::{Imported, Invalid, Network, NotRun, Payload, Revm};
 use warpevm::state::{HasStorage, MemoryError, MemoryState, StateRoot, StateStore};
-use warpevm::{AccountChange, Backend, Config, Engine, Policy};
+use warpevm::{AccountChange, Backend, Config, Engine, Policy, State};
 
 /// Adds one to slot 0.
 const COUNTER: Address = Address::repeat_byte(0xc0);
@@ -285,4 +286,40 @@ fn the_state_goes_along_with_the_head() {
             assert_eq!(chain.state().root(), block.header.state_root, "{name}");
         }
     }
+}
+
+/// An engine that changes more than it says, once.
+struct Careless(Engine, AtomicBool);
+
+impl BlockExecutor for Careless {
+    fn run(
+        &self,
+        payload: &Payload<'_>,
+        state: &mut State<MemoryState>,
+    ) -> Result<BlockRun, NotRun> {
+        let ran = BlockExecutor::run(&self.0, payload, state)?;
+        if !self.1.swap(true, Ordering::Relaxed) {
+            state.credit(FACTORY, U256::from(1))?;
+        }
+        Ok(ran)
+    }
+}
+
+#[test]
+fn what_the_parts_do_not_add_up_to_is_not_committed() {
+    let transactions = [vec![call(COUNTER, &[], 0, 1)]];
+    let state = genesis_state(&transactions);
+    let genesis = genesis(&state);
+    let chain = |executor| Chain::new(network(), 1, genesis.clone(), state.clone(), executor);
+    let mut by_revm = chain(&Revm).expect("a genesis");
+    let block = settled(&mut by_revm, child(&genesis, &transactions[0], 12));
+    let careless = Careless(engine(Backend::Cpu, 1, Policy::Auto), AtomicBool::new(false));
+    let mut chain = chain(&careless).expect("a genesis");
+    match chain.import(&alloy_rlp::encode(&block)) {
+        Err(ImportError::Failed(why)) => assert!(why.contains(&FACTORY.to_string()), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(chain.state().root(), genesis.state_root);
+    chain.import(&alloy_rlp::encode(&block)).expect("it is valid");
+    assert_eq!(chain.state().root(), block.header.state_root);
 }

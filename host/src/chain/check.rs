@@ -1,4 +1,4 @@
-//! What a header says of a block's results, and what they give: gas used, logs bloom, receipts root.
+//! What a header says of the results of a block, and what they give: receipts root, bloom, gas.
 
 use super::HeaderFields;
 use super::network::GAS_PER_BLOB;

@@ -7,6 +7,7 @@ use crate::input::InputError;
 use crate::input::json::{
     Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, parse, parse_some, y_parity,
 };
+use crate::reference::reproducer::exception_names;
 use crate::state::{HasStorage, MemoryError, MemoryState, StateRoot};
 use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Rejected, Transaction};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
@@ -92,7 +93,7 @@ impl NotExecuted {
     fn names(&self) -> &'static [&'static str] {
         match self {
             NotExecuted::Unencodable(field) => exceptions::unencodable(*field),
-            NotExecuted::Rejected(reason) => exceptions::transaction(reason),
+            NotExecuted::Rejected(reason) => exception_names(reason),
         }
     }
 }

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
 use warpevm::plan::{BlockAccesses, Dag, Plan};
-use warpevm::reference::{self, BareTotals, Parallel, Trace};
+use warpevm::reference::{self, BareTotals, Parallel, Trace, validate};
 use warpevm::state::MemoryState;
 use warpevm::types::{Backend, Outcome, Policy, Report, TxStatus};
-use warpevm::{Config, Engine, Hints, State, validate};
+use warpevm::{Config, Engine, Hints, State};
 
 /// All of it, with the snapshot read from the database.
 pub(crate) const END_TO_END: &str = "end-to-end";

@@ -5,7 +5,7 @@ use super::super::{BackendArg, EngineArgs, PolicyArg, Usage, share};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use warpevm::Config;
-use warpevm::input::Selection;
+use warpevm::chain::Selection;
 use warpevm::input::bytes::STDIN;
 use warpevm::reference::validate::Validate;
 use warpevm::results::Format;

@@ -83,8 +83,10 @@ impl Run {
         let mut wrong: BTreeSet<usize> = validation.wrong.iter().map(|wrong| wrong.index).collect();
         if self.asked.on_mismatch == OnMismatch::Revm && !wrong.is_empty() {
             // What follows a wrong result may rest on it: revm decides on the whole block.
-            let expected = block.execute(&Revm)?.outcomes.into_iter().enumerate();
-            replace(&mut summary, &mut ran, expected);
+            let expected = block.execute(&Revm)?.outcomes;
+            // There is nothing after one that is not valid.
+            ran.outcomes.truncate(expected.len());
+            replace(&mut summary, &mut ran, expected.into_iter().enumerate());
             wrong.clear();
         }
         summary.outcomes(&ran.outcomes);
