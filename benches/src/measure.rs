@@ -9,11 +9,11 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
-use warpevm::input::MemoryState;
 use warpevm::plan::{BlockAccesses, Dag, Plan};
-use warpevm::reference::{self, BareTotals, Parallel, Trace};
+use warpevm::reference::{self, BareTotals, Parallel, Trace, validate};
+use warpevm::state::MemoryState;
 use warpevm::types::{Backend, Outcome, Policy, Report, TxStatus};
-use warpevm::{Config, Engine, Hints, State, validate};
+use warpevm::{Config, Engine, Hints, State};
 
 /// All of it, with the snapshot read from the database.
 pub const END_TO_END: &str = "end-to-end";

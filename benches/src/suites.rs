@@ -12,9 +12,10 @@ use serde::Serialize;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use warpevm::chain::{BlockExecutor, NotRun, Plan, Ran, Revm};
+use warpevm::chain::{BlockExecutor, BlockRun, BlockSource, NotRun, Payload, Revm, Selection};
 use warpevm::conformance::{block_test, files, fixtures, state_test};
-use warpevm::input::{self, Input, InputError, MemoryState, Selection};
+use warpevm::input::{self, Input, InputError};
+use warpevm::state::{MemoryState, State};
 use warpevm::types::Spec;
 
 /// Batch sizes where nobody says.
@@ -560,17 +561,23 @@ fn contracts(archive: &Path) -> anyhow::Result<Vec<Bytes>> {
     Ok(codes)
 }
 
-/// Keeps what revm was asked to execute.
+/// Keeps the block that uses most gas of those that revm was asked to execute.
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(Plan, Arc<MemoryState>, u64)>>);
+struct Recorder(Mutex<Option<(Generated, u64)>>);
 
 impl BlockExecutor for Recorder {
-    fn run(&self, plan: &Plan, state: &Arc<MemoryState>) -> Result<Ran, NotRun> {
-        let ran = Revm.run(plan, state)?;
-        let used = ran.outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok());
-        let gas = used.map(|executed| executed.gas_used).sum();
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push((plan.clone(), state.clone(), gas));
+    fn run(
+        &self,
+        payload: &Payload<'_>,
+        state: &mut State<MemoryState>,
+    ) -> Result<BlockRun, NotRun> {
+        let ran = Revm.run(payload, state)?;
+        let gas = ran.report.gas_used;
+        let mut fullest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if fullest.as_ref().is_none_or(|(_, most)| gas >= *most) {
+            let (env, txs) = (payload.env.clone(), payload.transactions.to_vec());
+            *fullest = Some((Generated { env, txs, state: state.database().clone() }, gas));
+        }
         Ok(ran)
     }
 }
@@ -583,10 +590,6 @@ fn fullest_block(name: &str, bytes: &[u8]) -> anyhow::Result<Generated> {
     if let Some(failure) = summary.failures.first() {
         anyhow::bail!("{failure}");
     }
-    let blocks = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let (plan, state, _) = blocks
-        .into_iter()
-        .max_by_key(|(.., gas)| *gas)
-        .with_context(|| format!("{name}: no block"))?;
-    Ok(Generated { env: plan.env, txs: plan.transactions, state: MemoryState::clone(&state) })
+    let fullest = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(fullest.with_context(|| format!("{name}: no block"))?.0)
 }

@@ -7,8 +7,9 @@ use anyhow::{Context, anyhow};
 use rand::{SeedableRng, rngs::StdRng};
 use revm::context::BlockEnv;
 use serde::Deserialize;
-use warpevm::input::{MemoryAccount, MemoryState, forks};
+use warpevm::chain::forks;
 use warpevm::reference;
+use warpevm::state::{MemoryAccount, MemoryState};
 use warpevm::types::{Checks, Env, Spec, Transaction};
 
 /// The compiled ERC-20 token of the examples.

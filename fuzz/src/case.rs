@@ -2,7 +2,7 @@
 
 use alloy_primitives::map::{HashMap, U256Map};
 use alloy_primitives::{Address, Bytes, U256, keccak256};
-use warpevm::input::MemoryState;
+use warpevm::state::MemoryState;
 use warpevm::{Env, Transaction};
 
 /// An account before the transactions.

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::{Address, U256};
 use revm::database_interface::DatabaseRef;
-use warpevm::input::MemoryState;
 use warpevm::reference::Sequential;
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
+use warpevm::state::MemoryState;
 use warpevm::{
     Backend, Config, Engine, Error, Fallback, Hints, Outcome, Policy, Rejected, Report, State,
     TxStatus, Waits, types::AccountInfo,
@@ -225,11 +225,10 @@ impl Checker {
 
     fn batch(&mut self, case: &Case) -> Result<(), Failure> {
         let db = case.state();
-        let probe = db.storage_probe();
-        let mut revm = Sequential::new(&case.env, &db).with_storage_probe(probe.clone());
+        let mut revm = Sequential::new(&case.env, &db).with_storage_probe();
         let expected = revm.simulate(&case.txs).map_err(error)?;
         let state = State::with_seed(&db, case.table_seed).map_err(error)?;
-        let state = state.with_storage_probe(probe);
+        let state = state.with_storage_probe();
         let engine = &self.engines[case.engine % self.engines.len()];
         let batch = engine.simulate(&case.env, &case.txs, &state).map_err(error)?;
         same_outcomes(&expected, &batch.outcomes)?;
@@ -243,8 +242,7 @@ impl Checker {
 
     fn block(&mut self, case: &Case) -> Result<(), Failure> {
         let db = case.state();
-        let probe = db.storage_probe();
-        let mut revm = Sequential::new(&case.env, &db).with_storage_probe(probe.clone());
+        let mut revm = Sequential::new(&case.env, &db).with_storage_probe();
         let mut expected = Vec::new();
         let mut rejected: Option<(usize, Rejected)> = None;
         for (index, tx) in case.txs.iter().enumerate() {
@@ -256,7 +254,7 @@ impl Checker {
             expected.push(outcome);
         }
         let state = State::with_seed(&db, case.table_seed).map_err(error)?;
-        let mut state = state.with_storage_probe(probe);
+        let mut state = state.with_storage_probe();
         let engine = &self.engines[case.engine % self.engines.len()];
         let waits = any_waits(case);
         let hints = Hints { waits: waits.as_ref(), ..Hints::default() };

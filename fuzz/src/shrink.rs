@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use alloy_primitives::{Bytes, U256};
-use warpevm::input::MemoryState;
+use warpevm::reference::reproducer::StateTest;
 use warpevm::reference::{ReferenceError, Sequential};
-use warpevm::state_test::StateTest;
+use warpevm::state::MemoryState;
 use warpevm::types::AccountChange;
 use warpevm_compiler::opcode::{immediate_size, op};
 
@@ -221,7 +221,7 @@ fn instructions(code: &[u8]) -> Vec<usize> {
 /// The transaction to blame as a state test, with every account of the case.
 pub fn state_test(case: &Case, failure: &Failure) -> Result<StateTest, ReferenceError> {
     let db: MemoryState = case.state();
-    let mut revm = Sequential::new(&case.env, &db).with_storage_probe(db.storage_probe());
+    let mut revm = Sequential::new(&case.env, &db).with_storage_probe();
     let last = case.txs.len().saturating_sub(1);
     let blamed = failure.tx.unwrap_or(last).min(last);
     if case.block {

@@ -11,7 +11,6 @@ pub mod conformance;
 mod convert;
 pub mod engine;
 pub mod error;
-pub mod header;
 pub mod input;
 pub mod instance;
 pub mod limits;
@@ -21,12 +20,9 @@ pub mod redo;
 pub mod reference;
 pub mod report;
 pub mod results;
-pub mod root;
 pub mod state;
-pub mod state_test;
 mod sync;
 pub mod types;
-pub mod validate;
 
 pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{

@@ -348,3 +348,22 @@ pub struct Report {
     /// Instances that needed a larger memory class, by its bytes.
     pub larger_classes: BTreeMap<u64, u64>,
 }
+
+impl Report {
+    /// Of what sequential revm executed.
+    pub fn of_reference(outcomes: &[Outcome], seconds: f64) -> Report {
+        let gas_used = outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|e| e.gas_used);
+        // A simulation may have gas limits near 2^64.
+        let gas_used = gas_used.fold(0u64, u64::saturating_add);
+        let transactions = outcomes.len() as u64;
+        Report {
+            transactions,
+            gas_used,
+            resident_transactions: transactions,
+            resident_gas: gas_used,
+            rounds: 1,
+            seconds: BTreeMap::from([("execute", seconds)]),
+            ..Report::default()
+        }
+    }
+}

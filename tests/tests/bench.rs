@@ -6,8 +6,9 @@ use common::{example_block, temp_dir, warpevm, warpevm_with};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use warpevm::input::{self, Input, InputError, Selection};
-use warpevm::{reference, validate};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
+use warpevm::input::{self, Input, InputError};
+use warpevm::reference::{self, validate};
 use warpevm_compiler::Options;
 use warpevm_tests::fixtures::{fixtures_dir, require, skip};
 
@@ -26,7 +27,7 @@ fn example_hash() -> String {
         panic!("the example is a block");
     };
     let mut hash = String::new();
-    let visit = |_: &str, block: Result<input::BlockInput, InputError>| {
+    let visit = |_: &str, block: Result<BlockInput, InputError>| {
         let block = block?;
         let (env, txs) = (&block.env, &block.transactions);
         let outcomes = reference::execute_sequential(env, txs, &block.state).expect("revm runs");

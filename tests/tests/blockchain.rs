@@ -7,12 +7,11 @@ use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use warpevm::chain::{Chain, Device, Field, ImportError, Invalid, Network};
+use warpevm::chain::{Chain, Field, ImportError, Invalid, Network};
 use warpevm::conformance::files::{self, TestFile};
 use warpevm::conformance::{Summary, block_test};
-use warpevm::input::MemoryState;
-use warpevm::root::state_root;
-use warpevm::{Config, types::Backend};
+use warpevm::state::MemoryState;
+use warpevm::{Backend, Config, Engine};
 use warpevm_tests::fixture;
 
 /// Files of a folder in the sample: the first by the archive's order.
@@ -22,12 +21,12 @@ const SAMPLE_BYTES_MAX: usize = 1 << 20;
 /// Cases of a file in the sample.
 const SAMPLE_CASES: usize = 16;
 
-fn device(threads: usize) -> Device {
+fn device(threads: usize) -> Engine {
     let config = Config { backend: Backend::Cpu, threads, ..Config::default() };
-    Device::new(config).expect("an engine")
+    Engine::new(config).expect("an engine")
 }
 
-fn run(device: &Device, file: &TestFile, cases: usize) -> Summary {
+fn run(device: &Engine, file: &TestFile, cases: usize) -> Summary {
     let left = Cell::new(cases);
     let filter = |_: &str, _: &str| {
         let run = left.get() > 0;
@@ -112,7 +111,7 @@ fn genesis_and_block() -> (Header, MemoryState, Block<TxEnvelope>) {
     let mut state = MemoryState::default();
     state.add_account(Address::repeat_byte(1), U256::from(7), 1, Bytes::new(), Default::default());
     let genesis = Header {
-        state_root: state_root(&state),
+        state_root: state.root(),
         gas_limit: 30_000_000,
         base_fee_per_gas: Some(1_000),
         withdrawals_root: Some(alloy_trie::EMPTY_ROOT_HASH),
@@ -126,7 +125,7 @@ fn genesis_and_block() -> (Header, MemoryState, Block<TxEnvelope>) {
     after.credit(RECIPIENT, U256::from(5_000_000_000u64));
     let header = Header {
         parent_hash: genesis.hash_slow(),
-        state_root: state_root(&after),
+        state_root: after.root(),
         number: 1,
         timestamp: 12,
         gas_limit: 30_000_000,
@@ -146,7 +145,7 @@ fn import(change: impl FnOnce(&mut Block<TxEnvelope>)) -> Result<U256, ImportErr
     let device = device(1);
     let mut chain = Chain::new(network, 1, genesis, state, &device).expect("a genesis");
     chain.import(&alloy_rlp::encode(&block))?;
-    let account = chain.head().state.accounts.get(&RECIPIENT);
+    let account = chain.state().accounts.get(&RECIPIENT);
     Ok(account.map_or(U256::ZERO, |account| account.info.balance))
 }
 

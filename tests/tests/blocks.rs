@@ -2,28 +2,12 @@
 
 mod common;
 
-use alloy_primitives::Bytes;
 use common::{MAINNET, source};
-use warpevm::input::{BlockInput, InputError, Selection};
-use warpevm::validate::compare;
-use warpevm::{Config, Engine, Outcome, State, reference};
+use warpevm::chain::{BlockSource, Revm, Selection};
+use warpevm::input::InputError;
+use warpevm::reference::validate::compare;
+use warpevm::{Config, Engine};
 use warpevm_tests::fixture;
-
-fn run(engine: &Engine, block: &BlockInput) -> Result<Vec<Outcome>, warpevm::Error> {
-    let (env, spec) = (&block.env, block.env.spec);
-    let mut state = State::new(&block.state)?;
-    for (to, data) in reference::system_calls_before(spec, &block.header) {
-        engine.system_call(env, to, data, &mut state)?;
-    }
-    let result = engine.execute(env, &block.transactions, &mut state)?;
-    for withdrawal in &block.withdrawals {
-        state.credit(withdrawal.address, withdrawal.wei())?;
-    }
-    for to in reference::system_calls_after(spec) {
-        engine.system_call(env, *to, Bytes::new(), &mut state)?;
-    }
-    Ok(result.outcomes)
-}
 
 #[test]
 fn every_block_gives_what_revm_gives() {
@@ -34,12 +18,12 @@ fn every_block_gives_what_revm_gives() {
     let count = source(&archive)
         .visit(&Selection::All, |_, block| {
             let block = block?;
-            let expected = reference::execute_block(&block).expect("revm runs the block");
+            let expected = block.execute(&Revm).expect("revm runs the block").outcomes;
             for engine in &engines {
                 let at = format!("block {}, {} threads", block.number, engine.threads());
-                match run(engine, &block) {
-                    Ok(outcomes) => {
-                        let pairs = expected.iter().zip(&outcomes).enumerate();
+                match block.execute(engine) {
+                    Ok(ran) => {
+                        let pairs = expected.iter().zip(&ran.outcomes).enumerate();
                         let found = pairs.flat_map(|(i, (e, g))| compare(i, e, g));
                         wrong.extend(found.map(|mismatch| format!("{at}: {mismatch}")).take(4));
                     }

@@ -3,9 +3,9 @@
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use revm::context::{BlockEnv, TxEnv};
-use warpevm::input::MemoryState;
 use warpevm::reference::Sequential;
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
+use warpevm::state::MemoryState;
 use warpevm::{Checks, Config, Engine, Env, Executed, Spec, State, Transaction, TxStatus};
 use warpevm_tests::asm;
 
@@ -60,10 +60,9 @@ fn execute(spec: Spec, transactions: &[Transaction], memory: &MemoryState) -> Ve
 /// Executes in order on the device and on the reference; both must agree.
 fn execute_in(env: &Env, transactions: &[Transaction], memory: &MemoryState) -> Vec<Executed> {
     let engine = Engine::new(Config { threads: 2, ..Default::default() }).expect("an engine");
-    let probe = memory.storage_probe();
-    let mut state = State::new(memory).expect("a state").with_storage_probe(probe.clone());
+    let mut state = State::new(memory).expect("a state").with_storage_probe();
     let got = engine.execute(env, transactions, &mut state).expect("it runs").outcomes;
-    let mut revm = Sequential::new(env, memory).with_storage_probe(probe);
+    let mut revm = Sequential::new(env, memory).with_storage_probe();
     for (index, (tx, got)) in transactions.iter().zip(&got).enumerate() {
         let expected = revm.transact(tx).expect("revm runs");
         assert_eq!(compare(index, &expected, got), []);
@@ -83,7 +82,7 @@ fn a_transaction_collides_with_storage() {
         assert!(ran[0].changes.iter().all(|change| change.address != target));
         // The same without the slot is no collision.
         let mut memory = state("", target, 5);
-        memory.accounts.get_mut(&target).expect("it is there").storage.clear();
+        memory.accounts.get_mut(&target).expect("it is there").storage_mut().clear();
         assert_eq!(execute(spec, &transactions, &memory)[0].status, TxStatus::Success);
     }
 }

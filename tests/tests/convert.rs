@@ -11,7 +11,8 @@ use revm::database::{BundleState, State as RevmState, WrapDatabaseRef};
 use revm::primitives::hardfork::SpecId;
 use revm::state::AccountInfo;
 use revm::{ExecuteCommitEvm, MainBuilder, MainContext};
-use warpevm::input::{BlockInput, InputError, Selection};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
+use warpevm::input::InputError;
 use warpevm::{Config, Engine, Env, Spec, State, bundle_state};
 use warpevm_tests::fixture;
 

@@ -18,7 +18,7 @@ use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
 use warpevm::backend::device::driver::{AnyDriver, DriverError};
 use warpevm::backend::device::fake::{DriverCall, FakeDriver, Fault};
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
 use warpevm::{
     Config, Engine, Fallback, Grouping, Outcome, Policy, Report, Spec, State, Transaction,
     reference,

@@ -10,7 +10,7 @@ use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
 use warpevm::{
     Backend, Checks, Config, End, Engine, Env, Error, Fallback, Outcome, Rejected, Spec, State,
     Transaction, TxStatus, reference,

@@ -7,9 +7,10 @@ use alloy_trie::{TrieAccount, root};
 use revm::database::AccountState;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use warpevm::input::{self, BatchInput, BlockInput, Input, InputError, Selection};
+use warpevm::chain::{self, BlockInput, BlockSource, Selection};
+use warpevm::input::{self, BatchInput, Input, InputError};
 use warpevm::reference::{self, Sequential};
-use warpevm::{Outcome, TxStatus, header};
+use warpevm::{Outcome, TxStatus};
 use warpevm_tests::fixtures::workspace;
 
 fn examples() -> PathBuf {
@@ -51,16 +52,13 @@ fn count(outcomes: &[Outcome]) -> [usize; 4] {
 fn revm_agrees_with_the_header_of_the_block() {
     let block = block();
     let mut revm = Sequential::new(&block.env, &block.state);
-    revm.begin(&block).expect("the system call runs");
-    let outcomes: Result<Vec<_>, _> =
-        block.transactions.iter().map(|tx| revm.transact(tx)).collect();
-    let outcomes = outcomes.expect("revm runs the block");
-    revm.end(&block).expect("the withdrawals are credited");
+    let ran = chain::execute(&block.payload(), &mut revm);
+    let outcomes = ran.expect("revm runs the block").outcomes;
 
     let [success, revert, halt, rejected] = count(&outcomes);
     assert!(success > 2_500 && revert > 100 && halt > 10, "{success} {revert} {halt}");
     assert_eq!(rejected, 0);
-    for check in header::check(&block.header, &block.env, &block.transactions, &outcomes) {
+    for check in block.check(&outcomes) {
         assert_eq!(check.ok, Some(true), "{check:?}");
     }
     assert_eq!(state_root(&block, &revm), block.header.state_root);
@@ -68,12 +66,12 @@ fn revm_agrees_with_the_header_of_the_block() {
 }
 
 /// The root of the whole state: the pre-state holds every account, and revm's cache what changed.
-fn state_root(block: &BlockInput, revm: &Sequential<&warpevm::input::MemoryState>) -> B256 {
+fn state_root(block: &BlockInput, revm: &Sequential<&warpevm::state::MemoryState>) -> B256 {
     let mut accounts: BTreeMap<Address, (TrieAccount, BTreeMap<B256, U256>)> = BTreeMap::new();
     for (address, account) in &block.state.accounts {
         let info = &account.info;
         let trie = TrieAccount::new(info.nonce, info.balance, B256::ZERO, info.code_hash);
-        let slots = account.storage.iter().map(|(key, value)| (B256::from(*key), *value));
+        let slots = account.storage().iter().map(|(key, value)| (B256::from(*key), *value));
         accounts.insert(*address, (trie, slots.collect()));
     }
     for (address, account) in &revm.state().cache.accounts {

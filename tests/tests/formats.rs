@@ -8,9 +8,9 @@ use common::temp_dir;
 use serde_json::{Value, json};
 use std::fs;
 use warpevm::chain::Revm;
+use warpevm::chain::{BlockSource, Selection};
 use warpevm::conformance::{block_test, state_test};
-use warpevm::input::{self, BatchInput, Input, InputError, Selection};
-use warpevm::plan::BlockAccessList;
+use warpevm::input::{self, BatchInput, Input, InputError};
 
 const ADDRESS: &str = "0x1000000000000000000000000000000000000001";
 const OTHER: &str = "0x1000000000000000000000000000000000000002";
@@ -171,7 +171,7 @@ fn block_access_list() -> Reader {
         "balanceChanges": change("0x4"), "nonceChanges": change("0x5"),
         "codeChanges": change("0x6001"),
     }]);
-    let read = |text: &str| BlockAccessList::parse("t", text.as_bytes()).map(drop);
+    let read = |text: &str| input::parse_access_list("t", text.as_bytes()).map(drop);
     // Lists are there, if empty; some nodes write null for an empty one.
     let null_is_special =
         &["storageReads", "storageChanges", "balanceChanges", "nonceChanges", "codeChanges"];

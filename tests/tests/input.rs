@@ -5,8 +5,9 @@ mod common;
 use common::{Ran, example_batch, temp_dir, warpevm};
 use std::fs;
 use std::path::{Path, PathBuf};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
 use warpevm::conformance::files;
-use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
+use warpevm::input::{self, FileSource, Input, InputError};
 
 /// A block without transactions.
 fn block_json(number: u64) -> String {
@@ -80,7 +81,7 @@ fn file(entry: &(String, String)) -> Entry<'_> {
     Entry::File(&entry.0, &entry.1)
 }
 
-fn open(path: &Path) -> BlockSource {
+fn open(path: &Path) -> FileSource {
     match input::open(path) {
         Ok(Input::Blocks(source)) => source,
         Ok(Input::Batch(_)) => panic!("a batch"),
@@ -92,7 +93,7 @@ fn open(path: &Path) -> BlockSource {
 type Named = (String, Result<BlockInput, String>);
 
 /// The blocks that are selected, by name; or what the source says.
-fn blocks(source: &BlockSource, selection: &str) -> Result<Vec<Named>, String> {
+fn blocks(source: &FileSource, selection: &str) -> Result<Vec<Named>, String> {
     let selection: Selection = selection.parse().expect("a selection");
     let mut found = Vec::new();
     let visited = source.visit(&selection, |name, block| {
@@ -106,7 +107,7 @@ fn blocks(source: &BlockSource, selection: &str) -> Result<Vec<Named>, String> {
 }
 
 /// The numbers of the blocks that are selected, all of them good.
-fn numbers(source: &BlockSource, selection: &str) -> Vec<u64> {
+fn numbers(source: &FileSource, selection: &str) -> Vec<u64> {
     let blocks = blocks(source, selection).expect("selected");
     blocks.into_iter().map(|(name, block)| block.expect(&name).number).collect()
 }

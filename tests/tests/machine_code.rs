@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use warpevm::backend::device::fake::FakeDriver;
 use warpevm::input::{self, Input};
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
 use warpevm::{Config, Engine, State, reference};
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::BLOCK_THREADS;

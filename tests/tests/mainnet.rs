@@ -5,8 +5,8 @@ mod common;
 
 use common::{MAINNET, source};
 use std::path::Path;
-use warpevm::input::{InputError, Selection};
-use warpevm::{header, reference};
+use warpevm::chain::{BlockSource, Revm, Selection};
+use warpevm::input::InputError;
 use warpevm_tests::fixture;
 
 /// The blocks of the index: number, spec, transactions, gas.
@@ -33,9 +33,9 @@ fn revm_agrees_with_every_header() {
     let count = source(&archive)
         .visit(&Selection::All, |_, block| {
             let block = block?;
-            let outcomes = reference::execute_block(&block).expect("revm runs the block");
+            let outcomes = block.execute(&Revm).expect("revm runs the block").outcomes;
             assert!(outcomes.iter().all(|o| o.result.is_ok()), "block {}", block.number);
-            let checks = header::check(&block.header, &block.env, &block.transactions, &outcomes);
+            let checks = block.check(&outcomes);
             for check in checks {
                 assert!(!check.failed(), "block {}: {check:?}", block.number);
                 let root_of_state = check.field == "receipts_root" && block.number < 4_370_000;
@@ -63,10 +63,9 @@ fn a_wrong_result_fails_the_header_checks() {
     source(&archive)
         .visit(&Selection::from(17_666_333), |_, block| {
             let block = block?;
-            let good = reference::execute_block(&block).expect("revm runs the block");
+            let good = block.execute(&Revm).expect("revm runs the block").outcomes;
             let failed = |outcomes: &[warpevm::Outcome]| {
-                let checks =
-                    header::check(&block.header, &block.env, &block.transactions, outcomes);
+                let checks = block.check(outcomes);
                 checks.iter().filter(|c| c.failed()).map(|c| c.field).collect::<Vec<_>>()
             };
             assert_eq!(failed(&good), [""; 0]);

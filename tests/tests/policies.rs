@@ -6,10 +6,11 @@ use common::{MAINNET, example_block, source};
 use std::sync::{Arc, OnceLock};
 use warpevm::backend::device::driver::DriverError;
 use warpevm::backend::device::fake::{DriverCall, FakeDriver, Fault};
-use warpevm::input::{BlockInput, InputError, MemoryState, Selection};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
+use warpevm::input::InputError;
 use warpevm::plan::BlockAccessList;
+use warpevm::reference::validate::compare;
 use warpevm::types::{AccountChange, Fallback, Policy};
-use warpevm::validate::compare;
 use warpevm::{BlockResult, Config, Engine, Hints, Outcome, State, Waits, reference};
 use warpevm_kernels::sources::Kernel;
 use warpevm_tests::fixture;
@@ -268,9 +269,9 @@ fn a_replay_on_another_state_diverges_and_is_right() {
         engine.speculate(&block.env, &block.transactions, &state).expect("it speculates")
     };
     // Contracts without their storage do other things.
-    let mut other: MemoryState = block.state.clone();
+    let mut other = block.state.clone();
     for account in other.accounts.values_mut() {
-        account.storage.clear();
+        account.storage_mut().clear();
     }
     let expected = reference::execute_sequential(&block.env, &block.transactions, &other)
         .expect("revm runs the block");

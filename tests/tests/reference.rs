@@ -4,9 +4,9 @@
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
 use revm::context::{BlockEnv, TxEnv};
-use warpevm::input::MemoryState;
+use warpevm::reference::validate::{Validate, compare, validate_calls};
 use warpevm::reference::{self, Sequential};
-use warpevm::validate::{Validate, compare, validate_calls};
+use warpevm::state::{HasStorage, MemoryState, StorageProbe};
 use warpevm::{
     AccountChange, AccountInfo, Backend, Checks, Config, End, Engine, Env, Executed, Fallback,
     Outcome, Spec, State, Transaction, TxStatus,
@@ -51,7 +51,7 @@ fn engines() -> [Engine; 2] {
 /// kernels must stay there.
 fn run(env: &Env, tx: &Transaction, memory: &MemoryState) -> Executed {
     let txs = std::slice::from_ref(tx);
-    let mut revm = Sequential::new(env, memory).with_storage_probe(memory.storage_probe());
+    let mut revm = Sequential::new(env, memory).with_storage_probe();
     let expected = revm.simulate(txs).expect("revm runs").remove(0);
     for engine in engines() {
         let state = State::new(memory).expect("a state");
@@ -88,7 +88,7 @@ fn constantinople_meters_net_gas() {
     for (code, gas, refund, before) in NET_METERING {
         let mut memory = MemoryState::default();
         account(&mut memory, CALLEE, U256::ZERO, &hex::decode(code).expect("hex"));
-        let storage = &mut memory.accounts.get_mut(&CALLEE).expect("there").storage;
+        let storage = &mut memory.accounts.get_mut(&CALLEE).expect("there").storage_mut();
         storage.extend((before > 0).then_some((U256::ZERO, U256::from(before))));
         let ran = run(&env(Spec::Constantinople), &call(100_000), &memory);
         let refunded = refund.min((TX_GAS + gas) / 2);
@@ -265,9 +265,8 @@ fn a_result_of_revm_is_not_checked_by_revm() {
     let (env, tx) = (env(Spec::Prague), [call(100_000)]);
     let right = Sequential::new(&env, &memory).simulate(&tx).expect("revm runs").remove(0);
     let validate = |outcome: &Outcome| {
-        let probe = memory.storage_probe();
         let outcomes = std::slice::from_ref(outcome);
-        let found = validate_calls(&env, &tx, outcomes, &memory, &probe, Validate::Full);
+        let found = validate_calls(&env, &tx, outcomes, &memory, Validate::Full);
         let found = found.expect("revm runs");
         (found.checked, found.unchecked, found.wrong.len())
     };
@@ -296,10 +295,11 @@ fn the_baselines_are_corrected_too() {
     memory.add_account(SENDER.create(0), U256::ZERO, 0, Bytes::new(), slot);
     let create = TxEnv { kind: TxKind::Create, data: asm("stop").into(), ..call(100_000) };
     let txs = vec![call(u64::MAX), call(u64::MAX), create];
-    let (env, probe) = (env(Spec::Cancun), memory.storage_probe());
-    let bare = reference::simulate_bare(&env, txs.clone(), &memory, Some(&probe));
+    let probe: Option<StorageProbe<&MemoryState>> = Some(HasStorage::has_storage);
+    let env = env(Spec::Cancun);
+    let bare = reference::simulate_bare(&env, txs.clone(), &memory, probe);
     assert_eq!(bare.expect("revm runs").gas_used, u64::MAX);
-    let bare = reference::simulate_bare(&env, txs[2..].to_vec(), &memory, Some(&probe));
+    let bare = reference::simulate_bare(&env, txs[2..].to_vec(), &memory, probe);
     assert_eq!(bare.expect("revm runs").gas_used, 100_000, "a collision takes all gas");
     let trace = reference::trace(&env, &txs[..1], &memory, false).expect("revm runs");
     assert_eq!(trace.op_count(), 1, "0xef is the only op");

@@ -18,12 +18,11 @@ use alloy_rlp::Encodable;
 use common::inputs::{rejected_test, transfer};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use warpevm::chain::{BlockExecutor, BlockTransaction, Chain, Device, Field, GAS_PER_BLOB};
+use warpevm::chain::{BlockExecutor, BlockTransaction, Chain, Field, GAS_PER_BLOB};
 use warpevm::chain::{ImportError, Invalid, Network, Revm};
 use warpevm::conformance::{Summary, exceptions, files, state_test};
-use warpevm::input::MemoryState;
-use warpevm::root::state_root;
-use warpevm::{Backend, Config};
+use warpevm::state::MemoryState;
+use warpevm::{Backend, Config, Engine};
 use warpevm_tests::fixture;
 
 const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
@@ -76,7 +75,7 @@ impl World {
     }
 
     fn genesis(&self) -> Header {
-        Header { state_root: state_root(&self.state), ..self.genesis.clone() }
+        Header { state_root: self.state.root(), ..self.genesis.clone() }
     }
 
     fn chain<'e>(&self, executor: &'e dyn BlockExecutor) -> Chain<'e> {
@@ -132,9 +131,9 @@ fn settle(chain: &mut Chain<'_>, mut block: Block<BlockTransaction>) -> Result<V
     panic!("the header does not settle");
 }
 
-fn device() -> Device {
+fn device() -> Engine {
     let config = Config { backend: Backend::Cpu, threads: 1, ..Config::default() };
-    Device::new(config).expect("an engine")
+    Engine::new(config).expect("an engine")
 }
 
 /// Blocks of a chain, of which the last is not valid.

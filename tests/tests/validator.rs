@@ -9,9 +9,9 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, MainBuilder, MainContext};
 use revm_statetest_types::TestSuite;
-use warpevm::input::{InputError, Selection};
-use warpevm::reference;
-use warpevm::validate::{self, Validate};
+use warpevm::chain::{BlockSource, Revm, Selection};
+use warpevm::input::InputError;
+use warpevm::reference::validate::{self, Validate};
 use warpevm::{Outcome, Rejected, TxStatus};
 use warpevm_tests::fixture;
 
@@ -84,9 +84,9 @@ fn the_reference_validates_itself_on_every_block() {
     source(&archive)
         .visit(&Selection::All, |_, block| {
             let block = block?;
-            let outcomes = reference::execute_block(&block).expect("revm runs");
+            let outcomes = block.execute(&Revm).expect("revm runs").outcomes;
             for mode in [Validate::Full, Validate::Sample] {
-                let validation = validate::validate_block(&block, &outcomes, mode).expect("runs");
+                let validation = block.validate(&outcomes, mode).expect("runs");
                 let found: Vec<_> = validation.mismatches().collect();
                 assert!(found.is_empty(), "block {} {mode:?}: {found:?}", block.number);
                 if mode == Validate::Full {
@@ -102,7 +102,7 @@ fn the_reference_validates_itself_on_every_block() {
 fn every_altered_field_is_found() {
     let archive = fixture!("every_altered_field_is_found", MAINNET);
     let block = block(&archive, 17_666_333);
-    let good = reference::execute_block(&block).expect("revm runs");
+    let good = block.execute(&Revm).expect("revm runs").outcomes;
     let rich = good.iter().position(|outcome| {
         let executed = outcome.result.as_ref().expect("valid");
         !executed.logs.is_empty() && executed.changes.iter().any(|c| c.storage.len() > 1)
@@ -130,8 +130,7 @@ fn every_altered_field_is_found() {
         alter(&mut outcomes[rich]);
         let (hash, of_good) = (validate::result_hash(&outcomes), validate::result_hash(&good));
         assert_ne!(hash, of_good, "{what}");
-        let validation =
-            validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
+        let validation = block.validate(&outcomes, Validate::Full).expect("revm runs");
         // A wrong change may make others wrong, which rest on it; this one comes first.
         let wrong = validation.wrong.first().expect("a difference");
         assert_eq!(wrong.index, rich, "{what}");
@@ -146,12 +145,11 @@ fn reproducers_are_state_tests_that_revm_passes() {
     // A transaction type, a spec or a way to end each: every transaction of these blocks.
     for number in [116_525, 2_674_998, 6_196_166, 12_300_570, 17_666_333, 19_932_703] {
         let block = block(&archive, number);
-        let mut outcomes = reference::execute_block(&block).expect("revm runs");
+        let mut outcomes = block.execute(&Revm).expect("revm runs").outcomes;
         for outcome in &mut outcomes {
             executed(outcome).gas_used += 1;
         }
-        let validation =
-            validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
+        let validation = block.validate(&outcomes, Validate::Full).expect("revm runs");
         assert_eq!(validation.wrong.len(), outcomes.len());
         for wrong in &validation.wrong {
             let name = format!("block {number} transaction {}", wrong.index);
@@ -165,11 +163,11 @@ fn a_rejected_transaction_becomes_a_test_with_an_exception() {
     let archive = fixture!("a_rejected_transaction_becomes_a_test_with_an_exception", MAINNET);
     let mut block = block(&archive, 17_666_333);
     block.transactions[0].nonce += 1;
-    let outcomes = reference::execute_block(&block).expect("revm runs");
+    let outcomes = block.execute(&Revm).expect("revm runs").outcomes;
     assert!(matches!(outcomes[0].result, Err(Rejected::NonceTooHigh { .. })));
     let mut altered = outcomes.clone();
     altered[0].result = Err(Rejected::SenderCode);
-    let validation = validate::validate_block(&block, &altered, Validate::Full).expect("revm runs");
+    let validation = block.validate(&altered, Validate::Full).expect("revm runs");
     assert_eq!(validation.mismatches().next().expect("one").what, "rejection");
     let test = validation.wrong[0].reproducer.to_json("rejected").expect("revm runs the test");
     assert!(test["rejected"]["post"]["Shanghai"][0]["expectException"].is_string(), "{test}");
@@ -180,7 +178,7 @@ fn a_rejected_transaction_becomes_a_test_with_an_exception() {
 fn a_block_has_only_so_much_gas() {
     let archive = fixture!("a_block_has_only_so_much_gas", MAINNET);
     let mut block = block(&archive, 17_666_333);
-    let good = reference::execute_block(&block).expect("revm runs");
+    let good = block.execute(&Revm).expect("revm runs").outcomes;
     let used = |n: usize| -> u64 {
         good[..n].iter().map(|o| o.result.as_ref().map_or(0, |e| e.gas_used)).sum()
     };
@@ -188,13 +186,12 @@ fn a_block_has_only_so_much_gas() {
     let needs = block.transactions.iter().enumerate().map(|(i, tx)| (used(i) + tx.gas_limit, i));
     let (most, last) = needs.max().expect("a transaction");
     block.env.block.gas_limit = most;
-    assert_eq!(reference::execute_block(&block).expect("revm runs"), good);
+    assert_eq!(block.execute(&Revm).expect("revm runs").outcomes, good);
     block.env.block.gas_limit -= 1;
-    let outcomes = reference::execute_block(&block).expect("revm runs");
+    let outcomes = block.execute(&Revm).expect("revm runs").outcomes;
     let rejected = outcomes.iter().position(|o| o.result.is_err());
     assert_eq!(rejected, Some(last));
     assert!(matches!(outcomes[last].result, Err(Rejected::GasLimit { .. })));
-    let validation =
-        validate::validate_block(&block, &outcomes, Validate::Full).expect("revm runs");
+    let validation = block.validate(&outcomes, Validate::Full).expect("revm runs");
     assert_eq!(validation.mismatches().count(), 0);
 }

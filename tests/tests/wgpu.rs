@@ -16,8 +16,8 @@ use warpevm::backend::device::driver::{Driver, DriverError, Space, Stream};
 use warpevm::backend::device::fake::FakeDriver;
 use warpevm::backend::wgpu::{WgpuDriver, adapters};
 use warpevm::instance::layout::classes;
+use warpevm::reference::validate::compare;
 use warpevm::state::table::{account_hash, mix, slot_hash};
-use warpevm::validate::compare;
 use warpevm::{Backend, Checks, Config, Engine, Spec, State, reference};
 use warpevm_kernels::abi::{
     Answer, Instance, Job, Launch, Layout, Need, OverlayAccount, OverlaySlot, Packed, Status,

@@ -4,7 +4,9 @@
 use anyhow::{Context, ensure};
 use std::io::Write;
 use std::path::Path;
-use warpevm::input::{self, Input, InputError, MemoryState, Selection};
+use warpevm::chain::{BlockSource, Selection};
+use warpevm::input::{self, Input, InputError};
+use warpevm::state::MemoryState;
 use warpevm::types::{Env, Outcome, Transaction};
 use warpevm::{Config, Engine, State};
 use warpevm_benches::workload::{self, address};

@@ -6,11 +6,11 @@ use super::{PolicyArg, ROUNDS_MAX, Usage, interrupt, threads};
 use anyhow::{Result, ensure};
 use clap::Args;
 use serde::Serialize;
-use warpevm::chain::{BlockExecutor, Device, Revm};
+use warpevm::chain::{BlockExecutor, Revm};
 use warpevm::conformance::block_test::{self, Spent};
 use warpevm::conformance::files::TestFile;
 use warpevm::conformance::{Failure, Summary};
-use warpevm::{Backend, Config};
+use warpevm::{Backend, Config, Engine};
 use warpevm_benches::figures::median;
 
 /// What `--help` ends with.
@@ -118,7 +118,7 @@ fn executor(args: &Blocktest, threads: usize) -> Result<Box<dyn BlockExecutor>> 
         Backend::Revm => Box::new(Revm),
         backend => {
             let policy = args.policy.unwrap_or(PolicyArg::Auto).into();
-            Box::new(Device::new(Config { backend, threads, policy, ..Config::default() })?)
+            Box::new(Engine::new(Config { backend, threads, policy, ..Config::default() })?)
         }
     })
 }

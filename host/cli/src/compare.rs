@@ -5,8 +5,8 @@ use super::runner::Runner;
 use anyhow::ensure;
 use serde::Serialize;
 use std::time::Instant;
-use warpevm::input::MemoryState;
 use warpevm::reference;
+use warpevm::state::{HasStorage, MemoryState};
 use warpevm::types::{Backend, Env, Transaction};
 use warpevm::{Config, State};
 use warpevm_benches::figures::{duration, median};
@@ -43,8 +43,7 @@ pub(crate) fn side_by_side(
 ) -> anyhow::Result<Comparison> {
     let runner = Runner::with(Config { threads: 1, ..config })?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
-    let probe = state.storage_probe();
-    let warm = State::new(state)?.with_storage_probe(probe.clone());
+    let warm = State::new(state)?.with_storage_probe();
     let mut gas_used = 0;
     let progress = Progress::new(u64::from(rounds) + 1, "rounds");
     for round in 0..=rounds {
@@ -53,7 +52,7 @@ pub(crate) fn side_by_side(
         for (env, calls) in parts {
             let input = calls.clone();
             let start = Instant::now();
-            let bare = reference::simulate_bare(env, input, state, Some(&probe))?;
+            let bare = reference::simulate_bare(env, input, state, Some(HasStorage::has_storage))?;
             revm_gas = revm_gas.saturating_add(bare.gas_used);
             revm_seconds += start.elapsed().as_secs_f64();
             let ran = runner.calls(env, calls, state)?;

@@ -9,12 +9,12 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use warpevm::input::{self, BlockInput, Input, Selection};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
+use warpevm::input::{self, Input};
 use warpevm::plan::{
     Accesses, BlockAccessList, BlockAccesses, Dag, Edge, EdgeKind, MissingSets, Plan, Predictor,
     Score, Source, observed,
 };
-use warpevm::reference::Sequential;
 use warpevm::types::Outcome;
 use warpevm_benches::figures::{duration, median, percent};
 
@@ -166,7 +166,7 @@ fn read_access_list(path: &Path) -> anyhow::Result<BlockAccessList> {
     let bytes = input::bytes::read(path)?;
     let size = bytes.len() as u64;
     ensure!(size <= ACCESS_LIST_BYTES_MAX, "{place}: more than {ACCESS_LIST_BYTES_MAX} bytes");
-    Ok(BlockAccessList::parse(&place, &bytes)?)
+    Ok(input::parse_access_list(&place, &bytes)?)
 }
 
 fn one(
@@ -231,9 +231,7 @@ fn one(
 
 /// Runs the block on sequential revm; gives what each transaction touched.
 fn execute(block: &BlockInput) -> anyhow::Result<Vec<(Accesses, Outcome)>> {
-    let probe = block.state.storage_probe();
-    let mut revm = Sequential::new(&block.env, &block.state).with_storage_probe(probe);
-    revm.begin(block)?;
+    let mut revm = block.at_first()?;
     let mut executed = Vec::with_capacity(block.transactions.len());
     for (index, tx) in block.transactions.iter().enumerate() {
         let (outcome, touched) = revm.transact_once(tx)?;

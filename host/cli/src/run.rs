@@ -23,7 +23,8 @@ use rows::{Rows, Written};
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
-use warpevm::input::{self, BlockSource, Input, InputError};
+use warpevm::chain::BlockSource;
+use warpevm::input::{self, Input};
 
 /// Executes blocks; false if something is wrong.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
@@ -108,7 +109,12 @@ impl Run {
         }
     }
 
-    fn blocks(&mut self, path: &Path, source: &BlockSource, alone: bool) -> anyhow::Result<()> {
+    fn blocks<S: BlockSource>(
+        &mut self,
+        path: &Path,
+        source: &S,
+        alone: bool,
+    ) -> anyhow::Result<()> {
         let selection = self.asked.selection.clone();
         let count = match source.count(&selection) {
             Ok(count) => count,
@@ -129,7 +135,7 @@ impl Run {
         });
         match visited {
             // The source itself is damaged: what came before has run.
-            Err(error) if error.is::<InputError>() => self.fail(&error),
+            Err(error) if error.is::<S::Error>() => self.fail(&error),
             visited => visited.map(drop),
         }
     }

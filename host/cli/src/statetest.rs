@@ -18,7 +18,7 @@ struct Revm;
 
 impl Executor for Revm {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
-        let mut revm = Sequential::new(env, state).with_storage_probe(state.0.storage_probe());
+        let mut revm = Sequential::new(env, state).with_storage_probe();
         revm.transact_once(tx).map(|(outcome, _)| outcome).map_err(|e| e.to_string())
     }
 }
@@ -28,8 +28,7 @@ struct Device(Engine);
 
 impl Executor for Device {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
-        let probe = state.0.storage_probe();
-        let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe(probe);
+        let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe();
         let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
         let outcomes = batch.map_err(|e| e.to_string())?.outcomes;
         outcomes.into_iter().next().ok_or_else(|| "the batch gave no outcome".to_owned())

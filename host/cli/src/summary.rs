@@ -3,7 +3,7 @@
 use super::stages::Stages;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use warpevm::header::HeaderCheck;
+use warpevm::chain::HeaderCheck;
 use warpevm::results::{result_end, status_name};
 use warpevm::types::{Backend, Fallback, Outcome, Report};
 use warpevm_benches::figures::{duration, percent};

@@ -1,7 +1,9 @@
 //! The irregular state change of the DAO fork (EIP-779).
 
-use crate::input::MemoryState;
+use crate::state::Pending;
+use crate::types::{AccountChange, AccountInfo};
 use alloy_primitives::{Address, U256, address};
+use revm::DatabaseRef;
 
 /// What a header says from the fork's block on, in its extra data.
 pub const EXTRA_DATA: &[u8] = b"dao-hard-fork";
@@ -10,13 +12,22 @@ pub const EXTRA_DATA_BLOCKS: u64 = 10;
 /// Who gets what the accounts had.
 const REFUND: Address = address!("bf4ed7b27f1d666546e30d74d50d173d20bca754");
 
-/// Moves the balances of all accounts of the DAO to the refund contract.
-pub fn drain(state: &mut MemoryState) {
+/// What moves the balances of all accounts of the DAO to the refund contract.
+pub fn drain<DB: DatabaseRef>(state: &DB) -> Result<Vec<AccountChange>, DB::Error> {
+    let mut pending = Pending::new(state);
     for address in ACCOUNTS {
-        let Some(account) = state.accounts.get_mut(&address) else { continue };
-        let balance = std::mem::replace(&mut account.info.balance, U256::ZERO);
-        state.credit(REFUND, balance);
+        let Some(before) = state.basic_ref(address)? else { continue };
+        let (nonce, code_hash) = (before.nonce, before.code_hash);
+        pending.apply(&[AccountChange {
+            address,
+            info: Some(AccountInfo { balance: U256::ZERO, nonce, code_hash }),
+            code: None,
+            wiped: false,
+            storage: Vec::new(),
+        }]);
+        pending.credit(REFUND, before.balance)?;
     }
+    Ok(pending.into_changes())
 }
 
 /// The accounts that EIP-779 lists.

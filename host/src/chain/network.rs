@@ -1,6 +1,6 @@
 //! Which rules hold for which block: networks as the official tests name them.
 
-use crate::input::forks;
+use super::forks;
 use alloy_consensus::Header;
 use alloy_primitives::U256;
 use std::collections::BTreeMap;

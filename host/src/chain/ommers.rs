@@ -2,7 +2,7 @@
 
 use super::error::{Field, Invalid, OmmerFault, expect};
 use super::rules::check_header;
-use super::{Entry, Network};
+use super::{KnownBlock, Network};
 use alloy_consensus::Header;
 use alloy_consensus::proofs::calculate_ommers_root;
 use alloy_primitives::{Address, B256, U256};
@@ -48,7 +48,7 @@ pub fn rewards(header: &Header, ommers: &[Header], spec: Spec) -> Vec<(Address, 
 pub fn check_ommers(
     header: &Header,
     ommers: &[Header],
-    ancestors: &[Arc<Entry>],
+    ancestors: &[Arc<KnownBlock>],
     descends: &dyn Fn(B256) -> bool,
     network: &Network,
 ) -> Result<(), Invalid> {

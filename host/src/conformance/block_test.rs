@@ -5,9 +5,9 @@ use super::state_test::{TestAccount, fill};
 use super::{Failure, Summary, exceptions};
 use crate::chain::{BlobSchedule, BlockExecutor, BlockTransaction, Chain, Field, ImportError};
 use crate::chain::{Imported, Invalid, Network};
+use crate::input::InputError;
 use crate::input::json::{Fixed, HexBytes, Int64, UniqueMap, parse, parse_some};
-use crate::input::{InputError, MemoryState};
-use crate::root::state_root;
+use crate::state::MemoryState;
 use alloy_consensus::proofs::calculate_transaction_root;
 use alloy_consensus::{Block, Header};
 use alloy_primitives::{Address, B256};
@@ -239,7 +239,7 @@ fn check_end(unit: &Unit, chain: &Chain<'_>) -> Result<(), String> {
         (Some(accounts), None) => {
             let mut state = MemoryState::default();
             fill(&mut state, accounts);
-            state_root(&state)
+            state.root()
         }
         (None, None) => return Err("the test expects no state".to_owned()),
     };

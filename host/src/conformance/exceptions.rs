@@ -6,7 +6,8 @@
 
 use super::state_test::Unencodable;
 use crate::chain::{Field, Invalid, OmmerFault, Part};
-use crate::types::{AuthorizationFault, BlobFault, GasBound, Rejected};
+use crate::reference::reproducer::exception_names;
+use crate::types::{AuthorizationFault, Rejected};
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::B256;
 
@@ -119,7 +120,7 @@ pub fn block(why: &Invalid) -> &'static [&'static str] {
         Invalid::Ommers(fault) => ommers(*fault),
         Invalid::OmmerHeader { why, .. } => block(why),
         Invalid::Signature { .. } => &["INVALID_SIGNATURE_VRS", "EC_RECOVERY_FAIL"],
-        Invalid::Transaction { reason, .. } => transaction(reason),
+        Invalid::Transaction { reason, .. } => exception_names(reason),
         Invalid::DepositLog => &["INVALID_DEPOSIT_EVENT_LAYOUT"],
         Invalid::SystemContractEmpty(_) => &["SYSTEM_CONTRACT_EMPTY"],
         Invalid::SystemCall(_) => &["SYSTEM_CONTRACT_CALL_FAILED"],
@@ -211,56 +212,6 @@ fn field_names(field: Field, header: &str, computed: &str) -> &'static [&'static
     }
 }
 
-/// What the tests call the reason why a transaction is not valid; the first is the one that we
-/// write ourselves.
-pub fn transaction(reason: &Rejected) -> &'static [&'static str] {
-    match reason {
-        Rejected::NonceTooLow { .. } => &["NONCE_MISMATCH_TOO_LOW"],
-        Rejected::NonceTooHigh { .. } => &["NONCE_MISMATCH_TOO_HIGH"],
-        // The same rule in tests of states and in tests of transactions.
-        Rejected::NonceMax => &["NONCE_IS_MAX", "NONCE_TOO_BIG"],
-        Rejected::Balance { .. } => &["INSUFFICIENT_ACCOUNT_FUNDS"],
-        // Nobody has so much, so that tests name either.
-        Rejected::CostOverflow => {
-            &["GASLIMIT_PRICE_PRODUCT_OVERFLOW", "INSUFFICIENT_ACCOUNT_FUNDS"]
-        }
-        Rejected::SenderCode => &["SENDER_NOT_EOA"],
-        Rejected::IntrinsicGas { .. } => &["INTRINSIC_GAS_TOO_LOW"],
-        Rejected::FloorGas { .. } => &["INTRINSIC_GAS_BELOW_FLOOR_GAS_COST"],
-        Rejected::GasLimit { why: GasBound::Transaction, .. } => &["GAS_LIMIT_EXCEEDS_MAXIMUM"],
-        Rejected::GasLimit { .. } => &["GAS_ALLOWANCE_EXCEEDED"],
-        Rejected::BaseFee { .. } => &["INSUFFICIENT_MAX_FEE_PER_GAS"],
-        Rejected::PriorityFee { .. } => {
-            &["PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS", "PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS_2"]
-        }
-        Rejected::BlobFee { .. } => &["INSUFFICIENT_MAX_FEE_PER_BLOB_GAS"],
-        Rejected::Blobs(fault) => match fault {
-            BlobFault::None => &["TYPE_3_TX_ZERO_BLOBS"],
-            BlobFault::TooMany => &["TYPE_3_TX_BLOB_COUNT_EXCEEDED"],
-            BlobFault::Version => &["TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH"],
-            // Such a transaction has no encoding, which is the other name.
-            BlobFault::Creation => &["TYPE_3_TX_CONTRACT_CREATION", "RLP_STRUCTURES_ENCODING"],
-        },
-        Rejected::ChainId { .. } => &["INVALID_CHAINID"],
-        Rejected::InitCodeSize { .. } => &["INITCODE_SIZE_EXCEEDED"],
-        Rejected::Authorizations(fault) => match fault {
-            AuthorizationFault::Empty => &["TYPE_4_EMPTY_AUTHORIZATION_LIST"],
-            AuthorizationFault::Creation => {
-                &["TYPE_4_TX_CONTRACT_CREATION", "RLP_STRUCTURES_ENCODING"]
-            }
-            AuthorizationFault::Format => {
-                &["TYPE_4_INVALID_AUTHORIZATION_FORMAT", "RLP_STRUCTURES_ENCODING"]
-            }
-        },
-        // Older suites have one name for all types.
-        Rejected::Type(1) => &["TYPE_1_TX_PRE_FORK", "TYPE_NOT_SUPPORTED"],
-        Rejected::Type(2) => &["TYPE_2_TX_PRE_FORK", "TYPE_NOT_SUPPORTED"],
-        Rejected::Type(3) => &["TYPE_3_TX_PRE_FORK", "TYPE_NOT_SUPPORTED"],
-        Rejected::Type(4) => &["TYPE_4_TX_PRE_FORK", "TYPE_NOT_SUPPORTED"],
-        Rejected::Type(_) => &["TYPE_NOT_SUPPORTED"],
-    }
-}
-
 /// What the tests call a field that is beyond what a transaction can hold.
 pub(super) fn unencodable(field: Unencodable) -> &'static [&'static str] {
     match field {
@@ -274,7 +225,7 @@ pub(super) fn unencodable(field: Unencodable) -> &'static [&'static str] {
         Unencodable::PriorityFee => &["PRIORITY_OVERFLOW"],
         Unencodable::BlobFee => &["INSUFFICIENT_ACCOUNT_FUNDS"],
         Unencodable::Authorization => {
-            transaction(&Rejected::Authorizations(AuthorizationFault::Format))
+            exception_names(&Rejected::Authorizations(AuthorizationFault::Format))
         }
     }
 }

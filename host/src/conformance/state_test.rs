@@ -2,18 +2,17 @@
 //! transaction on a small state, for several forks and several data, gas and value each.
 
 use super::{Executor, Failure, Summary, exceptions};
+use crate::chain::forks;
+use crate::input::InputError;
 use crate::input::json::{
     Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, parse, parse_some, y_parity,
 };
-use crate::input::{InputError, MemoryState, UnknownCode, forks};
-use crate::root::{memory_account, trie_account};
+use crate::reference::reproducer::exception_names;
+use crate::state::{HasStorage, MemoryError, MemoryState, StateRoot};
 use crate::types::{AccountChange, AccountInfo, Checks, Env, Outcome, Rejected, Transaction};
-use alloy_consensus::proofs::state_root_unhashed;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
-use alloy_primitives::map::{AddressMap, HashMap, U256Map};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use alloy_trie::TrieAccount;
 use k256::SecretKey;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use rayon::prelude::*;
@@ -94,7 +93,7 @@ impl NotExecuted {
     fn names(&self) -> &'static [&'static str] {
         match self {
             NotExecuted::Unencodable(field) => exceptions::unencodable(*field),
-            NotExecuted::Rejected(reason) => exceptions::transaction(reason),
+            NotExecuted::Rejected(reason) => exception_names(reason),
         }
     }
 }
@@ -248,43 +247,35 @@ struct BlobSchedule {
 pub struct TestState(pub MemoryState);
 
 impl DatabaseRef for TestState {
-    type Error = UnknownCode;
+    type Error = MemoryError;
 
-    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, UnknownCode> {
+    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, MemoryError> {
         self.0.basic_ref(address)
     }
 
-    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, UnknownCode> {
+    fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, MemoryError> {
         self.0.code_by_hash_ref(hash)
     }
 
-    fn storage_ref(&self, address: Address, key: U256) -> Result<U256, UnknownCode> {
+    fn storage_ref(&self, address: Address, key: U256) -> Result<U256, MemoryError> {
         self.0.storage_ref(address, key)
     }
 
-    fn block_hash_ref(&self, number: u64) -> Result<B256, UnknownCode> {
+    fn block_hash_ref(&self, number: u64) -> Result<B256, MemoryError> {
         Ok(keccak256(number.to_string()))
+    }
+}
+
+impl HasStorage for TestState {
+    fn has_storage(&self, address: Address) -> Result<bool, MemoryError> {
+        self.0.has_storage(address)
     }
 }
 
 impl TestState {
     /// The state root after `changes`.
-    pub fn root_after(&self, changes: &[AccountChange]) -> B256 {
-        let changed: AddressMap<&AccountChange> = changes.iter().map(|c| (c.address, c)).collect();
-        let untouched = self.0.accounts.iter().filter(|(a, _)| !changed.contains_key(*a));
-        let mut accounts: Vec<(Address, TrieAccount)> =
-            untouched.map(|(a, account)| (*a, memory_account(account))).collect();
-        for change in changes {
-            let Some(info) = &change.info else { continue };
-            let mut storage: U256Map<U256> = match self.0.accounts.get(&change.address) {
-                Some(account) if !change.wiped => account.storage.clone(),
-                _ => HashMap::default(),
-            };
-            storage.extend(change.storage.iter().copied());
-            let account = trie_account(info.nonce, info.balance, info.code_hash, storage);
-            accounts.push((change.address, account));
-        }
-        state_root_unhashed(accounts)
+    pub fn root_after(&self, changes: &[AccountChange]) -> Result<B256, MemoryError> {
+        self.0.root_after(changes)
     }
 }
 
@@ -449,7 +440,7 @@ fn judge(
     if logs != post.logs.0 {
         return Err(format!("logs hash {logs}, expected {}", post.logs));
     }
-    let root = state.root_after(&changes);
+    let root = state.root_after(&changes).map_err(|error| error.to_string())?;
     if root == post.hash.0 {
         return Ok(());
     }
@@ -518,7 +509,7 @@ fn difference(
                     );
                 }
                 for (key, got) in &change.storage {
-                    let want = want.storage.get(key).copied().unwrap_or_default();
+                    let want = want.storage().get(key).copied().unwrap_or_default();
                     if want != *got {
                         text += &format!("; {}[{key}]: {got}, expected {want}", change.address);
                     }

@@ -105,10 +105,7 @@ impl Engine {
         txs: &[Transaction],
         state: &State<DB>,
     ) -> Result<Proposal, Error> {
-        let mut fork = State::new(state)?;
-        if let Some(probe) = state.storage_probe() {
-            fork = fork.with_storage_probe(probe.clone());
-        }
+        let mut fork = State::new(state)?.with_storage_probe();
         let hints = Hints { record: true, ..Hints::default() };
         Ok(Proposal::of(self.execute_with(env, txs, &mut fork, &hints)?.accesses))
     }

@@ -1,9 +1,10 @@
 //! A batch of independent calls on one snapshot. `docs/BATCH.md` is the format.
 
+use super::InputError;
 use super::block::{RpcAccess, access_list};
 use super::json::{self, Fixed, HexBytes, Int64, Int128, Quantity, UniqueMap, or_default};
-use super::state::MemoryState;
-use super::{InputError, forks};
+use crate::chain::forks;
+use crate::state::MemoryState;
 use crate::types::{Checks, Env, Transaction};
 use alloy_primitives::{Address, B256, TxKind, U256};
 use revm::context::BlockEnv;

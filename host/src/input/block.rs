@@ -1,9 +1,10 @@
 //! A block with its pre-state: `block.json` (as `eth_getBlockByNumber` returns it, with full
 //! transactions), `pre_state.json`, `codes.json`, `block_hashes.json`.
 
+use super::InputError;
 use super::json::{self, Fixed, HexBytes, Int, Int64, Int128, Quantity, UniqueMap, or_default};
-use super::state::{MemoryAccount, MemoryState};
-use super::{InputError, forks};
+use crate::chain::{BlockInput, HeaderFields, Withdrawal, forks};
+use crate::state::{MemoryAccount, MemoryState};
 use crate::types::{Checks, Env, Transaction};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
@@ -14,60 +15,6 @@ use revm::context_interface::either::Either;
 use revm::state::AccountInfo;
 use serde::Deserialize;
 use warpevm_compiler::Spec;
-
-/// A block, ready to execute and to check.
-#[derive(Clone, Debug)]
-pub struct BlockInput {
-    /// Where it came from, for messages.
-    pub place: String,
-    /// Number.
-    pub number: u64,
-    /// Spec and block environment.
-    pub env: Env,
-    /// The transactions in order.
-    pub transactions: Vec<Transaction>,
-    /// Their hashes.
-    pub hashes: Vec<B256>,
-    /// The state before the block.
-    pub state: MemoryState,
-    /// What the header says about the result.
-    pub header: Header,
-    /// Withdrawals (EIP-4895), from Shanghai on.
-    pub withdrawals: Vec<Withdrawal>,
-    /// Hashes of the ommers. Their headers are not in the input, so rewards are not computed.
-    pub ommers: Vec<B256>,
-}
-
-/// Header fields that results are checked against, or that system calls need.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the header's own names")]
-pub struct Header {
-    pub hash: B256,
-    pub parent_hash: B256,
-    pub state_root: B256,
-    pub receipts_root: B256,
-    pub logs_bloom: Bloom,
-    pub gas_used: u64,
-    pub blob_gas_used: Option<u64>,
-    pub parent_beacon_block_root: Option<B256>,
-    pub requests_hash: Option<B256>,
-}
-
-/// A withdrawal (EIP-4895).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// Who gets it.
-    pub address: Address,
-    /// How much, in units of 10^9 wei.
-    pub amount_gwei: u64,
-}
-
-impl Withdrawal {
-    /// The amount in wei.
-    pub fn wei(&self) -> U256 {
-        U256::from(self.amount_gwei) * U256::from(1_000_000_000u64)
-    }
-}
 
 /// The bytes of a block's files and how messages call them.
 pub(crate) struct BlockFiles<'a> {
@@ -195,62 +142,56 @@ pub(crate) fn block_number(bytes: &[u8]) -> Option<u64> {
     json::parse::<Numbered>("block.json", bytes).ok().map(|block| block.number.0)
 }
 
-impl BlockInput {
-    pub(crate) fn parse(files: &BlockFiles<'_>) -> Result<BlockInput, InputError> {
-        let block_file = format!("{}/block.json", files.place);
-        let block: RpcBlock = json::parse(&block_file, files.block)?;
-        let env = block_env(&block_file, &block)?;
-        let mut state = parse_state(files)?;
-        state.block_hashes = files.block_hashes.clone();
-        if let Some(parent) = block.number.0.checked_sub(1) {
-            state.block_hashes.insert(parent, block.parent_hash.0);
-        }
-        let mut unlisted = AddressSet::default();
-        let mut transactions = Vec::with_capacity(block.transactions.len());
-        let mut hashes = Vec::with_capacity(block.transactions.len());
-        for (index, tx) in block.transactions.into_iter().enumerate() {
-            // A sender without an account is valid where an earlier transaction funds it, but then
-            // its first nonce is 0.
-            let sender = tx.from.0;
-            let listed = state.accounts.contains_key(&sender) || !unlisted.insert(sender);
-            if !listed && tx.nonce.0 > 0 {
-                return Err(InputError::MissingSender {
-                    file: block_file,
-                    transaction: index,
-                    sender,
-                });
-            }
-            hashes.push(tx.hash.0);
-            transactions.push(transaction(tx).map_err(|message| InputError::Transaction {
-                file: block_file.clone(),
-                transaction: index,
-                message,
-            })?);
-        }
-        let withdrawal =
-            |w: RpcWithdrawal| Withdrawal { address: w.address.0, amount_gwei: w.amount.0 };
-        Ok(BlockInput {
-            place: files.place.clone(),
-            number: block.number.0,
-            env,
-            transactions,
-            hashes,
-            state,
-            header: Header {
-                hash: block.hash.0,
-                parent_hash: block.parent_hash.0,
-                state_root: block.state_root.0,
-                receipts_root: block.receipts_root.0,
-                logs_bloom: block.logs_bloom.0,
-                gas_used: block.gas_used.0,
-                blob_gas_used: block.blob_gas_used.map(|g| g.0),
-                parent_beacon_block_root: block.parent_beacon_block_root.map(|root| root.0),
-                requests_hash: block.requests_hash.map(|hash| hash.0),
-            },
-            withdrawals: block.withdrawals.into_iter().map(withdrawal).collect(),
-            ommers: block.uncles.into_iter().map(|hash| hash.0).collect(),
-        })
+pub(crate) fn parse_block(files: &BlockFiles<'_>) -> Result<BlockInput, InputError> {
+    let block_file = format!("{}/block.json", files.place);
+    let block: RpcBlock = json::parse(&block_file, files.block)?;
+    let env = block_env(&block_file, &block)?;
+    let mut state = parse_state(files)?;
+    state.block_hashes = files.block_hashes.clone();
+    if let Some(parent) = block.number.0.checked_sub(1) {
+        state.block_hashes.insert(parent, block.parent_hash.0);
     }
+    let mut unlisted = AddressSet::default();
+    let mut transactions = Vec::with_capacity(block.transactions.len());
+    let mut hashes = Vec::with_capacity(block.transactions.len());
+    for (index, tx) in block.transactions.into_iter().enumerate() {
+        // A sender without an account is valid where an earlier transaction funds it, but then
+        // its first nonce is 0.
+        let sender = tx.from.0;
+        let listed = state.accounts.contains_key(&sender) || !unlisted.insert(sender);
+        if !listed && tx.nonce.0 > 0 {
+            return Err(InputError::MissingSender { file: block_file, transaction: index, sender });
+        }
+        hashes.push(tx.hash.0);
+        transactions.push(transaction(tx).map_err(|message| InputError::Transaction {
+            file: block_file.clone(),
+            transaction: index,
+            message,
+        })?);
+    }
+    let withdrawal =
+        |w: RpcWithdrawal| Withdrawal { address: w.address.0, amount_gwei: w.amount.0 };
+    Ok(BlockInput {
+        place: files.place.clone(),
+        number: block.number.0,
+        env,
+        transactions,
+        hashes,
+        state,
+        header: HeaderFields {
+            hash: block.hash.0,
+            parent_hash: block.parent_hash.0,
+            state_root: block.state_root.0,
+            receipts_root: block.receipts_root.0,
+            logs_bloom: block.logs_bloom.0,
+            gas_used: block.gas_used.0,
+            blob_gas_used: block.blob_gas_used.map(|g| g.0),
+            parent_beacon_block_root: block.parent_beacon_block_root.map(|root| root.0),
+            requests_hash: block.requests_hash.map(|hash| hash.0),
+        },
+        withdrawals: block.withdrawals.into_iter().map(withdrawal).collect(),
+        ommers: block.uncles.into_iter().map(|hash| hash.0).collect(),
+    })
 }
 
 fn block_env(file: &str, block: &RpcBlock) -> Result<Env, InputError> {
@@ -374,7 +315,7 @@ fn parse_state(files: &BlockFiles<'_>) -> Result<MemoryState, InputError> {
         })?;
         let info = AccountInfo::new(account.balance.0, account.nonce.0, hash, code);
         let storage = account.storage.0.into_iter().map(|(k, v)| (k.0, v.0)).collect();
-        state.accounts.insert(address, MemoryAccount { info, storage });
+        state.accounts.insert(address, MemoryAccount::new(info, storage));
     }
     Ok(state)
 }

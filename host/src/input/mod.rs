@@ -1,22 +1,18 @@
 //! Reads what the command line runs: blocks with their pre-state, and batches of calls.
 
+mod access_list;
 pub(crate) mod archive;
 pub mod batch;
 pub mod block;
 pub mod bytes;
-pub mod forks;
 pub mod json;
-pub mod select;
 pub mod source;
-pub mod state;
 mod strict;
 pub(crate) mod tree;
 
+pub use access_list::parse_access_list;
 pub use batch::BatchInput;
-pub use block::{BlockInput, Header, Withdrawal};
-pub use select::{Choice, Selection};
-pub use source::BlockSource;
-pub use state::{MemoryAccount, MemoryState, UnknownCode};
+pub use source::FileSource;
 
 use alloy_primitives::{Address, B256};
 use bytes::Opened;
@@ -85,7 +81,7 @@ impl InputError {
 #[derive(Debug)]
 pub enum Input {
     /// One or more blocks, read one at a time.
-    Blocks(BlockSource),
+    Blocks(FileSource),
     /// A batch of independent calls.
     Batch(Box<BatchInput>),
 }
@@ -94,8 +90,8 @@ pub enum Input {
 /// input.
 pub fn open(path: &Path) -> Result<Input, InputError> {
     match bytes::open(path)? {
-        Opened::Folder => BlockSource::open_folder(path).map(Input::Blocks),
-        Opened::Archive(archive) => BlockSource::open_archive(archive).map(Input::Blocks),
+        Opened::Folder => FileSource::open_folder(path).map(Input::Blocks),
+        Opened::Archive(archive) => FileSource::open_archive(archive).map(Input::Blocks),
         Opened::Json(bytes) => BatchInput::parse(&path.display().to_string(), &bytes)
             .map(|batch| Input::Batch(Box::new(batch))),
         Opened::Unknown => Err(InputError::Unknown { file: path.display().to_string() }),

@@ -1,4 +1,4 @@
-//! Where blocks come from: one folder, a folder of folders, or a `.tar.zst` of folders.
+//! Blocks in files: one folder, a folder of folders, or a `.tar.zst` of folders.
 //!
 //! A block is a folder with `block.json`, `pre_state.json` and `codes.json`. `block_hashes.json`
 //! may stand in it or in any folder above it, up to what was named: the nearest wins. An archive is
@@ -7,9 +7,9 @@
 
 use super::InputError;
 use super::archive::Archive;
-use super::block::{BlockFiles, BlockInput, block_number, parse_block_hashes};
-use super::select::{Choice, Selection};
+use super::block::{BlockFiles, block_number, parse_block, parse_block_hashes};
 use super::tree::{is_hidden, walk};
+use crate::chain::{BlockInput, BlockSource, Choice, Selection};
 use alloy_primitives::B256;
 use alloy_primitives::map::HashMap;
 use std::collections::BTreeMap;
@@ -29,14 +29,14 @@ type Hashes = HashMap<u64, B256>;
 
 /// A place that holds blocks, opened: the list is known, the blocks are not read yet.
 #[derive(Debug)]
-pub struct BlockSource {
+pub struct FileSource {
     /// How messages call it.
     place: String,
     data: Data,
     /// Hashes of earlier blocks by the folder that has them, or why they cannot be read.
     hashes: BTreeMap<PathBuf, Result<Hashes, InputError>>,
     /// In order.
-    blocks: Vec<Entry>,
+    blocks: Vec<StoredBlock>,
     /// Their names.
     names: Vec<String>,
     /// The number of each block; where it cannot be read, that is told when the block is.
@@ -51,7 +51,7 @@ enum Data {
 
 /// A block that was not read yet.
 #[derive(Debug, Default)]
-struct Entry {
+struct StoredBlock {
     /// Its folder inside the source; empty where the source is the block.
     folder: PathBuf,
     /// Its files, as [`BLOCK_FILES`], without links.
@@ -60,9 +60,9 @@ struct Entry {
     error: Option<InputError>,
 }
 
-impl BlockSource {
+impl FileSource {
     /// Opens a block folder, or a folder that has some below it.
-    pub(super) fn open_folder(path: &Path) -> Result<BlockSource, InputError> {
+    pub(super) fn open_folder(path: &Path) -> Result<FileSource, InputError> {
         let tree = walk(path)?;
         let mut found = Building::default();
         for file in tree.files {
@@ -78,7 +78,7 @@ impl BlockSource {
     }
 
     /// Opens a `.tar.zst` of block folders.
-    pub(super) fn open_archive(archive: Archive) -> Result<BlockSource, InputError> {
+    pub(super) fn open_archive(archive: Archive) -> Result<FileSource, InputError> {
         let mut found = Building::default();
         let names = archive.visit(|path, read| {
             let place = format!("{}: {}", archive.name, path.display());
@@ -120,30 +120,6 @@ impl BlockSource {
     /// What messages call its blocks, in order.
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// How many blocks are selected.
-    pub fn count(&self, selection: &Selection) -> Result<usize, InputError> {
-        Ok(self.select(selection)?.len())
-    }
-
-    /// Reads the selected blocks one after the other and calls `visit` with the name of each and
-    /// the block, or what is wrong with it: the next one may still be good. Returns how many.
-    pub fn visit<E: From<InputError>>(
-        &self,
-        selection: &Selection,
-        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
-    ) -> Result<usize, E> {
-        let wanted = self.select(selection)?;
-        match &self.data {
-            Data::Folder(root) => {
-                for &at in &wanted {
-                    visit(&self.names[at], self.read_folder(root, at))?;
-                }
-            }
-            Data::Archive(archive) => self.visit_archived(archive, &wanted, &mut visit)?,
-        }
-        Ok(wanted.len())
     }
 
     /// The blocks that are selected, in order.
@@ -296,8 +272,7 @@ impl BlockSource {
         }
         let place = self.place(at);
         let block_hashes = &block_hashes;
-        let block =
-            BlockInput::parse(&BlockFiles { place, block, pre_state, codes, block_hashes })?;
+        let block = parse_block(&BlockFiles { place, block, pre_state, codes, block_hashes })?;
         // A folder named by a number must hold the block with that number.
         if number_of(folder).is_some_and(|number| number != block.number) {
             return Err(InputError::BlockNumber {
@@ -364,10 +339,35 @@ impl BlockSource {
     }
 }
 
+impl BlockSource for FileSource {
+    type Error = InputError;
+
+    fn count(&self, selection: &Selection) -> Result<usize, InputError> {
+        Ok(self.select(selection)?.len())
+    }
+
+    fn visit<E: From<InputError>>(
+        &self,
+        selection: &Selection,
+        mut visit: impl FnMut(&str, Result<BlockInput, InputError>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let wanted = self.select(selection)?;
+        match &self.data {
+            Data::Folder(root) => {
+                for &at in &wanted {
+                    visit(&self.names[at], self.read_folder(root, at))?;
+                }
+            }
+            Data::Archive(archive) => self.visit_archived(archive, &wanted, &mut visit)?,
+        }
+        Ok(wanted.len())
+    }
+}
+
 /// A source while it is opened.
 #[derive(Default)]
 struct Building {
-    blocks: BTreeMap<PathBuf, Entry>,
+    blocks: BTreeMap<PathBuf, StoredBlock>,
     hashes: BTreeMap<PathBuf, Result<Hashes, InputError>>,
     /// Blocks in folders whose name begins with a dot.
     hidden: u64,
@@ -430,9 +430,12 @@ impl Building {
         place: String,
         data: Data,
         name: Option<&OsStr>,
-    ) -> Result<BlockSource, InputError> {
-        let mut blocks: Vec<Entry> =
-            self.blocks.into_iter().map(|(folder, entry)| Entry { folder, ..entry }).collect();
+    ) -> Result<FileSource, InputError> {
+        let mut blocks: Vec<StoredBlock> = self
+            .blocks
+            .into_iter()
+            .map(|(folder, entry)| StoredBlock { folder, ..entry })
+            .collect();
         if blocks.is_empty() {
             return Err(InputError::NoBlocks { place });
         }
@@ -445,19 +448,12 @@ impl Building {
             (number_of(&block.folder).unwrap_or(u64::MAX), block.folder.clone())
         });
         let single = name.map_or_else(|| place.clone(), |name| name.to_string_lossy().into_owned());
-        let name = |block: &Entry| match block.folder.as_os_str().is_empty() {
+        let name = |block: &StoredBlock| match block.folder.as_os_str().is_empty() {
             true => single.clone(),
             false => block.folder.display().to_string(),
         };
         let names = blocks.iter().map(name).collect();
-        Ok(BlockSource {
-            place,
-            data,
-            hashes: self.hashes,
-            blocks,
-            names,
-            numbers: OnceLock::new(),
-        })
+        Ok(FileSource { place, data, hashes: self.hashes, blocks, names, numbers: OnceLock::new() })
     }
 }
 

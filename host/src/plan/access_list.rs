@@ -7,8 +7,6 @@
 
 use super::block::{BlockAccesses, Role};
 use super::{Accesses, Key, Source};
-use crate::input::InputError;
-use crate::input::json::{self, Fixed, HexBytes, Int64, Quantity, or_default};
 use crate::types::{AccountChange, Env, Outcome, Transaction};
 use alloy_eip7928::{
     AccountChanges, BalanceChange, BlockAccessIndex, CodeChange, NonceChange, SlotChanges,
@@ -16,7 +14,7 @@ use alloy_eip7928::{
 };
 use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, U256};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A block access list, in JSON as nodes return it (`eth_getBlockAccessListByBlockHash`).
@@ -25,74 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct BlockAccessList {
     /// Sorted by address.
     pub accounts: Vec<AccountChanges>,
-}
-
-/// An account as nodes write it. The names differ between releases; those of alloy are among them.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an account of a block access list")]
-struct RpcAccount {
-    address: Fixed<Address>,
-    #[serde(deserialize_with = "or_default")]
-    storage_changes: Vec<RpcSlot>,
-    #[serde(deserialize_with = "or_default")]
-    storage_reads: Vec<Quantity>,
-    #[serde(deserialize_with = "or_default")]
-    balance_changes: Vec<RpcChange<Quantity>>,
-    #[serde(deserialize_with = "or_default")]
-    nonce_changes: Vec<RpcChange<Int64>>,
-    #[serde(deserialize_with = "or_default")]
-    code_changes: Vec<RpcChange<HexBytes>>,
-}
-
-#[derive(Deserialize)]
-struct RpcSlot {
-    #[serde(alias = "slot")]
-    key: Quantity,
-    #[serde(alias = "slotChanges")]
-    changes: Vec<RpcChange<Quantity>>,
-}
-
-#[derive(Deserialize)]
-struct RpcChange<T> {
-    #[serde(alias = "blockAccessIndex", alias = "txIndex")]
-    index: Int64,
-    #[serde(alias = "newValue", alias = "postValue", alias = "postBalance")]
-    #[serde(alias = "newNonce", alias = "postNonce", alias = "code", alias = "newCode")]
-    value: T,
-}
-
-impl<T> RpcChange<T> {
-    fn at(&self) -> BlockAccessIndex {
-        BlockAccessIndex(self.index.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for BlockAccessList {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<BlockAccessList, D::Error> {
-        let accounts = Vec::<RpcAccount>::deserialize(json)?;
-        Ok(BlockAccessList { accounts: accounts.into_iter().map(RpcAccount::read).collect() })
-    }
-}
-
-impl RpcAccount {
-    fn read(self) -> AccountChanges {
-        let slot = |slot: RpcSlot| {
-            let changes = slot.changes.into_iter();
-            let changes = changes.map(|change| StorageChange::new(change.at(), change.value.0));
-            SlotChanges::new(slot.key.0, changes.collect())
-        };
-        let balance = |change: RpcChange<Quantity>| BalanceChange::new(change.at(), change.value.0);
-        let nonce = |change: RpcChange<Int64>| NonceChange::new(change.at(), change.value.0);
-        let code = |change: RpcChange<HexBytes>| CodeChange::new(change.at(), change.value.0);
-        AccountChanges {
-            address: self.address.0,
-            storage_changes: self.storage_changes.into_iter().map(slot).collect(),
-            storage_reads: self.storage_reads.into_iter().map(|slot| slot.0).collect(),
-            balance_changes: self.balance_changes.into_iter().map(balance).collect(),
-            nonce_changes: self.nonce_changes.into_iter().map(nonce).collect(),
-            code_changes: self.code_changes.into_iter().map(code).collect(),
-        }
-    }
 }
 
 /// An account's part while a list is made.
@@ -108,11 +38,6 @@ struct Building {
 }
 
 impl BlockAccessList {
-    /// Parses the bytes of a file; `place` is how errors call it.
-    pub fn parse(place: &str, bytes: &[u8]) -> Result<BlockAccessList, InputError> {
-        json::parse(place, bytes)
-    }
-
     /// The list of executed transactions: what they touched, and the values they left. It covers
     /// the transactions alone, not what a block does before and after them.
     pub fn derive<'a>(

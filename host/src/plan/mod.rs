@@ -31,7 +31,7 @@ pub use block::{Access, BlockAccesses, KeyId, Role};
 pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;
-pub use predict::{Lookup, MissingSets, Predictor};
+pub use predict::{MissingSets, Predictor};
 pub use waits::Waits;
 pub use worth::{Component, HotKey, Plan, Speedup, Wave};
 

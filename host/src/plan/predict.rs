@@ -13,11 +13,9 @@
 use super::history::{History, Target, selector};
 use super::{Accesses, BlockAccessList, BlockAccesses, Key, Role, Source};
 use crate::code::{CodeCache, Predicted};
-use crate::input::MemoryState;
 use crate::limits::{PLAN_DELEGATES_DEPTH_MAX, PLAN_WORK_PER_TRANSACTION_COUNT};
-use crate::state::State;
 use crate::types::{Env, Spec, Transaction};
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256};
+use alloy_primitives::{Address, KECCAK256_EMPTY, TxKind};
 use revm::DatabaseRef;
 use revm::context_interface::either::Either;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,67 +23,6 @@ use warpevm_compiler::{AccessKind, Found, Scratch};
 
 /// Gas of a transaction before its code runs, without its data.
 const BASE_GAS: u64 = 21_000;
-
-/// What prediction asks of the state as it is before the block. No answer is an answer.
-pub trait Lookup {
-    /// The hash of an account's code; zero, or that of no code, where there is none.
-    fn code_hash(&self, address: Address) -> Option<B256>;
-    /// The code of an account.
-    fn code(&self, address: Address) -> Option<Bytes>;
-    /// A storage slot.
-    fn storage(&self, address: Address, key: U256) -> Option<U256>;
-}
-
-impl<T: Lookup + ?Sized> Lookup for &T {
-    fn code_hash(&self, address: Address) -> Option<B256> {
-        (**self).code_hash(address)
-    }
-
-    fn code(&self, address: Address) -> Option<Bytes> {
-        (**self).code(address)
-    }
-
-    fn storage(&self, address: Address, key: U256) -> Option<U256> {
-        (**self).storage(address, key)
-    }
-}
-
-impl Lookup for MemoryState {
-    fn code_hash(&self, address: Address) -> Option<B256> {
-        Some(self.accounts.get(&address).map_or(KECCAK256_EMPTY, |account| account.info.code_hash))
-    }
-
-    fn code(&self, address: Address) -> Option<Bytes> {
-        let account = self.accounts.get(&address)?;
-        let code = account.info.code.as_ref().or_else(|| self.codes.get(&account.info.code_hash));
-        code.map(|code| code.original_bytes())
-    }
-
-    fn storage(&self, address: Address, key: U256) -> Option<U256> {
-        let account = self.accounts.get(&address)?;
-        Some(account.storage.get(&key).copied().unwrap_or_default())
-    }
-}
-
-/// Accounts and slots that are not in the table yet are read into it: the execution that follows
-/// needs most of them.
-impl<DB: DatabaseRef + Sync> Lookup for State<DB> {
-    fn code_hash(&self, address: Address) -> Option<B256> {
-        let index = self.account_index(&address.into_array()).ok()?;
-        let code = self.table().account(index).code;
-        self.codes().get(code).map_or(Some(KECCAK256_EMPTY), |code| Some(code.hash))
-    }
-
-    fn code(&self, address: Address) -> Option<Bytes> {
-        let index = self.account_index(&address.into_array()).ok()?;
-        let code = self.table().account(index).code;
-        self.codes().get(code).map(|code| code.code())
-    }
-
-    fn storage(&self, address: Address, key: U256) -> Option<U256> {
-        self.storage_ref(address, key).ok()
-    }
-}
 
 /// What to do about access sets that nobody has derived yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +80,7 @@ impl Predictor {
         &self,
         env: &Env,
         txs: &[Transaction],
-        state: &impl Lookup,
+        state: &impl DatabaseRef,
         listed: Option<&BlockAccessList>,
         missing: MissingSets,
         out: &mut BlockAccesses,
@@ -166,7 +103,7 @@ impl Predictor {
         &self,
         env: &Env,
         txs: &[Transaction],
-        state: &impl Lookup,
+        state: &impl DatabaseRef,
         listed: Option<&BlockAccesses>,
         out: &mut BlockAccesses,
     ) {
@@ -255,7 +192,7 @@ struct One<'a, S> {
     work: usize,
 }
 
-impl<S: Lookup> One<'_, S> {
+impl<S: DatabaseRef> One<'_, S> {
     /// Adds what a transaction touches; says whether that is all.
     fn transaction(&mut self, tx: &Transaction) -> bool {
         let both = Role::READ.and(Role::WRITE);
@@ -310,14 +247,16 @@ impl<S: Lookup> One<'_, S> {
 
     /// Adds what the code of `of` touches, run as `address`; says whether that is all.
     fn code(&mut self, tx: &Transaction, of: Address, address: Address, depth: u32) -> bool {
-        let Some(hash) = self.state.code_hash(of) else { return false };
+        let Ok(account) = self.state.basic_ref(of) else { return false };
+        let hash = account.map_or(KECCAK256_EMPTY, |account| account.code_hash);
         if hash == KECCAK256_EMPTY || hash.is_zero() {
             return true;
         }
         let state = self.state;
         let selector = selector(&tx.data);
         let codes = &self.predictor.codes;
-        let (set, cost) = match codes.predicted(hash, self.env.spec, selector, || state.code(of)) {
+        let code = || state.code_by_hash_ref(hash).ok().map(|code| code.original_bytes());
+        let (set, cost) = match codes.predicted(hash, self.env.spec, selector, code) {
             Some(Predicted::Set(set, cost)) => (set, cost),
             Some(Predicted::Delegation(to)) if depth < PLAN_DELEGATES_DEPTH_MAX => {
                 return self.code(tx, to, address, depth + 1);
@@ -326,7 +265,7 @@ impl<S: Lookup> One<'_, S> {
         };
         let Some(left) = self.work.checked_sub(cost) else { return false };
         self.work = left;
-        let storage = |key| state.storage(address, key);
+        let storage = |key| state.storage_ref(address, key).ok();
         let env = warpevm_compiler::Env {
             caller: tx.caller,
             address,

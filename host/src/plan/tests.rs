@@ -1,8 +1,9 @@
 //! Predictions and block access lists, on the project's own contracts and example block.
 
 use super::*;
-use crate::input::{self, BlockInput, Input, InputError, MemoryState, Selection};
-use crate::reference::Sequential;
+use crate::chain::{BlockInput, BlockSource, Selection};
+use crate::input::{self, Input, InputError};
+use crate::state::MemoryState;
 use crate::types::{Checks, Env, Outcome, Spec, Transaction};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{B256, Bytes, TxKind, hex, keccak256};
@@ -193,8 +194,7 @@ fn example_block() -> BlockInput {
 }
 
 fn execute(block: &BlockInput) -> Vec<(Accesses, Outcome)> {
-    let mut revm = Sequential::new(&block.env, &block.state);
-    revm.begin(block).expect("the system calls run");
+    let mut revm = block.at_first().expect("the system calls run");
     let one = |tx: &Transaction| {
         let (outcome, touched) = revm.transact_once(tx).expect("revm runs it");
         let accesses = observed(tx, &touched);
@@ -217,7 +217,7 @@ fn a_block_access_list_knows_the_writes_of_an_execution() {
     let executed = execute(&block);
     let list = BlockAccessList::derive(executed.iter().map(|(a, outcome)| (a, outcome)));
     let text = serde_json::to_string(&list).expect("JSON");
-    assert_eq!(serde_json::from_str::<BlockAccessList>(&text).expect("a list"), list);
+    assert_eq!(input::parse_access_list("list", text.as_bytes()).expect("a list"), list);
     assert!(list.accounts.is_sorted_by_key(|account| account.address));
 
     let listed = list.changes(&block.env, &block.transactions);
@@ -275,8 +275,9 @@ fn history_improves_the_prediction_of_a_block_seen_before() {
 
 #[test]
 fn hostile_lists_are_taken_as_they_are() {
-    let list: BlockAccessList = serde_json::from_str(
-        r#"[{"address":"0x0000000000000000000000000000000000000001","storageChanges":
+    let list = input::parse_access_list(
+        "list",
+        br#"[{"address":"0x0000000000000000000000000000000000000001","storageChanges":
             [{"key":"0x1","changes":[{"index":"0x0","value":"0x1"},{"index":"0x1","value":"0x2"},
             {"index":"0xffffffffffffffff","value":"0x3"}]}],"storageReads":["0x1","0x1"],
             "balanceChanges":[{"index":"0x2","value":"0x5"},{"index":"0x1","value":"0x9"}],
@@ -289,5 +290,5 @@ fn hostile_lists_are_taken_as_they_are() {
     assert_eq!(first.writes, [Key::Slot(of, U256::from(1))]);
     assert_eq!((changes.accesses(1).writes.len(), changes.accesses(1).credits.len()), (0, 1));
     assert_eq!(list.changes(&env(), &[]).len(), 0);
-    assert!(serde_json::from_str::<BlockAccessList>("{}").is_err());
+    assert!(input::parse_access_list("list", b"{}").is_err());
 }

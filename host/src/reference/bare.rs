@@ -41,11 +41,11 @@ impl BareTotals {
 fn on_snapshot<DB: DatabaseRef>(
     env: &Env,
     db: DB,
-    probe: Option<&StorageProbe>,
+    probe: Option<StorageProbe<DB>>,
 ) -> Evm<WrapDatabaseRef<InSpec<DB>>> {
-    let mut evm = Evm::new(env, WrapDatabaseRef(InSpec::new(env.spec, db)));
-    evm.probe = probe.cloned();
-    evm
+    let mut db = InSpec::new(env.spec, db);
+    db.probe = probe;
+    Evm::new(env, WrapDatabaseRef(db))
 }
 
 /// Independent calls, one after the other. `probe` tells which accounts have storage (EIP-7610).
@@ -53,7 +53,7 @@ pub fn simulate_bare<DB: DatabaseRef>(
     env: &Env,
     transactions: Vec<Transaction>,
     db: DB,
-    probe: Option<&StorageProbe>,
+    probe: Option<StorageProbe<DB>>,
 ) -> Result<BareTotals, ReferenceError> {
     let mut totals = BareTotals::default();
     simulate_into(&mut on_snapshot(env, db, probe), transactions, &mut totals)?;
@@ -125,12 +125,12 @@ impl Parallel {
     }
 
     /// Independent calls: each thread has one EVM, and takes the next piece when it is done.
-    pub fn simulate_bare<DB: DatabaseRef + Sync>(
+    pub fn simulate_bare<'s, DB: DatabaseRef + Sync>(
         &self,
         env: &Env,
         chunks: &[Mutex<Vec<Transaction>>],
-        db: &DB,
-        probe: Option<&StorageProbe>,
+        db: &'s DB,
+        probe: Option<StorageProbe<&'s DB>>,
     ) -> Result<BareTotals, ReferenceError> {
         let next = AtomicUsize::new(0);
         let sum = Mutex::new(Ok(BareTotals::default()));
@@ -161,7 +161,7 @@ impl Parallel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::MemoryState;
+    use crate::state::MemoryState;
     use crate::types::{Checks, Spec};
     use alloy_primitives::{Address, TxKind};
     use revm::context::BlockEnv;

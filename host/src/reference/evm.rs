@@ -7,10 +7,9 @@
 //! the sender's balance, or the credit. So a balance that would not have room for a credit is set
 //! aside meanwhile: revm adds to zero, and the sum is made afterwards.
 
-use super::spec::instructions;
+use super::spec::{InSpec, instructions};
 use super::{Transacted, config};
 use crate::limits::SYSTEM_CALL_GAS;
-use crate::state::StorageProbe;
 use crate::types::{Env, Transaction};
 use alloy_primitives::{Address, Bytes, U256};
 use revm::context::result::{EVMError, HaltReason};
@@ -32,29 +31,50 @@ use revm::primitives::hardfork::SpecId;
 use revm::{Inspector, MainBuilder, MainContext};
 use std::marker::PhantomData;
 
-/// A database of the reference: it may know that an account's storage is gone.
+/// A database of the reference: it may know of an account's storage.
 pub trait Storage: Database {
     /// Whether the storage that the account had before is void.
     fn is_void(&self, address: Address) -> bool;
+
+    /// Whether it is known which accounts have storage.
+    fn knows_storage(&self) -> bool;
+
+    /// Whether the account had storage at the start, as far as is known.
+    fn has_storage(&self, address: Address) -> Result<bool, Self::Error>;
 }
 
-impl<DB: DatabaseRef> Storage for CacheDB<DB> {
+impl<DB: DatabaseRef> Storage for CacheDB<InSpec<DB>> {
     fn is_void(&self, address: Address) -> bool {
         let cached = self.cache.accounts.get(&address).map(|account| &account.account_state);
         matches!(cached, Some(AccountState::NotExisting | AccountState::StorageCleared))
     }
-}
 
-impl<DB: DatabaseRef> Storage for WrapDatabaseRef<DB> {
-    fn is_void(&self, _: Address) -> bool {
-        false
+    fn knows_storage(&self) -> bool {
+        self.db.probe.is_some()
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, DB::Error> {
+        self.db.has_storage(address)
     }
 }
 
-/// revm by the EIPs, and what tells it about storage.
+impl<DB: DatabaseRef> Storage for WrapDatabaseRef<InSpec<DB>> {
+    fn is_void(&self, _: Address) -> bool {
+        false
+    }
+
+    fn knows_storage(&self) -> bool {
+        self.0.probe.is_some()
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, DB::Error> {
+        self.0.has_storage(address)
+    }
+}
+
+/// revm by the EIPs.
 pub struct Evm<DB: Storage, I = ()> {
     inner: MainnetEvm<MainnetContext<DB>, I>,
-    pub(super) probe: Option<StorageProbe>,
 }
 
 /// What a frame that collides leaves to be undone: the nonce that made revm see it.
@@ -76,7 +96,7 @@ impl<DB: Storage, I> Evm<DB, I> {
         let context = context.with_cfg(config(env)).with_block(env.block.clone());
         let mut inner = context.build_mainnet_with_inspector(inspector);
         instructions(env.spec, &mut inner.instruction);
-        Evm { inner, probe: None }
+        Evm { inner }
     }
 
     pub(super) fn db(&self) -> &DB {
@@ -155,7 +175,7 @@ impl<DB: Storage, I> Evm<DB, I> {
         let (FrameInput::Create(create), depth) = (&init.frame_input, init.depth) else {
             return Ok(None);
         };
-        if self.probe.is_none() && create.value().is_zero() {
+        if !self.db().knows_storage() && create.value().is_zero() {
             return Ok(None);
         }
         let journal = &mut self.inner.ctx.journaled_state;
@@ -173,16 +193,17 @@ impl<DB: Storage, I> Evm<DB, I> {
 
     /// Makes revm see the collision that the creation of `target` ends in because of storage, if it
     /// does.
-    fn mark(&mut self, target: Address) -> Option<Marked> {
+    fn mark(&mut self, target: Address) -> OrFault<Option<Marked>, DB> {
         let journal = &mut self.inner.ctx.journaled_state;
-        if !self.probe.as_ref()?(target) || journal.database.is_void(target) {
-            return None;
+        let (state, database) = (&mut journal.inner.state, &journal.database);
+        let Some(account) = state.get_mut(&target) else { return Ok(None) };
+        let info = &mut account.info;
+        let free = info.nonce == 0 && info.is_empty_code_hash();
+        if !free || database.is_void(target) || !database.has_storage(target)? {
+            return Ok(None);
         }
-        match journal.state.get_mut(&target).map(|account| &mut account.info) {
-            Some(info) if info.nonce == 0 && info.is_empty_code_hash() => info.nonce = 1,
-            _ => return None,
-        }
-        Some(Marked(target))
+        info.nonce = 1;
+        Ok(Some(Marked(target)))
     }
 
     /// Who gets value from this frame, which may create `target`, and has no room for it.
@@ -286,7 +307,8 @@ impl<DB: Storage, I> EvmTr for Evm<DB, I> {
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Self::Frame>, ContextDbError<MainnetContext<DB>>> {
         let target = self.target(&init)?;
-        let Some(marked) = target.and_then(|target| self.mark(target)) else {
+        let marked = target.map_or(Ok(None), |target| self.mark(target))?;
+        let Some(marked) = marked else {
             let Some(to) = self.overflowing(&init, target) else {
                 return self.inner.frame_init(init);
             };

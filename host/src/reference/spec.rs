@@ -1,6 +1,7 @@
 //! What revm lacks of single specs: net gas metering of SSTORE in Constantinople (EIP-1283), and
 //! codes that only look like a delegation (EIP-7702), which they are from Prague on.
 
+use crate::state::StorageProbe;
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
 use revm::bytecode::eip7702::{EIP7702_BYTECODE_LEN, EIP7702_MAGIC_BYTES, EIP7702_VERSION};
@@ -89,15 +90,22 @@ fn is_designator(code: &[u8]) -> bool {
 
 /// A database whose codes are as a spec sees them.
 #[derive(Clone, Debug)]
-pub struct InSpec<DB> {
+pub struct InSpec<DB: DatabaseRef> {
     db: DB,
     spec: Spec,
+    /// Tells whether an account has storage (EIP-7610).
+    pub(super) probe: Option<StorageProbe<DB>>,
 }
 
-impl<DB> InSpec<DB> {
+impl<DB: DatabaseRef> InSpec<DB> {
     /// This database under a spec.
     pub fn new(spec: Spec, db: DB) -> InSpec<DB> {
-        InSpec { db, spec }
+        InSpec { db, spec, probe: None }
+    }
+
+    /// Whether an account has storage, as far as is known.
+    pub(super) fn has_storage(&self, address: Address) -> Result<bool, DB::Error> {
+        self.probe.map_or(Ok(false), |probe| probe(&self.db, address))
     }
 }
 

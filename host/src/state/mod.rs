@@ -1,10 +1,20 @@
 //! The state that transactions run on: a database behind, the device's table before it.
 
+mod keep;
+mod memory;
+mod pending;
+mod root;
+mod store;
 pub mod table;
 pub mod versions;
 
+pub use memory::{MemoryAccount, MemoryError, MemoryState, bytecode};
+pub use pending::{Pending, difference};
+pub use root::storage_root;
+pub use store::{HasStorage, StateRoot, StateStore, StorageProbe};
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
@@ -39,9 +49,6 @@ impl From<Error> for PageError {
     }
 }
 
-/// Tells whether an account has storage that is not empty (EIP-7610); databases don't.
-pub type StorageProbe = Arc<dyn Fn(Address) -> bool + Send + Sync>;
-
 /// A state: what the database has, and what transactions changed since.
 ///
 /// It knows no spec, so one state can be used across a fork. As a [`DatabaseRef`] it gives the
@@ -52,7 +59,13 @@ pub struct State<DB> {
     /// Threads that wait to grow the table: others let it go soon.
     waiting: AtomicUsize,
     codes: Codes,
-    storage_probe: Option<StorageProbe>,
+    /// Tells whether an account has storage that is not empty (EIP-7610).
+    storage_probe: Option<fn(&DB, Address) -> Result<bool, Error>>,
+}
+
+/// A seed that nobody knows, so that nobody can prepare collisions.
+fn random_seed() -> u64 {
+    u64::from_le_bytes(*B256::random().first_chunk().unwrap_or(&[1; 8]))
 }
 
 fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
@@ -69,7 +82,7 @@ impl<DB> State<DB> {
 impl<DB: DatabaseRef + Sync> State<DB> {
     /// A state on a database. Keys hash with a random seed, so that nobody can prepare collisions.
     pub fn new(db: DB) -> Result<State<DB>, Error> {
-        Self::with_seed(db, u64::from_le_bytes(*B256::random().first_chunk().unwrap_or(&[1; 8])))
+        Self::with_seed(db, random_seed())
     }
 
     /// A state with a known seed, for tests that want every run alike.
@@ -79,15 +92,13 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         Ok(State { db, table, waiting: AtomicUsize::new(0), codes, storage_probe: None })
     }
 
-    /// Installs a function that tells whether an account has storage.
-    pub fn with_storage_probe(mut self, probe: StorageProbe) -> State<DB> {
-        self.storage_probe = Some(probe);
+    /// Asks the database whether accounts have storage (EIP-7610).
+    pub fn with_storage_probe(mut self) -> State<DB>
+    where
+        DB: HasStorage,
+    {
+        self.storage_probe = Some(|db, address| db.has_storage(address).map_err(database));
         self
-    }
-
-    /// That function.
-    pub fn storage_probe(&self) -> Option<&StorageProbe> {
-        self.storage_probe.as_ref()
     }
 
     /// The database behind.
@@ -128,10 +139,21 @@ impl<DB: DatabaseRef + Sync> State<DB> {
             account.nonce = info.nonce;
             account.code = self.intern(&info)?;
         }
-        if self.storage_probe.as_ref().is_some_and(|probe| probe(address)) {
+        if self.has_storage_behind(&account)? {
             account.flags |= ACCOUNT_HAS_STORAGE;
         }
         Ok(account)
+    }
+
+    /// Whether storage keeps anything from being created over an account (EIP-7610): of one with a
+    /// nonce or a code, nobody needs to know.
+    fn has_storage_behind(&self, account: &TableAccount) -> Result<bool, Error> {
+        match self.storage_probe {
+            Some(probe) if account.nonce == 0 && account.code == CODE_EMPTY => {
+                probe(&self.db, Address::from(account.addr))
+            }
+            _ => Ok(false),
+        }
     }
 
     fn intern(&self, info: &RevmAccount) -> Result<u32, Error> {
@@ -355,12 +377,12 @@ impl<DB: DatabaseRef + Sync> DatabaseRef for State<DB> {
         if !exists(&account) {
             return Ok(None);
         }
-        let code = self.codes.get(account.code);
+        // The code is left to those who run it: revm looks where its jumps lead.
         Ok(Some(RevmAccount {
             balance: U256::from_limbs(account.balance),
             nonce: account.nonce,
-            code_hash: code.as_ref().map(|code| code.hash).unwrap_or_default(),
-            code: code.map(|code| Bytecode::new_raw(code.code())),
+            code_hash: self.codes.get(account.code).map(|code| code.hash).unwrap_or_default(),
+            code: None,
             ..Default::default()
         }))
     }
@@ -380,6 +402,15 @@ impl<DB: DatabaseRef + Sync> DatabaseRef for State<DB> {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
         Ok(self.block_hash(number)?)
+    }
+}
+
+/// As far as the database behind was asked.
+impl<DB: DatabaseRef + Sync> HasStorage for State<DB> {
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        let index = self.account_index(&address.into_array())?;
+        let flags = self.table().account(index).flags;
+        Ok(flags & (ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED) == ACCOUNT_HAS_STORAGE)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use warpevm_kernels::abi::{
-    ACCOUNT_EXISTS, ACCOUNT_WIPED, Addr, NONE, TableAccount, TableSlot, Word,
+    ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, NONE, TableAccount, TableSlot, Word,
 };
 
 use crate::buffer::Column;
@@ -383,6 +383,35 @@ impl Table {
     /// Every slot that changed since the database, with what the database has.
     pub fn changed_slots(&self) -> Vec<(u32, Word)> {
         self.side().slot_origins.clone()
+    }
+
+    /// The database has what is here now: nothing has changed since, and no account is wiped.
+    pub fn settle(&mut self) {
+        for (index, _) in self.changed_accounts() {
+            self.writer().update_account(index, |account| {
+                if account.flags & ACCOUNT_WIPED != 0 {
+                    account.flags &= !(ACCOUNT_WIPED | ACCOUNT_HAS_STORAGE);
+                }
+            });
+        }
+        let side = self.side.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (index, _) in side.origins.drain(..) {
+            side.account_dirty[index as usize] = false;
+        }
+        for (index, _) in side.slot_origins.drain(..) {
+            side.slot_dirty[index as usize] = false;
+        }
+    }
+
+    /// Forgets everything. To those who keep copies it is another table.
+    pub fn clear(&mut self) {
+        self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        *self.account_len.get_mut() = 0;
+        *self.slot_len.get_mut() = 0;
+        for index in [&mut self.account_index, &mut self.slot_index] {
+            index.0.iter_mut().for_each(|place| *place.get_mut() = 0);
+        }
+        *self.side.get_mut().unwrap_or_else(PoisonError::into_inner) = TableSide::default();
     }
 
     /// The slots of an account that the table holds.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use warpevm::input::{self, BlockInput, BlockSource, Input, InputError, Selection};
+use warpevm::chain::{BlockInput, BlockSource, Selection};
+use warpevm::input::{self, FileSource, Input, InputError};
 use warpevm::{Checks, Env, Spec};
 use warpevm_tests::fixtures::FIXTURES_VAR;
 pub use warpevm_tests::fixtures::workspace;
@@ -19,7 +20,7 @@ pub use warpevm_tests::fixtures::workspace;
 pub const MAINNET: &str = "mainnet/mainnet-dev.tar.zst";
 
 /// Opens an archive of blocks.
-pub fn source(archive: &Path) -> BlockSource {
+pub fn source(archive: &Path) -> FileSource {
     match input::open(archive).expect("the archive opens") {
         Input::Blocks(source) => source,
         Input::Batch(_) => panic!("an archive is no batch"),

@@ -13,9 +13,9 @@ mod measure;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use revm::context::BlockEnv;
-use warpevm::input::MemoryState;
 use warpevm::limits::STEP_BUDGET_COUNT;
-use warpevm::validate::compare;
+use warpevm::reference::validate::compare;
+use warpevm::state::MemoryState;
 use warpevm::{
     Checks, Config, Engine, Env, Executed, Fallback, Outcome, Report, Spec, State, Transaction,
     TxStatus, reference,

@@ -5,10 +5,10 @@ use crate::{BackendArg, EngineArgs, PolicyArg, Usage, share};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use warpevm::Config;
-use warpevm::input::Selection;
+use warpevm::chain::Selection;
 use warpevm::input::bytes::STDIN;
+use warpevm::reference::validate::Validate;
 use warpevm::results::Format;
-use warpevm::validate::Validate;
 
 /// Where reproducers are written unless the command line says otherwise.
 const REPRODUCERS_FOLDER: &str = "warpevm-reproducers";

@@ -16,12 +16,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use warpevm::State;
+use warpevm::input::BatchInput;
 use warpevm::input::batch::BatchPart;
-use warpevm::input::{BatchInput, MemoryState};
+use warpevm::reference::validate;
 use warpevm::results::Row;
-use warpevm::state::StorageProbe;
+use warpevm::state::MemoryState;
 use warpevm::types::{Env, Outcome, Transaction};
-use warpevm::validate;
 
 /// Calls of the first chunk: few, since nobody knows yet how long one takes.
 const CHUNK_COUNT_FIRST: usize = 1024;
@@ -41,7 +41,6 @@ struct Batch<'a> {
     input: &'a BatchInput,
     parts: Vec<BatchPart>,
     state: State<&'a MemoryState>,
-    probe: StorageProbe,
     summary: Summary,
     shown: Shown,
     /// The first results, for the table.
@@ -114,14 +113,12 @@ impl Run {
     }
 
     fn begin<'a>(&self, input: &'a BatchInput) -> anyhow::Result<Batch<'a>> {
-        let probe = input.state.storage_probe();
         let state = State::new(&input.state).with_context(|| input.place.clone())?;
         let name = Path::new(&input.place).file_stem().unwrap_or_default().to_string_lossy();
         Ok(Batch {
             input,
             parts: input.parts(),
-            state: state.with_storage_probe(probe.clone()),
-            probe,
+            state: state.with_storage_probe(),
             summary: Summary { batches: 1, ..self.summary() },
             shown: Shown::new(&self.asked.reproducers, name.into_owned()),
             table: Vec::new(),
@@ -173,7 +170,7 @@ impl Run {
             let started = Instant::now();
             let (mode, db) = (self.asked.validate, &batch.input.state);
             let mut validation =
-                validate::validate_calls(&part.env, &calls, &ran.outcomes, db, &batch.probe, mode)?;
+                validate::validate_calls(&part.env, &calls, &ran.outcomes, db, mode)?;
             batch.summary.stages.add("validate", started.elapsed().as_secs_f64());
             for wrong in &mut validation.wrong {
                 let call = indices[wrong.index];

@@ -11,12 +11,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
-use warpevm::header::{self, HeaderCheck};
-use warpevm::input::BlockInput;
-use warpevm::reference;
+use warpevm::chain::{self, BlockInput, HeaderCheck, Revm};
 use warpevm::results::{Row, Transacted};
 use warpevm::types::Outcome;
-use warpevm::validate;
 
 /// What a block gave.
 struct Done {
@@ -74,7 +71,7 @@ impl Run {
         summary.report(&ran.report, ran.seconds);
         all_hashes_listed(block)?;
         let started = Instant::now();
-        let validation = validate::validate_block(block, &ran.outcomes, self.asked.validate)?;
+        let validation = block.validate(&ran.outcomes, self.asked.validate)?;
         summary.stages.add("validate", started.elapsed().as_secs_f64());
         let rejected = ran.outcomes.last().and_then(|last| last.result.clone().err());
         if let (Some(reason), true) = (rejected, validation.wrong.is_empty()) {
@@ -86,14 +83,16 @@ impl Run {
         let mut wrong: BTreeSet<usize> = validation.wrong.iter().map(|wrong| wrong.index).collect();
         if self.asked.on_mismatch == OnMismatch::Revm && !wrong.is_empty() {
             // What follows a wrong result may rest on it: revm decides on the whole block.
-            let expected = reference::execute_block(block)?.into_iter().enumerate();
-            replace(&mut summary, &mut ran, expected);
+            let expected = block.execute(&Revm)?.outcomes;
+            // There is nothing after one that is not valid.
+            ran.outcomes.truncate(expected.len());
+            replace(&mut summary, &mut ran, expected.into_iter().enumerate());
             wrong.clear();
         }
         summary.outcomes(&ran.outcomes);
         let started = Instant::now();
-        let checks = header::check(&block.header, &block.env, &block.transactions, &ran.outcomes);
-        summary.header(&checks, &header::not_checked(&block.header, block.env.spec));
+        let checks = block.check(&ran.outcomes);
+        summary.header(&checks, &chain::not_checked(&block.header, block.env.spec));
         summary.stages.add("header", started.elapsed().as_secs_f64());
         Ok(Done { summary, ran, wrong, checks, shown })
     }

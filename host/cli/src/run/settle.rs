@@ -8,8 +8,8 @@ use anyhow::Context;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use warpevm::reference::validate::{self, Validation, Wrong};
 use warpevm::types::{Fallback, Outcome};
-use warpevm::validate::{self, Validation, Wrong};
 
 /// How many differences are printed for one block or batch.
 const MISMATCHES_SHOWN_MAX: usize = 10;
@@ -142,8 +142,8 @@ fn write_anew(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> 
 mod tests {
     use super::*;
     use revm::context::BlockEnv;
-    use warpevm::input::MemoryState;
     use warpevm::reference::simulate_sequential;
+    use warpevm::state::MemoryState;
     use warpevm::types::{Checks, Env, Spec, Transaction};
 
     /// A validation that found the gas of one call wrong.
@@ -155,8 +155,8 @@ mod tests {
         let state = MemoryState::default();
         let mut outcomes = simulate_sequential(&env, &calls, &state).expect("revm runs");
         outcomes[0].result.as_mut().expect("valid").gas_used += 1;
-        let (probe, full) = (state.storage_probe(), validate::Validate::Full);
-        validate::validate_calls(&env, &calls, &outcomes, &state, &probe, full).expect("revm runs")
+        let full = validate::Validate::Full;
+        validate::validate_calls(&env, &calls, &outcomes, &state, full).expect("revm runs")
     }
 
     #[test]

@@ -2,20 +2,20 @@
 
 mod bare;
 mod evm;
+pub mod reproducer;
 mod spec;
 mod trace;
+pub mod validate;
 
 pub use bare::{BareTotals, Parallel, execute_bare, simulate_bare};
 pub use evm::Evm;
 pub use spec::InSpec;
 pub use trace::{Trace, trace};
 
-use crate::input::{BlockInput, Header};
-use crate::state::{State, StorageProbe};
+use crate::state::{HasStorage, State};
 use crate::types::{AccountChange, AccountInfo, AuthorizationFault, BlobFault, End, Env};
 use crate::types::{Executed, GasBound, Outcome, Rejected};
 use crate::types::{Transaction, TxStatus};
-use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
 use revm::DatabaseCommit;
 use revm::bytecode::Bytecode;
@@ -90,27 +90,6 @@ pub fn config(env: &Env) -> CfgEnv {
     cfg
 }
 
-/// The system calls before a block's transactions: whom, with which data.
-pub fn system_calls_before(spec: Spec, header: &Header) -> Vec<(Address, Bytes)> {
-    let mut calls = Vec::new();
-    if let (true, Some(root)) = (spec >= Spec::Cancun, header.parent_beacon_block_root) {
-        calls.push((eip4788::BEACON_ROOTS_ADDRESS, root.into()));
-    }
-    if spec >= Spec::Prague {
-        calls.push((eip2935::HISTORY_STORAGE_ADDRESS, header.parent_hash.into()));
-    }
-    calls
-}
-
-/// The system calls after a block's transactions and withdrawals, which return requests.
-pub fn system_calls_after(spec: Spec) -> &'static [Address] {
-    const CALLS: [Address; 2] = [
-        eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
-        eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-    ];
-    if spec >= Spec::Prague { &CALLS } else { &[] }
-}
-
 /// The state that sequential revm changes: what a database has, as the spec sees it, and on it what
 /// changed.
 pub type Changing<DB> = CacheDB<InSpec<DB>>;
@@ -128,9 +107,7 @@ pub struct Sequential<DB: DatabaseRef> {
 impl<'a, DB: DatabaseRef + Sync> Sequential<&'a State<DB>> {
     /// Starts on a state and with what it knows of storage.
     pub fn on_state(env: &Env, state: &'a State<DB>) -> Sequential<&'a State<DB>> {
-        let mut revm = Sequential::new(env, state);
-        revm.evm.probe = state.storage_probe().cloned();
-        revm
+        Sequential::new(env, state).with_storage_probe()
     }
 }
 
@@ -142,10 +119,18 @@ impl<DB: DatabaseRef> Sequential<DB> {
         Sequential { evm: Evm::new(env, db), spec: env.spec, gas_limit, gas_used: 0 }
     }
 
-    /// Installs a function that tells whether an account has storage (EIP-7610).
-    pub fn with_storage_probe(mut self, probe: StorageProbe) -> Sequential<DB> {
-        self.evm.probe = Some(probe);
+    /// Asks the database whether accounts have storage (EIP-7610).
+    pub fn with_storage_probe(mut self) -> Sequential<DB>
+    where
+        DB: HasStorage,
+    {
+        self.state_mut().db.probe = Some(DB::has_storage);
         self
+    }
+
+    /// The block's gas that is left, where it is checked.
+    pub(crate) fn gas_left(&self) -> Option<u64> {
+        self.gas_limit.map(|limit| limit.saturating_sub(self.gas_used))
     }
 
     /// The state as it is now.
@@ -172,8 +157,8 @@ impl<DB: DatabaseRef> Sequential<DB> {
     ) -> Result<(Outcome, EvmState), ReferenceError> {
         let rejected =
             |reason| Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
-        let left = self.gas_limit.map(|limit| limit.saturating_sub(self.gas_used));
-        if let Some(max) = left.filter(|left| self.gas_used > 0 && tx.gas_limit > *left) {
+        let exceeded = |left: &u64| self.gas_used > 0 && tx.gas_limit > *left;
+        if let Some(max) = self.gas_left().filter(exceeded) {
             let why = GasBound::BlockLeft;
             return rejected(Rejected::GasLimit { limit: tx.gas_limit, max, why });
         }
@@ -301,29 +286,10 @@ impl<DB: DatabaseRef> Sequential<DB> {
         }
         Ok(())
     }
-
-    /// What comes before a block's transactions: system calls.
-    pub fn begin(&mut self, block: &BlockInput) -> Result<(), ReferenceError> {
-        for (to, data) in system_calls_before(self.spec, &block.header) {
-            self.system_call(to, data)?;
-        }
-        Ok(())
-    }
-
-    /// What comes after a block's transactions: withdrawals and system calls. Mining rewards are
-    /// left out, since a block's ommers are not in the input. Returns the outputs of the system
-    /// calls.
-    pub fn end(&mut self, block: &BlockInput) -> Result<Vec<Bytes>, ReferenceError> {
-        for withdrawal in &block.withdrawals {
-            self.credit(withdrawal.address, withdrawal.wei())?;
-        }
-        let calls = system_calls_after(self.spec).iter();
-        calls.map(|to| self.system_call(*to, Bytes::new()).map(|call| call.output)).collect()
-    }
 }
 
-/// Executes transactions in order, each on what the earlier ones left. Blocks want
-/// [`execute_block`], which adds the system calls.
+/// Executes transactions in order, each on what the earlier ones left. Blocks have more in them
+/// ([`crate::chain::execute`]).
 pub fn execute_sequential<DB: DatabaseRef>(
     env: &Env,
     transactions: &[Transaction],
@@ -331,16 +297,6 @@ pub fn execute_sequential<DB: DatabaseRef>(
 ) -> Result<Vec<Outcome>, ReferenceError> {
     let mut revm = Sequential::new(env, db);
     transactions.iter().map(|tx| revm.transact(tx)).collect()
-}
-
-/// Executes a block: system calls, transactions, withdrawals, system calls.
-pub fn execute_block(block: &BlockInput) -> Result<Vec<Outcome>, ReferenceError> {
-    let probe = block.state.storage_probe();
-    let mut revm = Sequential::new(&block.env, &block.state).with_storage_probe(probe);
-    revm.begin(block)?;
-    let outcomes = block.transactions.iter().map(|tx| revm.transact(tx)).collect();
-    revm.end(block)?;
-    outcomes
 }
 
 /// Executes each transaction on `db` itself.

@@ -4,10 +4,9 @@
 //! a part ([`Fallback::relies_on_revm`]) may turn out wrong, but that it is equal counts for
 //! nothing.
 
-use crate::input::BlockInput;
-use crate::reference::{ReferenceError, Sequential};
-use crate::state::StorageProbe;
-use crate::state_test::StateTest;
+use super::reproducer::StateTest;
+use super::{ReferenceError, Sequential};
+use crate::state::HasStorage;
 use crate::types::{AccountChange, Env, Executed, Fallback, Outcome, Transaction};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rayon::prelude::*;
@@ -116,25 +115,25 @@ impl Validation {
     }
 }
 
-/// Validates the results of a block. Each transaction that is checked runs on the state that the
-/// results before it give, so that one wrong result is one difference and not one for each
-/// transaction that follows; as long as nothing differs, that is revm's own state.
-pub fn validate_block(
-    block: &BlockInput,
+/// Validates the results of transactions that ran in order, of which `revm` is at the first. Each
+/// that is checked runs on the state that the results before it give, so that one wrong result is
+/// one difference and not one for each transaction that follows; as long as nothing differs, that
+/// is revm's own state. `seed` varies the sample.
+pub fn validate_in_order<DB: DatabaseRef>(
+    mut revm: Sequential<DB>,
+    env: &Env,
+    transactions: &[Transaction],
     outcomes: &[Outcome],
-    mode: Validate,
+    (mode, seed): (Validate, u64),
 ) -> Result<Validation, ReferenceError> {
     let mut validation = Validation::default();
     if mode == Validate::Off {
         return Ok(validation);
     }
-    let probe = block.state.storage_probe();
-    let mut revm = Sequential::new(&block.env, &block.state).with_storage_probe(probe);
-    revm.begin(block)?;
-    for (index, (tx, got)) in block.transactions.iter().zip(outcomes).enumerate() {
+    for (index, (tx, got)) in transactions.iter().zip(outcomes).enumerate() {
         // A rejection makes the whole block invalid: no sample leaves it out.
-        if mode.checks(block.number, index) || got.result.is_err() {
-            let (touched, wrong) = check(&mut revm, &block.env, index, tx, got)?;
+        if mode.checks(seed, index) || got.result.is_err() {
+            let (touched, wrong) = check(&mut revm, env, index, tx, got)?;
             let equal = wrong.is_none();
             validation.count(got, wrong);
             if equal {
@@ -151,14 +150,12 @@ pub fn validate_block(
     Ok(validation)
 }
 
-/// Validates the results of calls that each ran on `db` itself; `probe` tells which of its accounts
-/// have storage (EIP-7610).
-pub fn validate_calls<DB: DatabaseRef + Sync>(
+/// Validates the results of calls that each ran on `db` itself.
+pub fn validate_calls<DB: HasStorage + Sync>(
     env: &Env,
     calls: &[Transaction],
     outcomes: &[Outcome],
     db: &DB,
-    probe: &StorageProbe,
     mode: Validate,
 ) -> Result<Validation, ReferenceError> {
     if mode == Validate::Off {
@@ -167,7 +164,7 @@ pub fn validate_calls<DB: DatabaseRef + Sync>(
     let tasks = calls.par_chunks(CALLS_PER_TASK).zip(outcomes.par_chunks(CALLS_PER_TASK));
     let parts = tasks.enumerate().map(|(task, (calls, outcomes))| {
         let mut validation = Validation::default();
-        let mut revm = Sequential::new(env, db).with_storage_probe(probe.clone());
+        let mut revm = Sequential::new(env, db).with_storage_probe();
         for (offset, (call, got)) in calls.iter().zip(outcomes).enumerate() {
             let index = task * CALLS_PER_TASK + offset;
             if mode.checks(0, index) {
