@@ -1,6 +1,7 @@
 //! From an instance's memory to what a transaction did.
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, LogData, U256};
+use warpevm_compiler::Rule;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, Addr, CODE_EMPTY, End, OverlayAccount,
     OverlaySlot, SLOT_TRANSIENT, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, TableAccount,
@@ -221,7 +222,7 @@ pub fn credited(before: &TableAccount, credit: &Word, spec: Spec) -> TableAccoun
     after.balance = balance.into_limbs();
     after.flags |= ACCOUNT_EXISTS;
     // A touched account that is empty goes (EIP-161).
-    if spec >= Spec::SpuriousDragon && is_empty(&after) {
+    if spec.rules().has(Rule::StateClearing) && is_empty(&after) {
         after.flags &= !ACCOUNT_EXISTS;
     }
     after

@@ -6,7 +6,7 @@ use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_primitives::{B256, Bloom};
 use serde::Serialize;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// Gas of one blob (EIP-4844).
 const GAS_PER_BLOB: u64 = 1 << 17;
@@ -82,7 +82,7 @@ pub fn receipts_with(
 /// Whether receipts can be recomputed: before Byzantium each holds the state root after its
 /// transaction (EIP-658), which needs the whole state.
 pub fn receipts_root_checkable(spec: Spec) -> bool {
-    spec >= Spec::Byzantium
+    spec.rules().has(Rule::ReceiptStatus)
 }
 
 /// Header fields that [`check`] does not look at. The state root needs the whole state after the
@@ -90,7 +90,7 @@ pub fn receipts_root_checkable(spec: Spec) -> bool {
 /// in; the requests are what the block's last system calls return.
 pub fn not_checked(header: &Header, spec: Spec) -> Vec<&'static str> {
     let mut fields = vec!["state_root", "transactions_root"];
-    fields.extend((spec >= Spec::Shanghai).then_some("withdrawals_root"));
+    fields.extend(spec.rules().has(Rule::Withdrawals).then_some("withdrawals_root"));
     fields.extend(header.requests_hash.map(|_| "requests_hash"));
     fields
 }

@@ -26,7 +26,7 @@ use revm::database::{AccountState, CacheDB};
 use revm::database_interface::DatabaseRef;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, EvmState};
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 use warpevm_kernels::abi::EVM_MEMORY_BYTES_MAX;
 
 /// Blobs of one transaction from Cancun on (EIP-4844).
@@ -92,11 +92,12 @@ pub fn config(env: &Env) -> CfgEnv {
 
 /// The system calls before a block's transactions: whom, with which data.
 pub fn system_calls_before(spec: Spec, header: &Header) -> Vec<(Address, Bytes)> {
+    let rules = spec.rules();
     let mut calls = Vec::new();
-    if let (true, Some(root)) = (spec >= Spec::Cancun, header.parent_beacon_block_root) {
+    if let (true, Some(root)) = (rules.has(Rule::BeaconRoot), header.parent_beacon_block_root) {
         calls.push((eip4788::BEACON_ROOTS_ADDRESS, root.into()));
     }
-    if spec >= Spec::Prague {
+    if rules.has(Rule::BlockHashHistory) {
         calls.push((eip2935::HISTORY_STORAGE_ADDRESS, header.parent_hash.into()));
     }
     calls
@@ -108,7 +109,7 @@ pub fn system_calls_after(spec: Spec) -> &'static [Address] {
         eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
         eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
     ];
-    if spec >= Spec::Prague { &CALLS } else { &[] }
+    if spec.rules().has(Rule::Requests) { &CALLS } else { &[] }
 }
 
 /// The state that sequential revm changes: what a database has, as the spec sees it, and on it what
@@ -221,7 +222,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Keeps what a transaction touched.
     pub fn commit(&mut self, touched: EvmState) {
         let mut empty = Vec::new();
-        if self.spec >= Spec::SpuriousDragon {
+        if spec_id(self.spec).is_enabled_in(SpecId::SPURIOUS_DRAGON) {
             let gone = touched.iter().filter(|(_, a)| a.is_touched() && a.info.is_empty());
             empty.extend(gone.map(|(address, _)| *address));
         }
@@ -257,7 +258,8 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Adds to a balance.
     pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), ReferenceError> {
-        if amount.is_zero() && self.spec >= Spec::SpuriousDragon {
+        let clears = spec_id(self.spec).is_enabled_in(SpecId::SPURIOUS_DRAGON);
+        if amount.is_zero() && clears {
             return Ok(());
         }
         let account = self.state_mut().load_account(address).map_err(database)?;
@@ -420,10 +422,11 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
 /// A creation of a type that has none: revm leaves it to the decoder of transactions, whose format
 /// cannot say it.
 fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
+    let has = |since| spec_id(spec).is_enabled_in(since);
     match tx.tx_type {
         _ if !tx.kind.is_create() => None,
-        3 if spec >= Spec::Cancun => Some(Rejected::Blobs(BlobFault::Creation)),
-        4 if spec >= Spec::Prague => Some(Rejected::Authorizations(AuthorizationFault::Creation)),
+        3 if has(SpecId::CANCUN) => Some(Rejected::Blobs(BlobFault::Creation)),
+        4 if has(SpecId::PRAGUE) => Some(Rejected::Authorizations(AuthorizationFault::Creation)),
         _ => None,
     }
 }
@@ -536,7 +539,8 @@ fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChan
     // An account that is empty from before EIP-161 exists until it is touched.
     let before = (!account.is_loaded_as_not_existing()).then(|| info(&account.original_info()));
     let destroyed = account.is_selfdestructed();
-    let gone = destroyed || (spec >= Spec::SpuriousDragon && account.info.is_empty());
+    let clears = spec_id(spec).is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    let gone = destroyed || (clears && account.info.is_empty());
     let after = (!gone).then(|| info(&account.info));
     // Before Spurious Dragon revm marks a touched account that did not exist as created, too: only
     // the local mark means CREATE.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, RwLockReadGuard};
 use std::time::Instant;
 
 use revm::DatabaseRef;
+use warpevm_compiler::precompile;
 use warpevm_kernels::abi::{self, CODE_EMPTY, Instance, Layout, Need, Region};
 
 use crate::code_cache::CodeCache;
@@ -355,6 +356,6 @@ fn run_precompile<DB: DatabaseRef + Sync>(
     head.resume_ok = answer.ok.into();
     head.resume_gas = answer.gas_used;
     head.ret_len = len;
-    head.host_precompiles |= 1u32.checked_shl(asked.need_code).unwrap_or(1);
+    head.host_precompiles |= precompile::bit(asked.need_code);
     Ok(Served::Resume)
 }

@@ -7,6 +7,7 @@ use revm::DatabaseRef;
 use revm::state::EvmState;
 use warpevm_kernels::abi::{Instance, Launch, Layout, OverlayAccount, Status};
 
+use crate::backend::launch_of;
 use crate::buffer::Buffer;
 use crate::decode::{Ended, Overlay, Scratch, changes, ended};
 use crate::encode::{Encoded, NotEncoded, encode_system_call};
@@ -231,11 +232,10 @@ impl Worker {
             layout: &raw const *layout as u64,
             codes: session.codes.address(),
             step_budget: session.step_budget,
-            spec: session.spec() as u32,
             instances: 1,
             order: place.order,
             committed: place.committed,
-            ..Default::default()
+            ..launch_of(session.spec())
         };
         if let Some(versions) = &session.versions {
             versions.describe(&mut launch);

@@ -30,7 +30,7 @@ use error::expect;
 use revm::context::BlockEnv;
 use std::sync::Arc;
 use std::time::Duration;
-use warpevm_compiler::Spec;
+use warpevm_compiler::Rule;
 
 /// Ancestors that an ommer's check looks at: six generations and the parent of the last.
 const ANCESTORS_MAX: usize = 8;
@@ -150,7 +150,7 @@ impl<'e> Chain<'e> {
         let (header, spec) = (&block.header, fork.spec);
         let transactions = decode::transactions(block, spec)?;
         let blobs: u64 = transactions.iter().map(|tx| tx.blob_hashes.len() as u64).sum();
-        if blobs > fork.blobs.max && spec >= Spec::Cancun {
+        if blobs > fork.blobs.max && spec.rules().has(Rule::Blobs) {
             return Err(Invalid::Blobs { blobs, max: fork.blobs.max }.into());
         }
         if let Some(used) = header.blob_gas_used {
@@ -191,7 +191,7 @@ impl<'e> Chain<'e> {
             gas_limit: header.gas_limit,
             basefee: header.base_fee_per_gas.unwrap_or(0),
             difficulty: header.difficulty,
-            prevrandao: (fork.spec >= Spec::Merge).then_some(header.mix_hash),
+            prevrandao: fork.spec.rules().has(Rule::ProofOfStake).then_some(header.mix_hash),
             blob_excess_gas_and_price: blob,
             ..BlockEnv::default()
         };
@@ -214,7 +214,7 @@ impl<'e> Chain<'e> {
         let mut roots = Vec::new();
         for executed in ran.outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()) {
             state.apply(&executed.changes);
-            if spec < Spec::Byzantium {
+            if !spec.rules().has(Rule::ReceiptStatus) {
                 roots.push(state_root(&state));
             }
         }
@@ -232,7 +232,7 @@ impl<'e> Chain<'e> {
         plan.credits.iter().for_each(|(address, amount)| state.credit(*address, *amount));
         ran.after.iter().flatten().for_each(|call| state.apply(&call.changes));
         check_sum(ran, before, &state).map_err(ImportError::Failed)?;
-        if spec >= Spec::Prague {
+        if spec.rules().has(Rule::Requests) {
             let hash = requests::requests_hash(&ran.outcomes, &calls)?;
             expect(Field::RequestsHash, header.requests_hash, Some(hash))?;
         }

@@ -17,7 +17,7 @@ use warpevm_compiler::{AccessSet, Spec, analyse};
 const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
 
 /// Of which code, for which spec and selector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Name {
     code: B256,
     spec: Spec,

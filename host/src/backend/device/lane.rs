@@ -14,6 +14,7 @@ use bytemuck::{bytes_of, cast_slice, from_bytes};
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
+use warpevm_compiler::precompile::{self, Runner};
 use warpevm_kernels::abi::{
     Answer, CODE_EMPTY, Code, Instance, Job, Launch, Layout, NONE, Need, OverlayAccount,
     OverlaySlot, Packed, Region, Status, Tx,
@@ -24,6 +25,7 @@ use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
 use crate::backend::cpu::Number;
+use crate::backend::launch_of;
 use crate::decode::{Ended, Overlay, ended};
 use crate::encode::{CodeSink, Encoded, NotEncoded};
 use crate::error::Error;
@@ -398,9 +400,8 @@ impl Lane {
                 layout: env + size_of_val(&session.block_env) as u64,
                 hash_seed: session.state.table().seed(),
                 step_budget: session.step_budget,
-                spec: session.spec() as u32,
                 instances: count,
-                ..Default::default()
+                ..launch_of(session.spec())
             };
             let (driver, stream) = (&self.driver, self.stream);
             pieces.send(&mut Io { driver, stream, staging: &mut self.up })?;
@@ -734,7 +735,7 @@ impl Lane {
                 }
                 answer.resume_ok = ran.ok.into();
                 answer.resume_gas = ran.gas_used;
-                answer.host_precompiles = 1u32.checked_shl(head.need_code).unwrap_or(1);
+                answer.host_precompiles = precompile::bit(head.need_code);
                 output = Some(ran.output);
             }
             Need::Class => {
@@ -744,9 +745,9 @@ impl Lane {
             }
             Need::Steps => {}
             Need::Kernel => {
-                let list = match head.need_code {
-                    5 => &mut wants.modexps,
-                    8 | 0x0a..=0x11 => &mut wants.curves,
+                let list = match precompile::by_number(head.need_code).map(|row| row.runner) {
+                    Some(Runner::Modexp) => &mut wants.modexps,
+                    Some(Runner::Curves) => &mut wants.curves,
                     _ => &mut wants.precompiles,
                 };
                 list.push(id);
