@@ -16,7 +16,7 @@ use warpevm::chain::{BlockExecutor, BlockRun, BlockSource, NotRun, Payload, Revm
 use warpevm::conformance::{block_test, files, fixtures, state_test};
 use warpevm::input::{self, Input, InputError};
 use warpevm::state::{MemoryState, State};
-use warpevm::types::Spec;
+use warpevm_compiler::Rule;
 
 /// Batch sizes where nobody says.
 const BATCHES: [u32; 6] = [1, 16, 256, 4096, 65_536, 1 << 20];
@@ -53,8 +53,6 @@ const WORST_DEFAULT: [&str; 5] =
 const WORST_TINY: [&str; 1] = ["empty_block"];
 /// The example block, seen from the repository's root.
 const EXAMPLE_BLOCK: &str = "host/examples/token-block";
-/// A transaction's gas limit since Osaka (EIP-7825).
-const GAS_LIMIT_OSAKA: u64 = 1 << 24;
 
 /// A group of workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
@@ -325,9 +323,9 @@ impl Wanted {
             plans.left_out.push(format!("{}/{}: has no case", what.0.name(), what.1));
             return;
         };
-        if case.env.spec >= Spec::Osaka {
+        if case.env.spec.rules().has(Rule::TxGasLimit) {
             let tx = &mut case.transaction;
-            tx.gas_limit = tx.gas_limit.min(GAS_LIMIT_OSAKA);
+            tx.gas_limit = tx.gas_limit.min(case.env.spec.gas().tx_gas_max.into());
         }
         self.batches(plans, what, sizes, move |count| {
             let txs = vec![case.transaction.clone(); count as usize];

@@ -20,7 +20,7 @@ use crate::hash::{PROBES_MAX, mix};
 use crate::limits::*;
 use crate::liveness::{self, Live};
 use crate::memory::{Address, Extent, KnownWord};
-use crate::opcode::{Table, op};
+use crate::opcode::{Length, MemoryRange, Table, memory_operands, op};
 use crate::options::Options;
 use crate::program::OpKind;
 use crate::spec::Spec;
@@ -716,8 +716,7 @@ impl<'a> Builder<'a> {
         let (kind, kept) = match byte {
             op::RETURN | op::REVERT => {
                 let kind = if byte == op::RETURN { OpKind::Return } else { OpKind::Revert };
-                let extent = self.extent_of(args[1]);
-                (kind, Some((self.address_of(args[0]), extent)))
+                (kind, self.read_by(byte, args))
             }
             op::SELFDESTRUCT => (OpKind::SelfDestruct, None),
             _ => (OpKind::Stop, None),
@@ -762,7 +761,7 @@ impl<'a> Builder<'a> {
                 return None;
             }
             op::LOG0..=op::LOG4 => {
-                self.log(args);
+                self.log(byte, args);
                 return None;
             }
             _ => self.pure(Draft::new(pure_kind(byte), args)),
@@ -774,8 +773,8 @@ impl<'a> Builder<'a> {
         let Some(k) = self.constant_of(exponent) else {
             return self.effect(Draft::new(OpKind::Exp, &[base, exponent]));
         };
-        let per_byte = if self.input.spec >= Spec::SpuriousDragon { 50 } else { 10 };
-        self.charge(per_byte * k.byte_len() as u64);
+        let per_byte = self.input.spec.gas().exp_byte;
+        self.charge(u64::from(per_byte) * k.byte_len() as u64);
         self.pure(Draft::new(OpKind::ExpK, &[base, exponent]))
     }
 
@@ -785,61 +784,43 @@ impl<'a> Builder<'a> {
             op::MSTORE8 => self.mstore8(args[0], args[1]),
             op::SSTORE => self.storage_store(args[0], args[1], false),
             op::TSTORE => self.storage_store(args[0], args[1], true),
-            _ => {
-                let (to, from) = (self.address_of(args[0]), self.address_of(args[1]));
-                let extent = self.extent_of(args[2]);
-                self.memory_read(from, extent);
-                self.effect(Draft::new(OpKind::Mcopy, args));
-                self.touch(to, extent);
-                self.touch(from, extent);
-                self.memory_clobber(to, extent);
-            }
+            _ => self.touching(byte, args, |builder| {
+                builder.effect(Draft::new(OpKind::Mcopy, args));
+            }),
         }
     }
 
     fn copy(&mut self, byte: u8, args: &[Val]) {
-        let (to, length) = match byte {
-            op::EXTCODECOPY => (args[1], args[3]),
-            _ => (args[0], args[2]),
+        let (kind, ext) = match byte {
+            op::CALLDATACOPY => (OpKind::CallDataCopy, None),
+            op::CODECOPY => (OpKind::CodeCopy, None),
+            op::RETURNDATACOPY => (OpKind::ReturnDataCopy, None),
+            _ => (OpKind::ExtCodeCopy, Some([args[3], Val::NONE, Val::NONE, Val::NONE])),
         };
-        let (to, extent) = (self.address_of(to), self.extent_of(length));
-        if byte == op::EXTCODECOPY {
-            let ext = [args[3], Val::NONE, Val::NONE, Val::NONE];
-            self.effect_with(Draft::new(OpKind::ExtCodeCopy, &args[..3]), 0, Some(ext));
-        } else {
-            let kind = match byte {
-                op::CALLDATACOPY => OpKind::CallDataCopy,
-                op::CODECOPY => OpKind::CodeCopy,
-                _ => OpKind::ReturnDataCopy,
-            };
-            self.effect(Draft::new(kind, args));
-        }
-        self.touch(to, extent);
-        self.memory_clobber(to, extent);
+        self.touching(byte, args, |builder| {
+            builder.effect_with(Draft::new(kind, &args[..3]), 0, ext);
+        });
     }
 
-    fn log(&mut self, args: &[Val]) {
-        let (at, extent) = (self.address_of(args[0]), self.extent_of(args[1]));
-        self.memory_read(at, extent);
+    fn log(&mut self, byte: u8, args: &[Val]) {
         let topics = &args[2..];
         let mut ext = [Val::NONE; 4];
         ext[..topics.len()].copy_from_slice(topics);
         let ext = (!topics.is_empty()).then_some(ext);
         let draft = Draft::new(OpKind::Log, &args[..2]);
-        self.effect_with(draft, topics.len() as u16, ext);
-        self.touch(at, extent);
+        self.touching(byte, args, |builder| {
+            builder.effect_with(draft, topics.len() as u16, ext);
+        });
     }
 
     fn create(&mut self, byte: u8, args: &[Val]) -> Val {
-        let (at, extent) = (self.address_of(args[1]), self.extent_of(args[2]));
-        self.memory_read(at, extent);
-        let value = if byte == op::CREATE {
-            self.effect(Draft::new(OpKind::Create, args))
-        } else {
-            let ext = [args[3], Val::NONE, Val::NONE, Val::NONE];
-            self.effect_with(Draft::new(OpKind::Create2, &args[..3]), 0, Some(ext))
+        let (kind, ext) = match byte {
+            op::CREATE => (OpKind::Create, None),
+            _ => (OpKind::Create2, Some([args[3], Val::NONE, Val::NONE, Val::NONE])),
         };
-        self.touch(at, extent);
+        let value = self.touching(byte, args, |builder| {
+            builder.effect_with(Draft::new(kind, &args[..3]), 0, ext)
+        });
         self.after_call(true);
         value
     }
@@ -852,15 +833,41 @@ impl<'a> Builder<'a> {
             _ => (OpKind::StaticCall, 2),
         };
         let (head, tail) = args.split_at(head);
-        let (input, input_extent) = (self.address_of(tail[0]), self.extent_of(tail[1]));
-        let (output, output_extent) = (self.address_of(tail[2]), self.extent_of(tail[3]));
-        self.memory_read(input, input_extent);
         let ext = [tail[0], tail[1], tail[2], tail[3]];
-        let value = self.effect_with(Draft::new(kind, head), 0, Some(ext));
-        self.touch(input, input_extent);
-        self.touch(output, output_extent);
-        self.memory_clobber(output, output_extent);
+        let value = self.touching(byte, args, |builder| {
+            builder.effect_with(Draft::new(kind, head), 0, Some(ext))
+        });
         self.after_call(byte != op::STATICCALL);
+        value
+    }
+
+    /// Where a range of memory starts, if that is known, and its extent.
+    fn place(&self, range: &MemoryRange, args: &[Val]) -> (Option<Address>, Extent) {
+        let extent = match range.length {
+            Length::Operand(i) => self.extent_of(args[usize::from(i)]),
+            Length::Bytes(n) => Extent::Bytes(n.into()),
+        };
+        (self.address_of(args[usize::from(range.at)]), extent)
+    }
+
+    fn read_by(&self, byte: u8, args: &[Val]) -> Option<(Option<Address>, Extent)> {
+        memory_operands(byte).reads.as_ref().map(|range| self.place(range, args))
+    }
+
+    /// Runs `inst`, the effect of `byte`, and notes what it does to memory.
+    fn touching<T>(&mut self, byte: u8, args: &[Val], inst: impl FnOnce(&mut Self) -> T) -> T {
+        let reads = self.read_by(byte, args);
+        let writes = memory_operands(byte).writes.as_ref().map(|range| self.place(range, args));
+        if let Some((at, extent)) = reads {
+            self.memory_read(at, extent);
+        }
+        let value = inst(self);
+        for (at, extent) in [reads, writes].into_iter().flatten() {
+            self.touch(at, extent);
+        }
+        if let Some((at, extent)) = writes {
+            self.memory_clobber(at, extent);
+        }
         value
     }
 

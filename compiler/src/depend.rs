@@ -19,6 +19,7 @@
 use crate::graph::{Graph, Node, View, for_each_operand, has_effect, observes_gas};
 use crate::limits::DEPEND_ACCESSES_MAX;
 use crate::memory::{Address as At, Extent};
+use crate::opcode::{Length, MemoryRange, memory_operands, op};
 use crate::program::OpKind;
 use crate::value::{ConstPool, NodeId, Val};
 use serde::Serialize;
@@ -199,34 +200,51 @@ struct MemoryUse {
 
 fn memory_use(view: View<'_>, node: &Node) -> MemoryUse {
     use OpKind::*;
-    let [a, b, c] = node.args;
-    let region = |at: Val, length: Val| {
-        view.address_of(at).map(|at| (at, view.extent_of(length))).into_iter().collect()
-    };
-    let word = |at: Val, n| view.address_of(at).map(|at| (at, Extent::Bytes(n)));
     let fixed = |n| vec![(At::constant(u64::from(node.imm)), Extent::Bytes(n))];
-    let list = |region: Option<(At, Extent)>| region.into_iter().collect();
-    let ext = || view.exts[node.ext as usize];
-    let (reads, writes) = match node.kind {
-        Mload => (list(word(a, 32)), vec![]),
-        MloadK => (fixed(32), vec![]),
-        Mstore => (vec![], list(word(a, 32))),
-        MstoreK => (vec![], fixed(32)),
-        Mstore8 => (vec![], list(word(a, 1))),
-        Mstore8K => (vec![], fixed(1)),
-        Keccak | Return | Revert | Log => (region(a, b), vec![]),
-        KeccakK => (fixed(u64::from(node.x)), vec![]),
-        CallDataCopy | CodeCopy | ReturnDataCopy => (vec![], region(a, c)),
-        ExtCodeCopy => (vec![], region(b, ext()[0])),
-        Mcopy => (region(b, c), region(a, c)),
-        Create | Create2 => (region(b, c), vec![]),
-        Call | CallCode | DelegateCall | StaticCall => {
-            let [input, input_length, output, output_length] = ext();
-            (region(input, input_length), region(output, output_length))
-        }
-        _ => (vec![], vec![]),
+    let byte = match node.kind {
+        MloadK => return MemoryUse { reads: fixed(32), writes: vec![] },
+        KeccakK => return MemoryUse { reads: fixed(node.x.into()), writes: vec![] },
+        MstoreK => return MemoryUse { reads: vec![], writes: fixed(32) },
+        Mstore8K => return MemoryUse { reads: vec![], writes: fixed(1) },
+        Mload => op::MLOAD,
+        Mstore => op::MSTORE,
+        Mstore8 => op::MSTORE8,
+        Mcopy => op::MCOPY,
+        Keccak => op::KECCAK256,
+        Return => op::RETURN,
+        Revert => op::REVERT,
+        Log => op::LOG0,
+        CallDataCopy => op::CALLDATACOPY,
+        CodeCopy => op::CODECOPY,
+        ReturnDataCopy => op::RETURNDATACOPY,
+        ExtCodeCopy => op::EXTCODECOPY,
+        Create => op::CREATE,
+        Create2 => op::CREATE2,
+        Call => op::CALL,
+        CallCode => op::CALLCODE,
+        DelegateCall => op::DELEGATECALL,
+        StaticCall => op::STATICCALL,
+        _ => return MemoryUse::default(),
     };
-    MemoryUse { reads, writes }
+    let region = |range: &MemoryRange| {
+        let extent = match range.length {
+            Length::Operand(i) => view.extent_of(operand(view, node, i)),
+            Length::Bytes(n) => Extent::Bytes(n.into()),
+        };
+        view.address_of(operand(view, node, range.at)).map(|at| (at, extent))
+    };
+    let memory = memory_operands(byte);
+    let list = |range: &Option<MemoryRange>| range.as_ref().and_then(region).into_iter().collect();
+    MemoryUse { reads: list(&memory.reads), writes: list(&memory.writes) }
+}
+
+/// Operand `i` of the opcode that a node stands for: its own come first.
+fn operand(view: View<'_>, node: &Node, i: u8) -> Val {
+    let own = node.args.iter().take_while(|arg| **arg != Val::NONE).count();
+    match usize::from(i).checked_sub(own) {
+        None => node.args[usize::from(i)],
+        Some(i) => view.exts[node.ext as usize][i],
+    }
 }
 
 /// Which key of storage a node touches.

@@ -28,7 +28,7 @@
 use crate::cfg::{BbId, Cfg};
 use crate::hash::{PROBES_MAX, mix};
 use crate::limits::*;
-use crate::opcode::{Table, op};
+use crate::opcode::{Length, MemoryRange, Table, memory_operands, op};
 use crate::options::Options;
 use crate::program::{OP_BAD_JUMP, OP_INVALID};
 
@@ -454,57 +454,45 @@ impl Machine {
         for arg in args.iter_mut().take(usize::from(inputs)) {
             *arg = self.read();
         }
-        let word = Abs::Const(32);
-        let mut result = Abs::Unknown;
-        match byte {
-            op::MLOAD => {
-                self.load(args[0], word);
-                if args[0] == Abs::Const(FREE_POINTER) && self.pointer >= 0 {
-                    result = Abs::Const(self.pointer);
-                }
-            }
-            op::MSTORE => {
-                match args {
-                    [Abs::Const(FREE_POINTER), Abs::Const(value @ 0..), ..]
-                        if self.follow_pointer =>
-                    {
-                        self.touch(args[0], word);
-                        self.pointer = value;
-                    }
-                    _ => self.clobber(args[0], word),
-                }
-                self.written(args[0], word);
-            }
-            op::MSTORE8 => self.clobber(args[0], Abs::Const(1)),
-            op::CALLDATACOPY | op::CODECOPY | op::RETURNDATACOPY => {
-                self.clobber(args[0], args[2]);
-                self.written(args[0], args[2]);
-            }
-            op::MCOPY => {
-                self.load(args[1], args[2]);
-                self.clobber(args[0], args[2]);
-                self.written(args[0], args[2]);
-            }
-            op::EXTCODECOPY => {
-                self.clobber(args[1], args[3]);
-                self.written(args[1], args[3]);
-            }
-            op::KECCAK256 | op::RETURN | op::REVERT => self.load(args[0], args[1]),
-            op::LOG0..=op::LOG4 => self.load(args[0], args[1]),
-            op::CREATE | op::CREATE2 => self.load(args[1], args[2]),
-            op::CALL | op::CALLCODE => {
-                self.load(args[3], args[4]);
-                self.clobber(args[5], args[6]);
-            }
-            op::DELEGATECALL | op::STATICCALL => {
-                self.load(args[2], args[3]);
-                self.clobber(args[4], args[5]);
-            }
-            op::ADD..=op::SAR if self.fold => result = fold(byte, args[0], args[1]),
-            _ => {}
-        }
+        self.touch_memory(byte, &args);
         if outputs == 1 {
+            let result = match byte {
+                op::MLOAD if args[0] == Abs::Const(FREE_POINTER) && self.pointer >= 0 => {
+                    Abs::Const(self.pointer)
+                }
+                op::ADD..=op::SAR if self.fold => fold(byte, args[0], args[1]),
+                _ => Abs::Unknown,
+            };
             self.push(result);
+        }
+    }
+
+    /// What an inst does to EVM memory.
+    fn touch_memory(&mut self, byte: u8, args: &[Abs; 7]) {
+        let memory = memory_operands(byte);
+        let place = |range: &MemoryRange| {
+            let length = match range.length {
+                Length::Operand(i) => args[usize::from(i)],
+                Length::Bytes(n) => Abs::Const(n.into()),
+            };
+            (args[usize::from(range.at)], length)
+        };
+        if let Some((at, length)) = memory.reads.as_ref().map(place) {
+            self.load(at, length);
+        }
+        if let Some((at, length)) = memory.writes.as_ref().map(place) {
+            match args {
+                [Abs::Const(FREE_POINTER), Abs::Const(value @ 0..), ..]
+                    if byte == op::MSTORE && self.follow_pointer =>
+                {
+                    self.touch(at, length);
+                    self.pointer = *value;
+                }
+                _ => self.clobber(at, length),
+            }
+            if memory.writes_all {
+                self.written(at, length);
+            }
         }
     }
 }

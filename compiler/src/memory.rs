@@ -281,7 +281,7 @@ impl Builder<'_> {
                 if let Some(k) = at.as_constant() {
                     self.expand(k + n);
                 }
-                self.charge(6 * n.div_ceil(32));
+                self.charge_hash(n);
                 return self.hash_of(op);
             }
         }
@@ -290,12 +290,17 @@ impl Builder<'_> {
             && n <= KECCAK_CONST_BYTES_MAX
         {
             self.expand(k + n);
-            self.charge(6 * n.div_ceil(32));
+            self.charge_hash(n);
             let mut op = Draft::new(OpKind::KeccakK, &[]);
             op.imm = k as u32;
             return self.effect_with(op, n as u16, None);
         }
         self.effect(Draft::new(OpKind::Keccak, &[offset, length]))
+    }
+
+    /// Charges the words of `n` bytes that are hashed.
+    fn charge_hash(&mut self, n: u64) {
+        self.charge(u64::from(self.input.spec.gas().keccak_word) * n.div_ceil(32));
     }
 
     /// A `Keccak1` or `Keccak2`, hashed here if its words are constants, as those of arrays are.

@@ -1,17 +1,27 @@
 //! The opcode table: every fact about an EVM opcode stands here, once.
 //!
 //! A row holds the name, the byte, the stack inputs and outputs, the first spec that defines the
-//! opcode and its static gas in Frontier; [`repriced`] holds the later prices. The size of an
-//! immediate and whether an opcode ends a bb follow from the byte.
+//! opcode and its static gas, in words where it is not the same in every spec ([`crate::gas`]). The
+//! size of an immediate and whether an opcode ends a bb follow from the byte.
 //!
 //! *Static gas* is what a gas section charges (see [`crate::program`]): all that doesn't depend on
 //! run-time values. The rest (cold access, memory expansion, copied words, the bytes of an
 //! exponent) is the lowered op's own affair.
 
+use crate::gas::GasSchedule;
 use crate::spec::Spec;
 
+macro_rules! price {
+    ($schedule:ident $gas:literal) => {
+        $gas
+    };
+    ($schedule:ident $gas:ident) => {
+        $schedule.$gas
+    };
+}
+
 macro_rules! opcodes {
-    ($($name:ident $byte:literal $inputs:literal $outputs:literal $since:ident $gas:literal)*) => {
+    ($($name:ident $byte:literal $inputs:literal $outputs:literal $since:ident $gas:tt)*) => {
         /// The byte of each opcode, by name.
         pub mod op {
             $(#[doc = stringify!($name)] pub const $name: u8 = $byte;)*
@@ -24,8 +34,15 @@ macro_rules! opcodes {
             inputs: $inputs,
             outputs: $outputs,
             since: Spec::$since,
-            frontier_gas: $gas,
         }),*];
+
+        /// The static gas of `byte`, of what some spec defines.
+        const fn static_gas(byte: u8, schedule: &GasSchedule) -> u32 {
+            match byte {
+                $($byte => price!(schedule $gas),)*
+                _ => 0,
+            }
+        }
     };
 }
 
@@ -42,8 +59,6 @@ pub struct Opcode {
     pub outputs: u8,
     /// The first spec in which it is defined.
     pub since: Spec,
-    /// Static gas in Frontier (or in `since`).
-    pub frontier_gas: u32,
 }
 
 opcodes! {
@@ -76,7 +91,7 @@ opcodes! {
     CLZ 0x1e 1 1 Osaka 5
     KECCAK256 0x20 2 1 Frontier 30
     ADDRESS 0x30 0 1 Frontier 2
-    BALANCE 0x31 1 1 Frontier 20
+    BALANCE 0x31 1 1 Frontier balance
     ORIGIN 0x32 0 1 Frontier 2
     CALLER 0x33 0 1 Frontier 2
     CALLVALUE 0x34 0 1 Frontier 2
@@ -86,11 +101,11 @@ opcodes! {
     CODESIZE 0x38 0 1 Frontier 2
     CODECOPY 0x39 3 0 Frontier 3
     GASPRICE 0x3a 0 1 Frontier 2
-    EXTCODESIZE 0x3b 1 1 Frontier 20
-    EXTCODECOPY 0x3c 4 0 Frontier 20
+    EXTCODESIZE 0x3b 1 1 Frontier ext_code
+    EXTCODECOPY 0x3c 4 0 Frontier ext_code
     RETURNDATASIZE 0x3d 0 1 Byzantium 2
     RETURNDATACOPY 0x3e 3 0 Byzantium 3
-    EXTCODEHASH 0x3f 1 1 Constantinople 400
+    EXTCODEHASH 0x3f 1 1 Constantinople ext_code_hash
     BLOCKHASH 0x40 1 1 Frontier 20
     COINBASE 0x41 0 1 Frontier 2
     TIMESTAMP 0x42 0 1 Frontier 2
@@ -106,7 +121,7 @@ opcodes! {
     MLOAD 0x51 1 1 Frontier 3
     MSTORE 0x52 2 0 Frontier 3
     MSTORE8 0x53 2 0 Frontier 3
-    SLOAD 0x54 1 1 Frontier 50
+    SLOAD 0x54 1 1 Frontier sload
     SSTORE 0x55 2 0 Frontier 0
     JUMP 0x56 1 0 Frontier 8
     JUMPI 0x57 2 0 Frontier 10
@@ -188,40 +203,15 @@ opcodes! {
     LOG3 0xa3 5 0 Frontier 1500
     LOG4 0xa4 6 0 Frontier 1875
     CREATE 0xf0 3 1 Frontier 32000
-    CALL 0xf1 7 1 Frontier 40
-    CALLCODE 0xf2 7 1 Frontier 40
+    CALL 0xf1 7 1 Frontier call
+    CALLCODE 0xf2 7 1 Frontier call
     RETURN 0xf3 2 0 Frontier 0
-    DELEGATECALL 0xf4 6 1 Homestead 40
+    DELEGATECALL 0xf4 6 1 Homestead call
     CREATE2 0xf5 4 1 Constantinople 32000
-    STATICCALL 0xfa 6 1 Byzantium 40
+    STATICCALL 0xfa 6 1 Byzantium call
     REVERT 0xfd 2 0 Byzantium 0
     INVALID 0xfe 0 0 Frontier 0
-    SELFDESTRUCT 0xff 1 0 Frontier 0
-}
-
-/// The static gas of `byte` in `spec` where it differs from the table's.
-const fn repriced(byte: u8, spec: Spec) -> Option<u32> {
-    let at = spec as u32;
-    let berlin = at >= Spec::Berlin as u32;
-    let istanbul = at >= Spec::Istanbul as u32;
-    let tangerine = at >= Spec::Tangerine as u32;
-    match byte {
-        // EIP-2929: the section has the warm cost, the op adds what a cold access costs.
-        op::BALANCE | op::EXTCODESIZE | op::EXTCODECOPY | op::EXTCODEHASH | op::SLOAD if berlin => {
-            Some(100)
-        }
-        op::CALL | op::CALLCODE | op::DELEGATECALL | op::STATICCALL if berlin => Some(100),
-        // EIP-1884.
-        op::BALANCE | op::EXTCODEHASH if istanbul => Some(700),
-        op::SLOAD if istanbul => Some(800),
-        // EIP-150.
-        op::BALANCE if tangerine => Some(400),
-        op::SLOAD if tangerine => Some(200),
-        op::EXTCODESIZE | op::EXTCODECOPY if tangerine => Some(700),
-        op::CALL | op::CALLCODE | op::DELEGATECALL | op::STATICCALL if tangerine => Some(700),
-        op::SELFDESTRUCT if tangerine => Some(5000),
-        _ => None,
-    }
+    SELFDESTRUCT 0xff 1 0 Frontier self_destruct
 }
 
 /// What decoding and analysis need to know of a byte in one spec; packed, because they look it up
@@ -246,6 +236,11 @@ pub struct Info {
 /// [`Info`] for every byte.
 pub type Table = [Info; 256];
 
+const fn narrow(gas: u32) -> u16 {
+    assert!(gas <= u16::MAX as u32);
+    gas as u16
+}
+
 const fn table(spec: Spec) -> Table {
     let undefined =
         Info { gas: 0, inputs: 0, outputs: 0, immediate: 0, defined: false, terminator: true };
@@ -254,17 +249,14 @@ const fn table(spec: Spec) -> Table {
     while i < OPCODES.len() {
         let row = OPCODES[i];
         i += 1;
-        if row.since as u32 > spec as u32 || row.byte == op::INVALID {
+        if !spec.includes(row.since) || row.byte == op::INVALID {
             continue;
         }
-        let gas = match repriced(row.byte, spec) {
-            Some(gas) => gas,
-            None => row.frontier_gas,
-        };
+        let gas = static_gas(row.byte, spec.gas());
         let terminator =
             matches!(row.byte, op::STOP | op::JUMP | op::RETURN | op::REVERT | op::SELFDESTRUCT);
         table[row.byte as usize] = Info {
-            gas: gas as u16,
+            gas: narrow(gas),
             inputs: row.inputs,
             outputs: row.outputs,
             immediate: immediate_size(row.byte),
@@ -297,6 +289,75 @@ pub const fn immediate_size(byte: u8) -> u8 {
         op::PUSH1..=op::PUSH32 => byte - op::PUSH0,
         _ => 0,
     }
+}
+
+/// The length of a range of EVM memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// An operand, by its place on the stack.
+    Operand(u8),
+    /// So many bytes.
+    Bytes(u8),
+}
+
+/// A range of EVM memory that an opcode touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRange {
+    /// Which operand is its start.
+    pub at: u8,
+    /// Its length.
+    pub length: Length,
+}
+
+/// What an opcode does to EVM memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryOperands {
+    /// The range that it reads.
+    pub reads: Option<MemoryRange>,
+    /// The range that it writes, or may write.
+    pub writes: Option<MemoryRange>,
+    /// It writes all of that range, whatever happens, but for failing.
+    pub writes_all: bool,
+}
+
+static MEMORY_OPERANDS: [MemoryOperands; 256] = {
+    let mut table = [memory_operands_of(0); 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = memory_operands_of(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// What `byte` does to EVM memory.
+pub fn memory_operands(byte: u8) -> &'static MemoryOperands {
+    &MEMORY_OPERANDS[usize::from(byte)]
+}
+
+const fn memory_operands_of(byte: u8) -> MemoryOperands {
+    const fn bytes(at: u8, n: u8) -> Option<MemoryRange> {
+        Some(MemoryRange { at, length: Length::Bytes(n) })
+    }
+    const fn range(at: u8, length: u8) -> Option<MemoryRange> {
+        Some(MemoryRange { at, length: Length::Operand(length) })
+    }
+    let (reads, writes) = match byte {
+        op::MLOAD => (bytes(0, 32), None),
+        op::MSTORE => (None, bytes(0, 32)),
+        op::MSTORE8 => (None, bytes(0, 1)),
+        op::MCOPY => (range(1, 2), range(0, 2)),
+        op::CALLDATACOPY | op::CODECOPY | op::RETURNDATACOPY => (None, range(0, 2)),
+        op::EXTCODECOPY => (None, range(1, 3)),
+        op::KECCAK256 | op::RETURN | op::REVERT | op::LOG0..=op::LOG4 => (range(0, 1), None),
+        op::CREATE | op::CREATE2 => (range(1, 2), None),
+        op::CALL | op::CALLCODE => (range(3, 4), range(5, 6)),
+        op::DELEGATECALL | op::STATICCALL => (range(2, 3), range(4, 5)),
+        _ => (None, None),
+    };
+    // A call may return less than there is room for.
+    let may_be_short = matches!(byte, op::CALL..=op::CALLCODE | op::DELEGATECALL | op::STATICCALL);
+    MemoryOperands { reads, writes, writes_all: writes.is_some() && !may_be_short }
 }
 
 /// The row of `byte`, if any spec defines it.

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A protocol version. Ordered: a later spec compares greater.
-///
-/// The numbers are part of the device ABI: kernels compare them.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+/// A protocol version: a name. What holds in it, [`Spec::rules`] and [`Spec::gas`] say
+/// ([`crate::forks`]); it has no order, so that nothing can ask for a version where it means a
+/// rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u32)]
 pub enum Spec {
     /// Block 0 of mainnet.

@@ -13,6 +13,7 @@ use revm::{DatabaseCommit, Inspector};
 use warpevm::Spec;
 use warpevm::reference::{Evm, InSpec};
 use warpevm_compiler::opcode::by_byte;
+use warpevm_compiler::precompile;
 
 use crate::case::Case;
 
@@ -53,15 +54,8 @@ struct Looker {
 /// The number of a precompile of this spec.
 fn precompile(spec: Spec, address: &Address) -> Option<u64> {
     let number: u64 = U256::from_be_bytes(address.into_word().0).try_into().ok()?;
-    let last = match spec {
-        _ if spec >= Spec::Prague => 0x11,
-        _ if spec >= Spec::Cancun => 10,
-        _ if spec >= Spec::Istanbul => 9,
-        _ if spec >= Spec::Byzantium => 8,
-        _ => 4,
-    };
-    let is = (1..=last).contains(&number) || number == 0x100 && spec >= Spec::Osaka;
-    is.then_some(number)
+    let bit = u32::try_from(number).map_or(0, precompile::bit);
+    (spec.precompiles() & bit != 0).then_some(number)
 }
 
 fn count<K: Ord>(map: &mut BTreeMap<K, u64>, key: K) {

@@ -71,14 +71,7 @@ pub fn input(rng: &mut Rng, spec: Spec) -> (u64, Vec<u8>) {
     // Pairings, BLS12-381 and KZG are slow: seldom.
     let weights = [6, 6, 6, 6, 8, 8, 6, 1, 8, 1, 1, 1, 1, 1, 1, 1, 1, 6];
     // One beyond those that there are, too.
-    let count = match spec {
-        _ if spec < Spec::Byzantium => 5,
-        _ if spec < Spec::Istanbul => 9,
-        _ if spec < Spec::Cancun => 10,
-        _ if spec < Spec::Prague => 11,
-        _ if spec < Spec::Osaka => 17,
-        _ => 18,
-    };
+    let count = (spec.precompiles().count_ones() as usize + 1).min(weights.len());
     let number = match rng.weighted(&weights[..count]) as u64 {
         17 => 0x100,
         n => n + 1,

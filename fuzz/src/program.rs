@@ -5,8 +5,8 @@
 //! runs; now and then it writes something that does not.
 
 use alloy_primitives::{Address, U256};
-use warpevm_compiler::Spec;
-use warpevm_compiler::opcode::op;
+use warpevm_compiler::opcode::{op, table_of};
+use warpevm_compiler::{Rule, Spec};
 
 use crate::asm::{Asm, Label};
 use crate::precompile;
@@ -122,7 +122,7 @@ pub fn recursive(rng: &mut Rng, scene: &Scene) -> Vec<u8> {
     }
     writer.apply(op::ADDRESS, 0, 1);
     let left = writer.rng.between(300, 30_000);
-    match writer.since(Spec::Tangerine) {
+    match writer.has(Rule::WithholdsGas) {
         true => writer.apply(op::GAS, 0, 1),
         false => {
             writer.push_u64(left);
@@ -130,7 +130,7 @@ pub fn recursive(rng: &mut Rng, scene: &Scene) -> Vec<u8> {
             writer.apply(op::SUB, 2, 1);
         }
     }
-    let delegates = writer.since(Spec::Homestead) && writer.rng.chance(20);
+    let delegates = writer.knows(op::DELEGATECALL) && writer.rng.chance(20);
     match delegates {
         true => {
             // Not the value.
@@ -186,8 +186,13 @@ impl<'a> Writer<'a> {
         Writer { rng, scene, asm, height: 0, nest: 0, functions: Vec::new(), modest: false }
     }
 
-    fn since(&self, spec: Spec) -> bool {
-        self.scene.spec >= spec
+    fn has(&self, rule: Rule) -> bool {
+        self.scene.spec.rules().has(rule)
+    }
+
+    /// Whether the spec has this opcode.
+    fn knows(&self, byte: u8) -> bool {
+        table_of(self.scene.spec)[usize::from(byte)].defined
     }
 
     /// An opcode that pops `pops` words and pushes `pushes`.
@@ -197,7 +202,7 @@ impl<'a> Writer<'a> {
     }
 
     fn push(&mut self, value: U256) {
-        if value.is_zero() && self.since(Spec::Shanghai) && self.rng.chance(50) {
+        if value.is_zero() && self.knows(op::PUSH0) && self.rng.chance(50) {
             self.asm.op(op::PUSH0);
         } else {
             self.asm.push(value);
@@ -271,7 +276,7 @@ impl<'a> Writer<'a> {
             1 => {
                 self.value(levels);
                 let unary = [op::ISZERO, op::NOT, op::CLZ];
-                let count = if self.since(Spec::Osaka) { 3 } else { 2 };
+                let count = if self.knows(op::CLZ) { 3 } else { 2 };
                 let byte = *self.rng.pick(&unary[..count]);
                 self.apply(byte, 1, 1);
             }
@@ -282,7 +287,7 @@ impl<'a> Writer<'a> {
                 let byte = *self.rng.pick(&[op::ADDMOD, op::MULMOD]);
                 self.apply(byte, 3, 1);
             }
-            _ if self.since(Spec::Constantinople) => {
+            _ if self.knows(op::SHL) => {
                 self.value(levels);
                 match self.rng.chance(80) {
                     true => {
@@ -317,15 +322,10 @@ impl<'a> Writer<'a> {
             op::MSIZE,
             op::GAS,
         ];
-        const LATER: [(Spec, u8); 5] = [
-            (Spec::Byzantium, op::RETURNDATASIZE),
-            (Spec::Istanbul, op::CHAINID),
-            (Spec::Istanbul, op::SELFBALANCE),
-            (Spec::London, op::BASEFEE),
-            (Spec::Cancun, op::BLOBBASEFEE),
-        ];
-        let (since, later) = *self.rng.pick(&LATER);
-        let byte = match self.rng.chance(30) && (self.since(since) || self.rng.chance(1)) {
+        const LATER: [u8; 5] =
+            [op::RETURNDATASIZE, op::CHAINID, op::SELFBALANCE, op::BASEFEE, op::BLOBBASEFEE];
+        let later = *self.rng.pick(&LATER);
+        let byte = match self.rng.chance(30) && (self.knows(later) || self.rng.chance(1)) {
             true => later,
             false => *self.rng.pick(&ALWAYS),
         };
@@ -346,8 +346,8 @@ impl<'a> Writer<'a> {
             }
             2 => self.read_account(op::BALANCE),
             3 => self.read_account(op::EXTCODESIZE),
-            4 if self.since(Spec::Constantinople) => self.read_account(op::EXTCODEHASH),
-            5 if self.since(Spec::Cancun) => {
+            4 if self.knows(op::EXTCODEHASH) => self.read_account(op::EXTCODEHASH),
+            5 if self.knows(op::TLOAD) => {
                 self.key();
                 self.apply(op::TLOAD, 1, 1);
             }
@@ -364,7 +364,7 @@ impl<'a> Writer<'a> {
                 self.apply(op::SUB, 2, 1);
                 self.apply(op::BLOCKHASH, 1, 1);
             }
-            8 if self.since(Spec::Cancun) => {
+            8 if self.knows(op::BLOBHASH) => {
                 let index = self.rng.below(4);
                 self.push_u64(index);
                 self.apply(op::BLOBHASH, 1, 1);
@@ -554,7 +554,7 @@ impl<'a> Writer<'a> {
             false => self.value(3),
         }
         self.key();
-        let byte = match self.since(Spec::Cancun) && self.rng.chance(20) {
+        let byte = match self.knows(op::TSTORE) && self.rng.chance(20) {
             true => op::TSTORE,
             false => op::SSTORE,
         };
@@ -575,8 +575,7 @@ impl<'a> Writer<'a> {
         let kinds =
             [op::CALLDATACOPY, op::CODECOPY, op::EXTCODECOPY, op::RETURNDATACOPY, op::MCOPY];
         let kind = match self.rng.weighted(&[4, 3, 3, 3, 3]) {
-            3 if !self.since(Spec::Byzantium) => 0,
-            4 if !self.since(Spec::Cancun) => 0,
+            kind if !self.knows(kinds[kind]) => 0,
             kind => kind,
         };
         if kinds[kind] == op::RETURNDATACOPY && self.rng.chance(70) {
@@ -599,7 +598,7 @@ impl<'a> Writer<'a> {
     /// One more word: the gas that a call may use.
     fn gas(&mut self) {
         match self.rng.weighted(&[40, 34, 8, 10, 4]) {
-            0 if self.since(Spec::Tangerine) => self.apply(op::GAS, 0, 1),
+            0 if self.has(Rule::WithholdsGas) => self.apply(op::GAS, 0, 1),
             0 => {
                 // Asking for more than there is fails before EIP-150.
                 let kept = self.rng.between(1_000, 20_000);
@@ -620,7 +619,7 @@ impl<'a> Writer<'a> {
                 self.push_u64(part);
                 self.apply(op::GAS, 0, 1);
                 self.apply(op::SHR, 2, 1);
-                if !self.since(Spec::Constantinople) {
+                if !self.knows(op::SHR) {
                     // No shifts yet: write it another way.
                     self.apply(op::POP, 1, 0);
                     self.push_u64(30_000);
@@ -633,8 +632,7 @@ impl<'a> Writer<'a> {
     fn call(&mut self) {
         let kinds = [op::CALL, op::CALLCODE, op::DELEGATECALL, op::STATICCALL];
         let kind = match self.rng.weighted(&[10, 2, 4, 4]) {
-            2 if !self.since(Spec::Homestead) => 0,
-            3 if !self.since(Spec::Byzantium) => 0,
+            kind if !self.knows(kinds[kind]) => 0,
             kind => kind,
         };
         self.length();
@@ -679,7 +677,7 @@ impl<'a> Writer<'a> {
     }
 
     fn create(&mut self) {
-        let with_salt = self.since(Spec::Petersburg) && self.rng.chance(60);
+        let with_salt = self.knows(op::CREATE2) && self.rng.chance(60);
         if with_salt {
             let salt = self.rng.below(2);
             self.push_u64(salt);
@@ -730,12 +728,12 @@ impl<'a> Writer<'a> {
         };
         self.push_u64(given);
         self.push_u64(0);
-        let with_value = !self.since(Spec::Byzantium) || self.rng.chance(20);
+        let with_value = !self.knows(op::STATICCALL) || self.rng.chance(20);
         if with_value {
             self.push_u64(0);
         }
         self.push_u64(number);
-        match self.since(Spec::Tangerine) && self.rng.chance(60) {
+        match self.has(Rule::WithholdsGas) && self.rng.chance(60) {
             true => self.apply(op::GAS, 0, 1),
             false => self.gas(),
         }
@@ -853,7 +851,7 @@ impl<'a> Writer<'a> {
     fn storage_loop(&mut self) {
         let rounds = self.rng.between(2, 40);
         let (stride, value) = (self.rng.below(3), self.rng.below(3));
-        let transient = self.since(Spec::Cancun) && self.rng.chance(30);
+        let transient = self.knows(op::TLOAD) && self.rng.chance(30);
         let (load, store) =
             if transient { (op::TLOAD, op::TSTORE) } else { (op::SLOAD, op::SSTORE) };
         let start = self.asm.label();

@@ -5,6 +5,7 @@ use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use revm::context::either::Either;
 use warpevm::{Spec, Transaction};
+use warpevm_compiler::Rule;
 
 use crate::precompile;
 use crate::program;
@@ -28,7 +29,7 @@ pub fn transaction(rng: &mut Rng, world: &World, caller: Address, nonce: u64) ->
     if let Some(deep) = world.recursive.filter(|_| rng.chance(20)) {
         // Enough for 1,024 frames, of which each leaves a 64th behind; no block has so much.
         tx.kind = TxKind::Call(deep);
-        let most = if spec < Spec::Osaka { 39 } else { 24 };
+        let most = if spec.rules().has(Rule::TxGasLimit) { 24 } else { 39 };
         tx.gas_limit = 1 << rng.between(22, most);
     }
     if tx.tx_type >= 1 && rng.chance(70) {
@@ -53,11 +54,11 @@ pub fn transaction(rng: &mut Rng, world: &World, caller: Address, nonce: u64) ->
 }
 
 fn tx_type(rng: &mut Rng, spec: Spec) -> u8 {
-    let newest = match spec {
-        _ if spec >= Spec::Prague => 4,
-        _ if spec >= Spec::Cancun => 3,
-        _ if spec >= Spec::London => 2,
-        _ if spec >= Spec::Berlin => 1,
+    let newest = match spec.rules() {
+        rules if rules.has(Rule::Delegations) => 4,
+        rules if rules.has(Rule::Blobs) => 3,
+        rules if rules.has(Rule::BaseFee) => 2,
+        rules if rules.has(Rule::AccessLists) => 1,
         _ => 0,
     };
     (rng.weighted(&[60, 14, 12, 5, 9]) as u8).min(newest)

@@ -8,6 +8,7 @@ use revm::context::BlockEnv;
 use revm::database_interface::DatabaseRef;
 use warpevm::reference::{self, Sequential};
 use warpevm::{Checks, Env, Outcome, Spec, Transaction};
+use warpevm_compiler::Rule;
 
 use crate::case::{Account, Case};
 use crate::program::{self, Scene};
@@ -75,14 +76,17 @@ fn spec(rng: &mut Rng) -> Spec {
 }
 
 fn env(rng: &mut Rng, spec: Spec) -> Env {
-    let basefee = if spec >= Spec::London { *rng.pick(&[0, 7, 7, 1_000]) } else { 0 };
+    let basefee = if spec.rules().has(Rule::BaseFee) { *rng.pick(&[0, 7, 7, 1_000]) } else { 0 };
     let mut block = BlockEnv {
         number: U256::from(*rng.pick(&[1, 200, 300, 20_000_000u64])),
         timestamp: U256::from(1_700_000_000u64),
         gas_limit: *rng.pick(&[30_000_000, 100_000_000, 1 << 40]),
         basefee,
         difficulty: U256::from(131_072),
-        prevrandao: (spec >= Spec::Merge).then(|| B256::from(U256::from(rng.next()))),
+        prevrandao: spec
+            .rules()
+            .has(Rule::ProofOfStake)
+            .then(|| B256::from(U256::from(rng.next()))),
         ..Default::default()
     };
     let excess = *rng.pick(&[0, 0, 10_000_000]);
@@ -206,7 +210,7 @@ fn account_of(rng: &mut Rng, scene: &Scene, index: usize, address: Address) -> A
         _ => 0,
     };
     let mut code = Vec::new();
-    if scene.spec >= Spec::Prague && rng.chance(20) {
+    if scene.spec.rules().has(Rule::Delegations) && rng.chance(20) {
         code = designator(*rng.pick(&scene.addresses));
     } else if rng.chance(1) {
         code = vec![0x00];

@@ -99,7 +99,7 @@ fn a_value_that_the_sender_lacks() {
 fn what_another_transaction_deletes_stays_deleted() {
     let list = AccessList(vec![AccessListItem { address: CONTRACT, storage_keys: vec![] }]);
     for spec in [Spec::Frontier, Spec::London] {
-        let listed = spec >= Spec::Berlin;
+        let listed = spec == Spec::London;
         let mut txs = vec![call(0, CONTRACT)];
         for user in 1..6 {
             let access_list = if listed { list.clone() } else { AccessList::default() };

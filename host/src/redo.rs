@@ -28,7 +28,7 @@ use revm::context::transaction::Transaction as _;
 use serde::Serialize;
 use warpevm_compiler::effects::{EffectSet, Inputs, SegmentEnd, SegmentId, Step};
 use warpevm_compiler::symbolic::{self, ExprId, is_taken};
-use warpevm_compiler::{OpKind, Spec};
+use warpevm_compiler::{OpKind, Rule};
 
 use crate::limits::REDO_SLOTS_COUNT_MAX;
 use crate::types::{Env, Transaction, TxStatus};
@@ -144,7 +144,7 @@ impl<'a> Call<'a> {
             OpKind::Coinbase => U256::from_be_slice(block.beneficiary.as_slice()),
             OpKind::Timestamp => block.timestamp,
             OpKind::Number => block.number,
-            OpKind::PrevRandao if self.env.spec >= Spec::Merge => random?,
+            OpKind::PrevRandao if self.env.spec.rules().has(Rule::ProofOfStake) => random?,
             OpKind::PrevRandao => block.difficulty,
             OpKind::GasLimit => U256::from(block.gas_limit),
             OpKind::ChainId => U256::from(self.env.chain_id),

@@ -155,9 +155,9 @@ enum PrecompileKernel : u32 {
 };
 
 WE_DEV WE_INLINE u32 precompile_kernel(u32 id) {
-    if (id == 5) return PRECOMPILE_KERNEL_MODEXP;
-    bool curve = id == 8 || (id >= 0x0a && id <= 0x11);
-    return curve ? PRECOMPILE_KERNEL_CURVES : PRECOMPILE_KERNEL_PLAIN;
+    u32 bit = precompile_bit(id);
+    if (bit & PRECOMPILES_MODEXP) return PRECOMPILE_KERNEL_MODEXP;
+    return bit & PRECOMPILES_CURVES ? PRECOMPILE_KERNEL_CURVES : PRECOMPILE_KERNEL_PLAIN;
 }
 
 // Runs the precompile that an instance waits for, and answers as the host would. `kernel` is a

@@ -9,11 +9,16 @@ namespace warpevm {
 
 // ---- accounts ---------------------------------------------------------------------------------
 
+// What a cold access costs more than a warm one, which is what sections have (EIP-2929).
+WE_DEV WE_INLINE u32 cold_account_gas(const Vm& vm) {
+    return vm.schedule().cold_account() - vm.schedule().warm_access();
+}
+
 // Finds an account and charges EIP-2929's cold access; the section has the warm (or older) cost.
 WE_DEV WE_INLINE u32 access_account(Vm& vm, const Addr& addr, u32& i) {
     WE_TRY(find_account(vm, addr, i));
-    if (!vm.since(SPEC_BERLIN) || is_warm(vm, i)) return CTL_NEXT;
-    if (!charge(vm, 2500)) return halt(vm, END_OUT_OF_GAS);
+    if (!vm.has(RULE_WARM_ACCESS) || is_warm(vm, i)) return CTL_NEXT;
+    if (!charge(vm, cold_account_gas(vm))) return halt(vm, END_OUT_OF_GAS);
     return set_flags(vm, i, ACCOUNT_WARM);
 }
 
@@ -61,7 +66,7 @@ WE_DEV WE_INLINE void copy_padded(Vm& vm, u32 o, const u8* src, u64 src_len, con
 }
 
 WE_DEV WE_INLINE u32 copy_start(Vm& vm, const u256& to, const u256& len, u32& o, u32& n) {
-    WE_TRY(charge_words(vm, len, 3));
+    WE_TRY(charge_words(vm, len, vm.schedule().copy_word()));
     return expand_range(vm, to, len, o, n);
 }
 
@@ -125,21 +130,22 @@ WE_DEV WE_NOINLINE u32 op_mcopy(Vm& vm, const u256& to, const u256& from, const 
 
 // ---- hashes, logs, blocks ---------------------------------------------------------------------
 
-// The section has the 30 gas.
+// The section has what does not depend on the length.
 WE_DEV WE_NOINLINE u32 op_keccak(Vm& vm, const u256& off, const u256& len, u256& out) {
     u32 o, n;
-    WE_TRY(charge_words(vm, len, 6));
+    WE_TRY(charge_words(vm, len, vm.schedule().keccak_word()));
     WE_TRY(expand_range(vm, off, len, o, n));
     out = keccak256(memory_range(vm, o, n), n);
     return CTL_NEXT;
 }
 
-// The section has 375 gas and 375 per topic.
+// The section has what does not depend on the length.
 WE_DEV WE_NOINLINE u32 op_log(Vm& vm, const u256& off, const u256& len, u32 topics,
                               const u256* topic) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
-    if (!fits_u64(len) || low_u64(len) > vm.gas / 8) return halt(vm, END_OUT_OF_GAS);
-    vm.gas -= 8 * low_u64(len);
+    u64 per_byte = vm.schedule().log_byte();
+    if (!fits_u64(len) || low_u64(len) > vm.gas / per_byte) return halt(vm, END_OUT_OF_GAS);
+    vm.gas -= per_byte * low_u64(len);
     u32 o, n;
     WE_TRY(expand_range(vm, off, len, o, n));
     u32 padded = (n + 7) & ~7u;

@@ -10,9 +10,6 @@
 
 namespace warpevm {
 
-static constexpr u32 deployed_code_bytes_max = 24576;  // EIP-170
-static constexpr u32 init_code_bytes_max = 49152;      // EIP-3860
-
 WE_DEV WE_INLINE u32 frame_off(const Vm& vm, u32 depth) {
     return vm.lay->frames_off + depth * (u32)sizeof(Frame);
 }
@@ -107,15 +104,16 @@ WE_DEV WE_INLINE void set_result(Vm& vm, u32 slot, const u256& x) {
 // What a create frame's end charges and checks before its code is deployed; END_RETURN if all is
 // well.
 WE_DEV WE_INLINE u32 check_deploy(Vm& vm) {
-    if (vm.since(SPEC_SPURIOUS_DRAGON) && vm.ret_len > deployed_code_bytes_max) {
+    GasSchedule schedule = vm.schedule();
+    if (vm.has(RULE_CODE_SIZE_LIMIT) && vm.ret_len > schedule.deployed_code_bytes_max()) {
         return END_CODE_SIZE;
     }
-    if (vm.since(SPEC_LONDON) && vm.ret_len && vm.m.byte(vm.lay->return_off) == 0xef) {
+    if (vm.has(RULE_RESERVED_CODE_PREFIX) && vm.ret_len && vm.m.byte(vm.lay->return_off) == 0xef) {
         return END_CODE_FIRST_BYTE;
     }
-    if (!charge(vm, 200 * (u64)vm.ret_len)) {
-        if (vm.since(SPEC_HOMESTEAD)) return END_OUT_OF_GAS;
-        vm.ret_len = 0;  // Frontier: a contract without code
+    if (!charge(vm, schedule.deploy_byte() * (u64)vm.ret_len)) {
+        if (vm.has(RULE_PAID_DEPLOYMENT)) return END_OUT_OF_GAS;
+        vm.ret_len = 0;  // a contract without code
     }
     return END_RETURN;
 }
@@ -184,7 +182,7 @@ WE_DEV WE_INLINE u32 ask_precompile(Vm& vm, u32 id, u32 need) {
 // Runs the precompile of the frame that was just opened, or asks for it.
 WE_DEV WE_INLINE u32 start_precompile(Vm& vm, u32 id) {
 #if WE_SPLIT
-    if (id != 4) return ask_precompile(vm, id, NEED_KERNEL);
+    if (id != PRECOMPILE_IDENTITY) return ask_precompile(vm, id, NEED_KERNEL);
     vm.ret_len = 0;
     u32 r = precompile_identity(vm, input_of(vm));
 #else
@@ -227,11 +225,11 @@ WE_DEV WE_INLINE u32 code_to_run(Vm& vm, u32 i, u32& code, u32& delegate) {
     delegate = NONE;
     observe(vm, i, ACCOUNT_READ_INFO);
     code = WE_ACC(vm, i, code);
-    if (vm.since(SPEC_PRAGUE) && (vm.codes()[code].flags & CODE_DELEGATION)) {
+    if (vm.has(RULE_DELEGATIONS) && (vm.codes()[code].flags & CODE_DELEGATION)) {
         WE_TRY(find_account(vm, vm.codes()[code].delegate, delegate));
         observe(vm, delegate, ACCOUNT_READ_INFO);
         code = WE_ACC(vm, delegate, code);
-        if (precompile_at(vm.spec, WE_ACC(vm, delegate, addr))) code = CODE_EMPTY;
+        if (precompile_at(vm, WE_ACC(vm, delegate, addr))) code = CODE_EMPTY;
         // A delegation is followed once: a designator is no code, and running it halts.
     }
     return CTL_NEXT;
@@ -245,13 +243,17 @@ WE_DEV WE_INLINE u32 need_compiled(Vm& vm, u32 code) {
 
 // What the call costs besides the section's static gas and memory.
 WE_DEV WE_INLINE u64 call_cost(Vm& vm, const CallArgs& c, u32 to, u32 delegate) {
+    GasSchedule schedule = vm.schedule();
     u64 cost = 0;
-    if (vm.since(SPEC_BERLIN) && !is_warm(vm, to)) cost += 2500;
-    if (delegate != NONE) cost += is_warm(vm, delegate) || delegate == to ? 100 : 2600;
+    if (vm.has(RULE_WARM_ACCESS) && !is_warm(vm, to)) cost += cold_account_gas(vm);
+    if (delegate != NONE) {
+        bool warm = is_warm(vm, delegate) || delegate == to;
+        cost += warm ? schedule.warm_access() : schedule.cold_account();
+    }
     bool value = !is_zero(c.value);
-    if (value) cost += 9000;
-    if (c.kind == OP_CALL && (value || !vm.since(SPEC_SPURIOUS_DRAGON)) && is_dead(vm, to)) {
-        cost += 25000;
+    if (value) cost += schedule.call_value();
+    if (c.kind == OP_CALL && (value || !vm.has(RULE_STATE_CLEARING)) && is_dead(vm, to)) {
+        cost += schedule.call_new_account();
     }
     return cost;
 }
@@ -260,7 +262,7 @@ WE_DEV WE_INLINE u64 call_cost(Vm& vm, const CallArgs& c, u32 to, u32 delegate) 
 WE_DEV WE_INLINE bool forwarded_gas(Vm& vm, const u256& asked, u64& gas) {
     u64 left = vm.gas;
     bool fits = fits_u64(asked) && low_u64(asked) <= left;
-    if (!vm.since(SPEC_TANGERINE)) {
+    if (!vm.has(RULE_WITHHOLDS_GAS)) {
         gas = low_u64(asked);
         return fits;
     }
@@ -293,18 +295,18 @@ WE_DEV WE_NOINLINE u32 op_call(Vm& vm, const CallArgs& c) {
     WE_TRY(expand_range(vm, c.out_off, c.out_len, out_off, out_len));
     Addr addr = to_addr(c.to);
     WE_TRY(find_account(vm, addr, to));
-    u32 precompile = precompile_at(vm.spec, addr);
+    u32 precompile = precompile_at(vm, addr);
     WE_TRY(code_to_run(vm, to, code, delegate));
     if (!precompile) WE_TRY(need_compiled(vm, code));
     if (!charge(vm, call_cost(vm, c, to, delegate))) return halt(vm, END_OUT_OF_GAS);
     u64 gas;
     if (!forwarded_gas(vm, c.gas, gas)) return halt(vm, END_OUT_OF_GAS);
     // From here on nothing suspends except for a larger memory class.
-    if (vm.since(SPEC_BERLIN)) WE_TRY(set_flags(vm, to, ACCOUNT_WARM));
+    if (vm.has(RULE_WARM_ACCESS)) WE_TRY(set_flags(vm, to, ACCOUNT_WARM));
     if (delegate != NONE) WE_TRY(set_flags(vm, delegate, ACCOUNT_WARM));
     vm.gas -= gas;
     bool value = !is_zero(c.value) && c.kind != OP_DELEGATE_CALL;
-    if (value) gas += 2300;
+    if (value) gas += vm.schedule().call_stipend();
     vm.ret_len = 0;
     bool refused = vm.depth >= CALL_DEPTH_MAX;
     if (!refused && value) {
@@ -377,7 +379,7 @@ WE_DEV WE_INLINE bool collides(Vm& vm, u32 i) {
 WE_DEV WE_INLINE u32 make_contract(Vm& vm, u32 from, const u256& value) {
     WE_TRY(set_flags(vm, vm.account, ACCOUNT_CREATED));
     WE_TRY(transfer(vm, from, vm.account, value));
-    if (!vm.since(SPEC_SPURIOUS_DRAGON)) return CTL_NEXT;
+    if (!vm.has(RULE_STATE_CLEARING)) return CTL_NEXT;
     WE_TRY(journal_account(vm, vm.account));
     WE_ACC_SET(vm, vm.account, nonce, 1ull);
     return CTL_NEXT;
@@ -390,13 +392,14 @@ struct CreateArgs {
 };
 
 WE_DEV WE_INLINE u32 init_code_gas(Vm& vm, const CreateArgs& c) {
-    if (vm.since(SPEC_SHANGHAI)) {
-        if (!fits_u64(c.len) || low_u64(c.len) > init_code_bytes_max) {
+    GasSchedule schedule = vm.schedule();
+    if (vm.has(RULE_INIT_CODE_LIMIT)) {
+        if (!fits_u64(c.len) || low_u64(c.len) > schedule.init_code_bytes_max()) {
             return halt(vm, END_INIT_CODE_SIZE);
         }
-        WE_TRY(charge_words(vm, c.len, 2));
+        WE_TRY(charge_words(vm, c.len, schedule.init_code_word()));
     }
-    return c.with_salt ? charge_words(vm, c.len, 6) : (u32)CTL_NEXT;
+    return c.with_salt ? charge_words(vm, c.len, schedule.keccak_word()) : (u32)CTL_NEXT;
 }
 
 // A create that does not start: the result is zero and the gas stays.
@@ -406,7 +409,7 @@ WE_DEV WE_INLINE u32 refuse_create(Vm& vm, const CreateArgs& c) {
     return CTL_NEXT;
 }
 
-// The section has the 32000. vm.ip is already that of the op after it, but for a suspension.
+// The section has the creation's static gas. vm.ip is already that of the op after it, but for a suspension.
 WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
     u32 off, len, at;
@@ -439,9 +442,9 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     vm.step = STEP_NONE;
     WE_TRY(journal_account(vm, vm.account));
     WE_ACC_SET(vm, vm.account, nonce, nonce + 1);
-    if (vm.since(SPEC_BERLIN)) WE_TRY(set_flags(vm, at, ACCOUNT_WARM));
+    if (vm.has(RULE_WARM_ACCESS)) WE_TRY(set_flags(vm, at, ACCOUNT_WARM));
     u64 gas = vm.gas;
-    if (vm.since(SPEC_TANGERINE)) gas -= gas / 64;
+    if (vm.has(RULE_WITHHOLDS_GAS)) gas -= gas / 64;
     vm.gas -= gas;
     if (collides(vm, at)) {
         set_result(vm, c.result_slot, zero256());
@@ -467,7 +470,7 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
 // ---- SELFDESTRUCT
 // ---------------------------------------------------------------------------------
 
-// The section has the 5000 of EIP-150. Ends the frame.
+// The section has the static gas (EIP-150). Ends the frame.
 WE_DEV WE_NOINLINE u32 op_self_destruct(Vm& vm, const u256& beneficiary) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
     u32 to;
@@ -475,18 +478,18 @@ WE_DEV WE_NOINLINE u32 op_self_destruct(Vm& vm, const u256& beneficiary) {
     u32 self = vm.account;
     observe(vm, self, ACCOUNT_READ_BALANCE);
     u256 balance = WE_ACCW(vm, self, balance);
-    u64 cost = 0;
-    if (vm.since(SPEC_BERLIN) && !is_warm(vm, to)) cost += 2600;
-    if (vm.since(SPEC_TANGERINE) && (!is_zero(balance) || !vm.since(SPEC_SPURIOUS_DRAGON)) &&
-        is_dead(vm, to)) {
-        cost += 25000;
+    GasSchedule schedule = vm.schedule();
+    u64 cost = 0, fresh = schedule.self_destruct_new_account();
+    if (vm.has(RULE_WARM_ACCESS) && !is_warm(vm, to)) cost += schedule.cold_account();
+    if (fresh && (!is_zero(balance) || !vm.has(RULE_STATE_CLEARING)) && is_dead(vm, to)) {
+        cost += fresh;
     }
     if (!charge(vm, cost)) return halt(vm, END_OUT_OF_GAS);
-    if (vm.since(SPEC_BERLIN)) WE_TRY(set_flags(vm, to, ACCOUNT_WARM));
+    if (vm.has(RULE_WARM_ACCESS)) WE_TRY(set_flags(vm, to, ACCOUNT_WARM));
     u32 flags = WE_ACC(vm, self, flags);
     // EIP-6780: only what this transaction created goes; the balance moves in any case.
-    bool destroy = !vm.since(SPEC_CANCUN) || (flags & ACCOUNT_CREATED);
-    if (destroy && !(flags & ACCOUNT_DESTROYED) && !vm.since(SPEC_LONDON)) vm.refund += 24000;
+    bool destroy = !vm.has(RULE_SELF_DESTRUCT_OF_NEW_ONLY) || (flags & ACCOUNT_CREATED);
+    if (destroy && !(flags & ACCOUNT_DESTROYED)) vm.refund += schedule.self_destruct_refund();
     if (to != self) {
         WE_TRY(transfer(vm, self, to, balance));
     } else if (destroy) {

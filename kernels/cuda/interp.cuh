@@ -106,7 +106,7 @@ WE_DEV WE_NOINLINE u32 op_return(Vm& vm, const u256& off, const u256& len, u32 e
 
 WE_DEV WE_NOINLINE u32 exp_gas(Vm& vm, const u256& exponent) {
     u64 bytes = (bit_length(exponent) + 7) / 8;
-    u64 per_byte = vm.since(SPEC_SPURIOUS_DRAGON) ? 50 : 10;
+    u64 per_byte = vm.schedule().exp_byte();
     return charge(vm, bytes * per_byte) ? (u32)CTL_NEXT : halt(vm, END_OUT_OF_GAS);
 }
 
@@ -488,7 +488,7 @@ WE_DEV WE_NOINLINE void load_vm(Vm& vm) {
     const Lane& m = vm.m;
     vm.tx = (const Tx*)vm.launch->txs + WE_GET(m, Instance, 0, tx);
     vm.env = (const BlockEnv*)vm.launch->env;
-    vm.spec = vm.launch->spec;
+    vm.rules = vm.launch->rules;
     vm.phase = WE_GET(m, Instance, 0, phase);
     vm.refund = WE_GET(m, Instance, 0, refund);
     vm.accounts = WE_GET(m, Instance, 0, accounts);

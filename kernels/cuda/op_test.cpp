@@ -150,9 +150,10 @@ extern "C" WE_DEV bool OP_TEST(op_test_modexp)(const u8* input, u32 len, u32 bas
     return intact;
 }
 
-extern "C" WE_DEV u64 OP_TEST(op_test_modexp_gas)(u32 rule, u64 base_len, u64 exp_len, u64 mod_len,
-                                           const u256* head) {
-    return modexp_gas((ModexpRule)rule, base_len, exp_len, mod_len, *head);
+extern "C" WE_DEV u64 OP_TEST(op_test_modexp_gas)(const u32* price, u64 base_len, u64 exp_len,
+                                                  u64 mod_len, const u256* head) {
+    ModexpPrice p = {(ModexpRule)price[0], price[1], price[2], price[3]};
+    return modexp_gas(p, base_len, exp_len, mod_len, *head);
 }
 
 // ---- the pairing curves (tests/pairing_curves.rs) ----
@@ -238,7 +239,9 @@ extern "C" WE_DEV bool OP_TEST(op_test_pairing_curve)(u32 address, const u8* inp
 }
 
 extern "C" WE_DEV u64 OP_TEST(op_test_msm_gas)(u32 address, u64 count) {
-    return address == 0x0c ? bls381_msm_gas(Bls381G1(), count) : bls381_msm_gas(Bls381G2(), count);
+    // Single multiplications as EIP-2537 prices them.
+    return address == 0x0c ? bls381_msm_gas(Bls381G1(), count, 12000)
+                           : bls381_msm_gas(Bls381G2(), count, 22500);
 }
 
 // The constant of point evaluation: x and y as EIP-2537 encodes them.

@@ -14,9 +14,17 @@
 
 namespace warpevm {
 
-// Address 4: the input.
+// Charges `base` and `per_word` for each word of the input.
+WE_DEV WE_INLINE bool charge_input(Vm& vm, const Bytes& in, u32 base, u32 per_word) {
+    return charge(vm, base + per_word * words_of(in.len));
+}
+
+// The input.
 WE_DEV WE_INLINE u32 precompile_identity(Vm& vm, const Bytes& in) {
-    if (!charge(vm, 15 + 3 * words_of(in.len))) return PRECOMPILE_FAIL;
+    GasSchedule schedule = vm.schedule();
+    if (!charge_input(vm, in, schedule.identity(), schedule.identity_word())) {
+        return PRECOMPILE_FAIL;
+    }
     if (in.len > vm.lay->return_cap) {
         need_class(vm, REGION_RETURN, in.len);
         return PRECOMPILE_CLASS;
@@ -27,20 +35,33 @@ WE_DEV WE_INLINE u32 precompile_identity(Vm& vm, const Bytes& in) {
     return PRECOMPILE_OK;
 }
 
-// Address 1. An invalid signature gives no output, and is no failure.
+// An invalid signature gives no output, and is no failure.
 WE_DEV WE_NOINLINE u32 precompile_ecrecover(Vm& vm, const Bytes& in) {
-    if (!charge(vm, 3000)) return PRECOMPILE_FAIL;
+    if (!charge(vm, vm.schedule().ecrecover())) return PRECOMPILE_FAIL;
     u256 address;
     bool ok = ecrecover(in.word(0), in.word(32), in.word(64), in.word(96), address);
     return ok ? return_word(vm, address) : (u32)PRECOMPILE_OK;
 }
 
-// Address 5 (EIP-198, EIP-2565, EIP-7823, EIP-7883), up to MODEXP_BYTES_DEVICE_MAX.
+WE_DEV WE_INLINE ModexpPrice modexp_price(const Vm& vm) {
+    GasSchedule schedule = vm.schedule();
+    ModexpPrice price;
+    price.rule = vm.has(RULE_MODEXP_RAISED)     ? modexp_raised
+                 : vm.has(RULE_MODEXP_BY_WORDS) ? modexp_by_words
+                                                : modexp_by_bytes;
+    price.divisor = schedule.modexp_divisor();
+    price.least = schedule.modexp_least();
+    price.exponent_byte = schedule.modexp_exponent_byte();
+    return price;
+}
+
+// EIP-198, EIP-2565, EIP-7823, EIP-7883; up to MODEXP_BYTES_DEVICE_MAX.
 WE_DEV WE_NOINLINE u32 precompile_modexp(Vm& vm, const Bytes& in) {
     u256 lens[3] = {in.word(0), in.word(32), in.word(64)};
-    if (vm.since(SPEC_OSAKA)) {
+    if (vm.has(RULE_MODEXP_LIMIT)) {
+        u256 most = from_u64(vm.schedule().modexp_bytes_max());
         for (u32 i = 0; i < 3; i++) {
-            if (gt(lens[i], from_u64(1024))) return PRECOMPILE_FAIL;
+            if (gt(lens[i], most)) return PRECOMPILE_FAIL;
         }
     }
     if (!fits_u32(lens[0]) || !fits_u32(lens[1]) || !fits_u32(lens[2])) return PRECOMPILE_HOST;
@@ -48,10 +69,8 @@ WE_DEV WE_NOINLINE u32 precompile_modexp(Vm& vm, const Bytes& in) {
     if (base > MODEXP_BYTES_DEVICE_MAX || modulus > MODEXP_BYTES_DEVICE_MAX) return PRECOMPILE_HOST;
     u256 head = in.word(96 + (u64)base);
     if (exponent < 32) head = exponent ? shr_k(head, 256 - 8 * exponent) : zero256();
-    ModexpRule rule = vm.since(SPEC_OSAKA)    ? modexp_osaka
-                      : vm.since(SPEC_BERLIN) ? modexp_berlin
-                                              : modexp_byzantium;
-    if (!charge(vm, modexp_gas(rule, base, exponent, modulus, head))) return PRECOMPILE_FAIL;
+    ModexpPrice price = modexp_price(vm);
+    if (!charge(vm, modexp_gas(price, base, exponent, modulus, head))) return PRECOMPILE_FAIL;
     if (modulus > vm.lay->return_cap) {
         need_class(vm, REGION_RETURN, modulus);
         return PRECOMPILE_CLASS;
@@ -63,27 +82,27 @@ WE_DEV WE_NOINLINE u32 precompile_modexp(Vm& vm, const Bytes& in) {
     return PRECOMPILE_OK;
 }
 
-// Addresses 6 and 7 (EIP-196, EIP-1108).
+// EIP-196, EIP-1108.
 WE_DEV WE_NOINLINE u32 precompile_bn254(Vm& vm, const Bytes& in, bool multiply) {
-    u64 cost = vm.since(SPEC_ISTANBUL) ? (multiply ? 6000 : 150) : (multiply ? 40000 : 500);
-    if (!charge(vm, cost)) return PRECOMPILE_FAIL;
+    GasSchedule schedule = vm.schedule();
+    if (!charge(vm, multiply ? schedule.bn254_mul() : schedule.bn254_add())) return PRECOMPILE_FAIL;
     u256 x, y;
     bool ok = multiply ? bn254_mul(in.word(0), in.word(32), in.word(64), x, y)
                        : bn254_add(in.word(0), in.word(32), in.word(64), in.word(96), x, y);
     return ok ? return_words(vm, x, y) : (u32)PRECOMPILE_FAIL;
 }
 
-// Address 9 (EIP-152).
+// EIP-152.
 WE_DEV WE_NOINLINE u32 precompile_blake2f(Vm& vm, const Bytes& in) {
     if (in.len != blake2f_input_bytes) return PRECOMPILE_FAIL;
-    if (!charge(vm, blake2f_rounds(in))) return PRECOMPILE_FAIL;
+    if (!charge(vm, (u64)vm.schedule().blake2f_round() * blake2f_rounds(in))) return PRECOMPILE_FAIL;
     u256 out[2];
     return blake2f(in, out) ? return_words(vm, out[0], out[1]) : (u32)PRECOMPILE_FAIL;
 }
 
-// Address 0x100 (EIP-7951): 1, or no output for anything invalid.
+// EIP-7951: 1, or no output for anything invalid.
 WE_DEV WE_NOINLINE u32 precompile_p256(Vm& vm, const Bytes& in) {
-    if (!charge(vm, 6900)) return PRECOMPILE_FAIL;
+    if (!charge(vm, vm.schedule().p256_verify())) return PRECOMPILE_FAIL;
     if (in.len != 160) return PRECOMPILE_OK;
     bool ok = p256_verify(in.word(0), in.word(32), in.word(64), in.word(96), in.word(128));
     return ok ? return_word(vm, from_u64(1)) : (u32)PRECOMPILE_OK;
@@ -93,38 +112,43 @@ WE_DEV WE_NOINLINE u32 precompile_p256(Vm& vm, const Bytes& in) {
 // every memory class.
 WE_DEV WE_NOINLINE u32 run_precompile(Vm& vm, u32 id) {
     Bytes in = input_of(vm);
+    GasSchedule schedule = vm.schedule();
     vm.ret_len = 0;
     switch (id) {
-        case 1:
+        case PRECOMPILE_ECRECOVER:
             return precompile_ecrecover(vm, in);
-        case 2:
-            if (!charge(vm, 60 + 12 * words_of(in.len))) return PRECOMPILE_FAIL;
+        case PRECOMPILE_SHA256:
+            if (!charge_input(vm, in, schedule.sha256(), schedule.sha256_word())) {
+                return PRECOMPILE_FAIL;
+            }
             return return_word(vm, sha256(in, in.len));
-        case 3:
-            if (!charge(vm, 600 + 120 * words_of(in.len))) return PRECOMPILE_FAIL;
+        case PRECOMPILE_RIPEMD160:
+            if (!charge_input(vm, in, schedule.ripemd160(), schedule.ripemd160_word())) {
+                return PRECOMPILE_FAIL;
+            }
             return return_word(vm, ripemd160(in, in.len));
-        case 4:
+        case PRECOMPILE_IDENTITY:
             return precompile_identity(vm, in);
 #if !WE_SPLIT  // these have kernels of their own
-        case 5:
+        case PRECOMPILE_MODEXP:
             return precompile_modexp(vm, in);
-        case 8:
-        case 0x0a:
-        case 0x0b:
-        case 0x0c:
-        case 0x0d:
-        case 0x0e:
-        case 0x0f:
-        case 0x10:
-        case 0x11:
+        case PRECOMPILE_BN254_PAIRING:
+        case PRECOMPILE_KZG_POINT_EVALUATION:
+        case PRECOMPILE_BLS_G1_ADD:
+        case PRECOMPILE_BLS_G1_MSM:
+        case PRECOMPILE_BLS_G2_ADD:
+        case PRECOMPILE_BLS_G2_MSM:
+        case PRECOMPILE_BLS_PAIRING:
+        case PRECOMPILE_BLS_MAP_G1:
+        case PRECOMPILE_BLS_MAP_G2:
             return run_curve_precompile(vm, in, id);
 #endif
-        case 6:
-        case 7:
-            return precompile_bn254(vm, in, id == 7);
-        case 9:
+        case PRECOMPILE_BN254_ADD:
+        case PRECOMPILE_BN254_MUL:
+            return precompile_bn254(vm, in, id == PRECOMPILE_BN254_MUL);
+        case PRECOMPILE_BLAKE2F:
             return precompile_blake2f(vm, in);
-        case 0x100:
+        case PRECOMPILE_P256_VERIFY:
             return precompile_p256(vm, in);
         default:
             return PRECOMPILE_HOST;

@@ -16,24 +16,26 @@
 
 namespace warpevm {
 
-// Address 8 (EIP-197, EIP-1108).
+// EIP-197, EIP-1108.
 WE_DEV WE_NOINLINE u32 precompile_bn254_pairing(Vm& vm, const Bytes& in) {
     u32 count = in.len / 192;
-    bool cheap = vm.since(SPEC_ISTANBUL);
-    u64 cost = (cheap ? 45000 : 100000) + (u64)count * (cheap ? 34000 : 80000);
+    GasSchedule schedule = vm.schedule();
+    u64 cost = schedule.bn254_pairing() + (u64)count * schedule.bn254_pairing_pair();
     if (!charge(vm, cost) || in.len % 192 != 0) return PRECOMPILE_FAIL;
     bool ok, one = bn254_pairing(in, count, ok);
     return ok ? return_word(vm, from_bool(one)) : (u32)PRECOMPILE_FAIL;
 }
 
-// Address 0x0a (EIP-4844).
+// EIP-4844.
 WE_DEV WE_NOINLINE u32 precompile_kzg(Vm& vm, const Bytes& in) {
-    if (!charge(vm, 50000) || in.len != kzg_input_bytes) return PRECOMPILE_FAIL;
+    if (!charge(vm, vm.schedule().kzg_point_evaluation()) || in.len != kzg_input_bytes) {
+        return PRECOMPILE_FAIL;
+    }
     if (!kzg_point_evaluation(in)) return PRECOMPILE_FAIL;
     return return_words(vm, from_u64(4096), bls381_order());  // FIELD_ELEMENTS_PER_BLOB
 }
 
-// Addresses 0x0b to 0x11 (EIP-2537). The result of a call that writes a point of G.
+// EIP-2537. The result of a call that writes a point of G.
 template <class G>
 WE_DEV WE_INLINE u32 return_point(Vm& vm, bool ok) {
     vm.ret_len = ok ? 2 * G::field_bytes : 0;
@@ -47,10 +49,10 @@ WE_DEV WE_NOINLINE u32 precompile_bls_add(Vm& vm, const Bytes& in, u64 cost) {
 }
 
 template <class G>
-WE_DEV WE_NOINLINE u32 precompile_bls_msm(Vm& vm, const Bytes& in) {
+WE_DEV WE_NOINLINE u32 precompile_bls_msm(Vm& vm, const Bytes& in, u64 each) {
     u32 bytes = 2 * G::field_bytes + 32, count = in.len / bytes;
     if (count == 0 || in.len % bytes != 0) return PRECOMPILE_FAIL;
-    if (!charge(vm, bls381_msm_gas(G(), count))) return PRECOMPILE_FAIL;
+    if (!charge(vm, bls381_msm_gas(G(), count, each))) return PRECOMPILE_FAIL;
     return return_point<G>(vm, bls381_msm<G>(in, count, ReturnBytes{vm.m, vm.lay->return_off}));
 }
 
@@ -64,7 +66,9 @@ WE_DEV WE_NOINLINE u32 precompile_bls_map(Vm& vm, const Bytes& in, u64 cost) {
 WE_DEV WE_NOINLINE u32 precompile_bls_pairing(Vm& vm, const Bytes& in) {
     u32 count = in.len / 384;
     if (count == 0 || in.len % 384 != 0) return PRECOMPILE_FAIL;
-    if (!charge(vm, 37700 + 32600 * (u64)count)) return PRECOMPILE_FAIL;
+    GasSchedule schedule = vm.schedule();
+    u64 cost = schedule.bls_pairing() + (u64)count * schedule.bls_pairing_pair();
+    if (!charge(vm, cost)) return PRECOMPILE_FAIL;
     bool ok, one = bls381_pairing(in, count, ok);
     return ok ? return_word(vm, from_bool(one)) : (u32)PRECOMPILE_FAIL;
 }
@@ -74,28 +78,30 @@ WE_DEV WE_NOINLINE u32 precompile_bls(Vm& vm, const Bytes& in, u32 id) {
         need_class(vm, REGION_RETURN, 2 * Bls381G2::field_bytes);
         return PRECOMPILE_CLASS;
     }
+    GasSchedule schedule = vm.schedule();
     switch (id) {
-        case 0x0b:
-            return precompile_bls_add<Bls381G1>(vm, in, 375);
-        case 0x0c:
-            return precompile_bls_msm<Bls381G1>(vm, in);
-        case 0x0d:
-            return precompile_bls_add<Bls381G2>(vm, in, 600);
-        case 0x0e:
-            return precompile_bls_msm<Bls381G2>(vm, in);
-        case 0x0f:
+        case PRECOMPILE_BLS_G1_ADD:
+            return precompile_bls_add<Bls381G1>(vm, in, schedule.bls_g1_add());
+        case PRECOMPILE_BLS_G1_MSM:
+            return precompile_bls_msm<Bls381G1>(vm, in, schedule.bls_g1_mul());
+        case PRECOMPILE_BLS_G2_ADD:
+            return precompile_bls_add<Bls381G2>(vm, in, schedule.bls_g2_add());
+        case PRECOMPILE_BLS_G2_MSM:
+            return precompile_bls_msm<Bls381G2>(vm, in, schedule.bls_g2_mul());
+        case PRECOMPILE_BLS_PAIRING:
             return precompile_bls_pairing(vm, in);
-        case 0x10:
-            return precompile_bls_map<MapG1>(vm, in, 5500);
+        case PRECOMPILE_BLS_MAP_G1:
+            return precompile_bls_map<MapG1>(vm, in, schedule.bls_map_g1());
         default:
-            return precompile_bls_map<MapG2>(vm, in, 23800);
+            return precompile_bls_map<MapG2>(vm, in, schedule.bls_map_g2());
     }
 }
 
 // All of them.
 WE_DEV WE_INLINE u32 run_curve_precompile(Vm& vm, const Bytes& in, u32 id) {
-    if (id == 8) return precompile_bn254_pairing(vm, in);
-    return id == 0x0a ? precompile_kzg(vm, in) : precompile_bls(vm, in, id);
+    if (id == PRECOMPILE_BN254_PAIRING) return precompile_bn254_pairing(vm, in);
+    if (id == PRECOMPILE_KZG_POINT_EVALUATION) return precompile_kzg(vm, in);
+    return precompile_bls(vm, in, id);
 }
 
 }  // namespace warpevm

@@ -19,7 +19,7 @@ WE_DEV WE_INLINE u64 mul_fold(u64 a, u64 b) {
 }
 
 WE_DEV WE_INLINE u64 mix(u64 a, u64 b) {
-    return mul_fold(a ^ 0x9E3779B97F4A7C15ull, b ^ 0xD6E8FEB86659FD93ull);
+    return mul_fold(a ^ HASH_SECRET_A, b ^ HASH_SECRET_B);
 }
 
 // A second secret: no factor of a product may be known to who chooses the keys, or all keys with a
@@ -142,16 +142,10 @@ WE_DEV WE_INLINE u32 storage_off(const Vm& vm, u32 i) {
 #define WE_SLOTW_SET(vm, i, f, x) WE_SETW((vm).m, OverlaySlot, storage_off((vm), (i)), f, x)
 
 // The precompile at an address in this spec: its number, or 0.
-WE_DEV WE_INLINE u32 precompile_at(u32 spec, const Addr& a) {
+WE_DEV WE_INLINE u32 precompile_at(const Vm& vm, const Addr& a) {
     if ((a.w[0] | a.w[1] | a.w[2] | a.w[3]) != 0) return 0;
     u32 n = bswap32(a.w[4]);
-    u32 last = spec >= SPEC_PRAGUE      ? 0x11
-               : spec >= SPEC_CANCUN    ? 0x0a
-               : spec >= SPEC_ISTANBUL  ? 9
-               : spec >= SPEC_BYZANTIUM ? 8
-                                        : 4;
-    if (n == 0x100 && spec >= SPEC_OSAKA) return n;
-    return n <= last ? n : 0;
+    return precompile_bit(n) & vm.launch->precompiles ? n : 0;
 }
 
 // The overlay's entry of an account, or NONE; `at` is its place (or the free one) in the index.
@@ -192,7 +186,7 @@ WE_DEV WE_NOINLINE u32 load_account(Vm& vm, const Addr& addr, u32 at, u32& out) 
     }
     fence_loads();
     WE_ACC_SET(vm, i, first_flags, flags);
-    if (precompile_at(vm.spec, addr) || (vm.since(SPEC_SHANGHAI) && same(addr, vm.env->coinbase))) {
+    if (precompile_at(vm, addr) || (vm.has(RULE_WARM_COINBASE) && same(addr, vm.env->coinbase))) {
         flags |= ACCOUNT_WARM;
     }
     WE_ACC_SET(vm, i, balance, balance);
@@ -219,8 +213,6 @@ WE_DEV WE_INLINE u32 find_account(Vm& vm, const Addr& addr, u32& out) {
 }
 
 // ---- journal ----------------------------------------------------------------------------------
-
-static constexpr u32 JOURNAL_STORAGE = 0x80000000u;
 
 WE_DEV WE_INLINE u32 journal_off(const Vm& vm, u32 i) {
     return vm.lay->journal_off + i * (u32)sizeof(Journal);
@@ -282,8 +274,8 @@ WE_DEV WE_NOINLINE void undo(Vm& vm, u32 to) {
         }
         u32 kept = ACCOUNT_KEPT_ON_UNDO;
         Addr a = WE_ACC(vm, entry, addr);
-        if (vm.since(SPEC_SPURIOUS_DRAGON) && (a.w[0] | a.w[1] | a.w[2] | a.w[3]) == 0 &&
-            a.w[4] == bswap32(3)) {
+        if (vm.has(RULE_STATE_CLEARING) && (a.w[0] | a.w[1] | a.w[2] | a.w[3]) == 0 &&
+            a.w[4] == bswap32(PRECOMPILE_RIPEMD160)) {
             kept |= ACCOUNT_TOUCHED;
         }
         WE_ACC_SET(vm, entry, balance, WE_GET(vm.m, Journal, j, value));
@@ -323,7 +315,7 @@ WE_DEV WE_INLINE bool holds_nothing(const Vm& vm, u32 i) {
 // Whether an account is dead (EIP-161), or before that fork does not exist; observes it.
 WE_DEV WE_INLINE bool is_dead(Vm& vm, u32 i) {
     observe(vm, i, ACCOUNT_READ_EMPTY);
-    if (!vm.since(SPEC_SPURIOUS_DRAGON)) return !(WE_ACC(vm, i, flags) & ACCOUNT_EXISTS);
+    if (!vm.has(RULE_STATE_CLEARING)) return !(WE_ACC(vm, i, flags) & ACCOUNT_EXISTS);
     return holds_nothing(vm, i);
 }
 

@@ -19,10 +19,11 @@ WE_DEV WE_INLINE u32 warm_slot(Vm& vm, u32 i, bool& was_cold) {
 WE_DEV WE_NOINLINE u32 op_sload(Vm& vm, const u256& key, u256& out) {
     u32 i;
     WE_TRY(find_slot(vm, vm.account, key, 0, i));
-    if (vm.since(SPEC_BERLIN)) {
+    if (vm.has(RULE_WARM_ACCESS)) {
         bool cold;
         WE_TRY(warm_slot(vm, i, cold));
-        if (cold && !charge(vm, 2000)) return halt(vm, END_OUT_OF_GAS);
+        u32 more = vm.schedule().cold_slot() - vm.schedule().warm_access();
+        if (cold && !charge(vm, more)) return halt(vm, END_OUT_OF_GAS);
     }
     out = WE_SLOTW(vm, i, value);
     return CTL_NEXT;
@@ -33,17 +34,14 @@ struct SstoreGas {
     i32 refund;
 };
 
-// Net gas metering: EIP-1283 (Constantinople), EIP-2200 (Istanbul), with EIP-2929's warm costs from
-// Berlin and EIP-3529's refund from London on. `load` is what reading a warm slot costs.
-WE_DEV WE_INLINE SstoreGas net_sstore_gas(u32 spec, const u256& original, const u256& current,
-                                          const u256& value) {
-    bool berlin = spec >= SPEC_BERLIN;
-    u32 load = berlin ? 100 : spec >= SPEC_ISTANBUL ? 800 : 200;
-    u32 reset = berlin ? 2900 : 5000;
-    i32 clears = spec >= SPEC_LONDON ? 4800 : 15000;
+// Net gas metering: EIP-1283 and EIP-2200.
+WE_DEV WE_INLINE SstoreGas net_sstore_gas(const GasSchedule& schedule, const u256& original,
+                                          const u256& current, const u256& value) {
+    u32 load = schedule.sload(), set = schedule.sstore_set(), reset = schedule.sstore_reset();
+    i32 clears = (i32)schedule.sstore_clear_refund();
     if (eq(current, value)) return SstoreGas{load, 0};
     if (eq(original, current)) {
-        if (is_zero(original)) return SstoreGas{20000, 0};
+        if (is_zero(original)) return SstoreGas{set, 0};
         return SstoreGas{reset, is_zero(value) ? clears : 0};
     }
     i32 refund = 0;
@@ -52,7 +50,7 @@ WE_DEV WE_INLINE SstoreGas net_sstore_gas(u32 spec, const u256& original, const 
         if (is_zero(value)) refund += clears;
     }
     if (eq(original, value)) {
-        refund += is_zero(original) ? (i32)(20000 - load) : (i32)(reset - load);
+        refund += (i32)((is_zero(original) ? set : reset) - load);
     }
     return SstoreGas{load, refund};
 }
@@ -60,22 +58,24 @@ WE_DEV WE_INLINE SstoreGas net_sstore_gas(u32 spec, const u256& original, const 
 WE_DEV WE_NOINLINE u32 op_sstore(Vm& vm, const u256& key, const u256& value) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
     // EIP-2200: never with only a call stipend left.
-    if (vm.since(SPEC_ISTANBUL) && vm.gas <= 2300) return halt(vm, END_OUT_OF_GAS);
+    GasSchedule schedule = vm.schedule();
+    if (vm.gas <= schedule.sstore_sentry()) return halt(vm, END_OUT_OF_GAS);
     u32 i;
     WE_TRY(find_slot(vm, vm.account, key, 0, i));
     u256 current = WE_SLOTW(vm, i, value);
     SstoreGas g;
-    if (vm.since(SPEC_ISTANBUL) || vm.spec == SPEC_CONSTANTINOPLE) {
-        g = net_sstore_gas(vm.spec, WE_SLOTW(vm, i, original), current, value);
+    if (vm.has(RULE_NET_STORAGE_GAS)) {
+        g = net_sstore_gas(schedule, WE_SLOTW(vm, i, original), current, value);
     } else {
         bool set = is_zero(current) && !is_zero(value);
         bool clear = !is_zero(current) && is_zero(value);
-        g = SstoreGas{set ? 20000u : 5000u, clear ? 15000 : 0};
+        g = SstoreGas{set ? schedule.sstore_set() : schedule.sstore_reset(),
+                      clear ? (i32)schedule.sstore_clear_refund() : 0};
     }
-    if (vm.since(SPEC_BERLIN)) {
+    if (vm.has(RULE_WARM_ACCESS)) {
         bool cold;
         WE_TRY(warm_slot(vm, i, cold));
-        if (cold) g.cost += 2100;
+        if (cold) g.cost += schedule.cold_slot();
     }
     if (!charge(vm, g.cost)) return halt(vm, END_OUT_OF_GAS);
     vm.refund += g.refund;

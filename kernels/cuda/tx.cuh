@@ -27,7 +27,7 @@ WE_DEV WE_NOINLINE u32 check_sender(Vm& vm, u32 sender) {
     const Tx* tx = vm.tx;
     observe(vm, sender, ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO);
     const Code& code = vm.codes()[WE_ACC(vm, sender, code)];
-    bool delegated = vm.since(SPEC_PRAGUE) && (code.flags & CODE_DELEGATION);
+    bool delegated = vm.has(RULE_DELEGATIONS) && (code.flags & CODE_DELEGATION);
     if (!(tx->flags & TX_NO_EOA_CHECK) && code.len != 0 && !delegated) {
         return reject(vm, END_REJECT_SENDER_CODE);
     }
@@ -90,7 +90,9 @@ WE_DEV WE_NOINLINE u32 apply_authorizations(Vm& vm) {
         const Code& code = vm.codes()[WE_ACC(vm, i, code)];
         if (code.len != 0 && !(code.flags & CODE_DELEGATION)) continue;
         if (WE_ACC(vm, i, nonce) != auths[k].nonce) continue;
-        if (WE_ACC(vm, i, flags) & ACCOUNT_EXISTS) vm.refund += 25000 - 12500;
+        if (WE_ACC(vm, i, flags) & ACCOUNT_EXISTS) {
+            vm.refund += vm.schedule().authorization_refund();
+        }
         WE_ACC_SET(vm, i, code, auths[k].code);
         WE_ACC_SET(vm, i, nonce, auths[k].nonce + 1);
         observe(vm, i, ACCOUNT_TOUCHED | ACCOUNT_EXISTS);
@@ -143,7 +145,7 @@ WE_DEV WE_NOINLINE u32 start_call(Vm& vm, NewFrame& f) {
     bool system = tx->flags & TX_SYSTEM;
     if (!system) WE_TRY(find_account(vm, tx->caller, from));
     WE_TRY(find_account(vm, tx->to, to));
-    u32 precompile = precompile_at(vm.spec, tx->to);
+    u32 precompile = precompile_at(vm, tx->to);
     WE_TRY(code_to_run(vm, to, code, delegate));
     if (!precompile) WE_TRY(need_compiled(vm, code));
     warm(vm, to);
@@ -217,7 +219,7 @@ WE_DEV WE_INLINE u32 pay_coinbase(Vm& vm, u64 gas_used) {
 WE_DEV WE_INLINE void delete_accounts(Vm& vm) {
     for (u32 i = 0; i < vm.accounts; i++) {
         u32 flags = WE_ACC(vm, i, flags);
-        bool empty = vm.since(SPEC_SPURIOUS_DRAGON) && (flags & ACCOUNT_TOUCHED) &&
+        bool empty = vm.has(RULE_STATE_CLEARING) && (flags & ACCOUNT_TOUCHED) &&
                      holds_nothing(vm, i);
         if (flags & ACCOUNT_DESTROYED) {
             WE_ACC_SET(vm, i, flags, (flags & ~ACCOUNT_EXISTS) | ACCOUNT_WIPED);
@@ -231,7 +233,7 @@ WE_DEV WE_NOINLINE u32 epilogue(Vm& vm) {
     const Tx* tx = vm.tx;
     u64 used = tx->gas_limit - vm.gas;
     u64 refund = vm.refund > 0 ? (u64)vm.refund : 0;
-    u64 most = used / (vm.since(SPEC_LONDON) ? 5 : 2);
+    u64 most = used / vm.schedule().refund_quotient();
     if (refund > most) refund = most;
     if (tx->flags & TX_SYSTEM) refund = 0;
     if (used - refund < tx->floor_gas) {

@@ -3,6 +3,7 @@
 #ifndef WARPEVM_VM_CUH
 #define WARPEVM_VM_CUH
 
+#include "generated/gas.cuh"
 #include "generated/ops.cuh"
 #include "lane.cuh"
 
@@ -23,34 +24,13 @@ enum Ctl : u32 {
     CTL_DONE = 4,     // the transaction is over
 };
 
-// Where a suspended op goes on (Instance::step).
-enum Step : u32 {
-    STEP_NONE = 0,        // the op runs again from its start
-    STEP_INIT_CODE = 1,   // CREATE: resume_code is the init code
-    STEP_DEPLOY = 2,      // the end of a create frame: resume_code is the deployed code
-    STEP_PRECOMPILE = 3,  // a precompile frame: resume_* is the result
-    STEP_BLOCK_HASH = 4,  // BLOCKHASH: resume_word is the result
-};
-
-// Instance::phase
-enum Phase : u32 {
-    PHASE_PROLOGUE = 0,  // nothing done yet
-    PHASE_START = 1,     // fees and nonce taken; the outermost frame is not open yet
-    PHASE_RUN = 2,       // frames execute
-    PHASE_EPILOGUE = 3,  // the outermost frame is over
-};
-
-// Frame::flags
-static constexpr u32 FRAME_STATIC = 1;
-static constexpr u32 FRAME_CREATE = 2;
-
 struct Vm {
     Lane m;
     const Launch* launch;
     const Layout* lay;
     const Tx* tx;
     const BlockEnv* env;
-    u32 spec;
+    u32 rules;
 
     // The running frame.
     u32 depth;
@@ -77,7 +57,8 @@ struct Vm {
     u64 op_gas;
     u32 op_mem_len;
 
-    WE_DEV WE_INLINE bool since(u32 s) const { return spec >= s; }
+    WE_DEV WE_INLINE bool has(u32 rule) const { return (rules & rule) != 0; }
+    WE_DEV WE_INLINE GasSchedule schedule() const { return GasSchedule{&launch->gas}; }
     WE_DEV WE_INLINE const u8* data() const { return (const u8*)launch->data; }
     WE_DEV WE_INLINE const Code* codes() const { return (const Code*)launch->codes; }
 };
@@ -121,11 +102,12 @@ WE_DEV WE_INLINE bool charge(Vm& vm, u64 amount) {
 
 WE_DEV WE_INLINE u64 words_of(u64 bytes) { return bytes / 32 + (bytes % 32 != 0); }
 
-// Cost of a memory of `words` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, exact up to
-// 2^36 words.
-WE_DEV WE_INLINE u64 memory_cost(u64 words) {
-    u64 q = words / 512, r = words % 512;
-    return 3 * words + 512 * q * q + 2 * q * r + r * r / 512;
+// Cost of a memory of `w` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, exact up to 2^36
+// words.
+WE_DEV WE_INLINE u64 memory_cost(const GasSchedule& schedule, u64 words) {
+    u64 divisor = schedule.memory_square_divisor();
+    u64 q = words / divisor, r = words % divisor;
+    return schedule.memory_word() * words + divisor * q * q + 2 * q * r + r * r / divisor;
 }
 
 // Grows EVM memory of the running frame to at least `end` bytes, charging the expansion. All open
@@ -133,7 +115,8 @@ WE_DEV WE_INLINE u64 memory_cost(u64 words) {
 WE_DEV WE_NOINLINE u32 expand_slow(Vm& vm, u64 end) {
     if (end > EVM_MEMORY_BYTES_MAX) return halt(vm, END_OUT_OF_GAS);
     u64 words = words_of(end);
-    u64 cost = memory_cost(words) - memory_cost(vm.mem_len / 32);
+    GasSchedule schedule = vm.schedule();
+    u64 cost = memory_cost(schedule, words) - memory_cost(schedule, vm.mem_len / 32);
     if (!charge(vm, cost)) return halt(vm, END_OUT_OF_GAS);
     u64 in_region = (u64)(vm.mem - vm.lay->memory_off) + words * 32;
     if (in_region > EVM_MEMORY_BYTES_MAX) return halt(vm, END_OUT_OF_GAS);
@@ -167,7 +150,7 @@ WE_DEV WE_INLINE u32 charge_words(Vm& vm, const u256& len, u64 per_word) {
     if (!fits_u64(len)) return halt(vm, END_OUT_OF_GAS);
     u64 words = words_of(low_u64(len));
     if (words > vm.gas) return halt(vm, END_OUT_OF_GAS);
-    // words < 2^59, per_word <= 12: no overflow.
+    // words < 2^59, per_word < 32: no overflow.
     return charge(vm, words * per_word) ? (u32)CTL_NEXT : halt(vm, END_OUT_OF_GAS);
 }
 
@@ -177,6 +160,15 @@ WE_DEV WE_INLINE u32 charge_words(Vm& vm, const u256& len, u64 per_word) {
         u32 we_ctl = (call);                      \
         if (we_ctl != CTL_NEXT) return we_ctl;    \
     } while (0)
+
+// ---- precompiles ----------------------------------------------------------------------------
+
+// The bit of the precompile at an address in sets of them, as Launch::precompiles; 0 where none can
+// be (compiler/src/precompile.rs).
+WE_DEV WE_INLINE u32 precompile_bit(u32 number) {
+    if (number == PRECOMPILE_FAR) return 1;
+    return number - 1 < 31 ? 1u << number : 0;
+}
 
 // ---- small conversions ----------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 //! The device ABI: every struct, number and limit that host and kernels share, written once.
 //!
-//! `cargo xtask generate` writes `kernels/cuda/generated/abi.cuh` from the tables here; a test
-//! fails when that file is stale. All structs are little-endian, naturally aligned, without
+//! `cargo xtask generate` writes `kernels/cuda/generated/abi.cuh` and the shaders' numbers and
+//! layouts from the tables here; a test fails when a file is stale. What follows from the
+//! protocol's versions (rules, prices, precompiles) it writes from the compiler's tables. All structs are little-endian, naturally aligned, without
 //! padding. A 256-bit `Word` is four 64-bit limbs, least significant first. Addresses stand in 20
 //! bytes, big endian, as Ethereum writes them, wherever they are a key; as a `Word` on the EVM
 //! stack.
@@ -43,6 +44,9 @@ pub struct ConstDesc {
 pub type Word = [u64; 4];
 /// An address in a key: 20 bytes, big endian.
 pub type Addr = [u8; 20];
+/// The numbers of a gas schedule that are not the same in every spec. Which is which the generator
+/// of the headers knows, from the compiler's tables; there may be fewer.
+pub type GasNumbers = [u32; GAS_NUMBERS_MAX as usize];
 
 macro_rules! device_structs {
     ($($(#[doc = $doc:literal])* struct $name:ident {
@@ -80,6 +84,15 @@ macro_rules! device_consts {
     };
 }
 
+macro_rules! device_long_consts {
+    ($($(#[doc = $doc:literal])* $name:ident = $value:expr;)*) => {
+        $($(#[doc = $doc])* pub const $name: u64 = $value;)*
+        /// Every shared number of 64 bits.
+        pub const LONG_CONSTS: &[ConstDesc] =
+            &[$(ConstDesc { name: stringify!($name), value: $name },)*];
+    };
+}
+
 macro_rules! device_enum {
     ($(#[doc = $edoc:literal])* $ename:ident, $table:ident, $prefix:literal;
         $($(#[doc = $doc:literal])* $name:ident = $value:literal,)*) => {
@@ -113,6 +126,9 @@ device_consts! {
     EVM_MEMORY_BYTES_MAX = 1 << 31;
     /// "No entry" in index fields.
     NONE = 0xffff_ffff;
+    /// Numbers of a gas schedule that differ between specs, at most. With it `Launch` ends at a
+    /// multiple of 16 bytes.
+    GAS_NUMBERS_MAX = 21;
     /// Index of the empty code in the code table.
     CODE_EMPTY = 0;
     /// The first index of a temporary code; those below are lasting.
@@ -147,6 +163,14 @@ device_consts! {
     /// Storage overlay flag: the entry was written at some time (it may have been undone).
     SLOT_WRITTEN = 4;
 
+    /// Frame flag: no state changes (EIP-214).
+    FRAME_STATIC = 1;
+    /// Frame flag: a creation.
+    FRAME_CREATE = 2;
+
+    /// `Journal::entry`: the entry is one of the overlay's storage.
+    JOURNAL_STORAGE = 0x8000_0000;
+
     /// Transaction flag: contract creation.
     TX_CREATE = 1;
     /// Transaction flag: system call (EIP-4788 and others): no fees, nonce or validation.
@@ -173,6 +197,13 @@ device_consts! {
     /// Bytes of a modexp base or modulus up to which the device computes it itself: all that is
     /// valid from Osaka on (EIP-7823). The exponent is read in place and has no limit.
     MODEXP_BYTES_DEVICE_MAX = 1024;
+}
+
+device_long_consts! {
+    /// What the hash of table and overlay mixes with the first factor of a product.
+    HASH_SECRET_A = 0x9e37_79b9_7f4a_7c15;
+    /// The same for the second factor.
+    HASH_SECRET_B = 0xd6e8_feb8_6659_fd93;
 }
 
 device_enum! {
@@ -216,6 +247,34 @@ device_enum! {
     /// Run the kernel of precompiles, then launch again: the same fields as for `Precompile`, and
     /// the kernel answers as the host would. Only where kernels are split (`WE_SPLIT`).
     Kernel = 10,
+}
+
+device_enum! {
+    /// How far an instance's transaction is (`Instance::phase`).
+    Phase, PHASE, "PHASE_";
+    /// Nothing is done yet.
+    Prologue = 0,
+    /// Fees and nonce are taken; the outermost frame is not open yet.
+    Start = 1,
+    /// Frames execute.
+    Run = 2,
+    /// The outermost frame is over.
+    Epilogue = 3,
+}
+
+device_enum! {
+    /// Where a suspended op goes on (`Instance::step`).
+    Step, STEP, "STEP_";
+    /// It runs again from its start.
+    None = 0,
+    /// CREATE: `resume_code` is the init code.
+    InitCode = 1,
+    /// The end of a create frame: `resume_code` is the deployed code.
+    Deploy = 2,
+    /// A precompile's frame: `resume_*` is the result.
+    Precompile = 3,
+    /// BLOCKHASH: `resume_word` is the result.
+    BlockHash = 4,
 }
 
 device_enum! {
@@ -326,14 +385,18 @@ device_structs! {
         hash_seed: u64,
         /// Bbs that an instance may enter in this launch before it suspends with `Steps`.
         step_budget: u64,
-        /// `Spec` as a number.
-        spec: u32,
+        /// The spec's rules (`RULE_*`).
+        rules: u32,
         /// How many instances `memory` holds.
         instances: u32,
         /// With versions: the transaction's place in the block; it reads what those before left.
         order: u32,
         /// With versions: transactions that were committed; the table has what they left.
         committed: u32,
+        /// The spec's precompiles (`precompile_bit`).
+        precompiles: u32,
+        /// What differs between gas schedules.
+        gas: GasNumbers,
     }
 
     /// The arguments of a device kernel besides the `Launch`; each uses some. Pointers are device
@@ -560,7 +623,7 @@ device_structs! {
         need: u32,
         /// Index in `Launch::txs`.
         tx: u32,
-        /// 0: prologue not done; 1: executing frames; 2: in the epilogue.
+        /// `Phase`
         phase: u32,
 
         /// Depth of the running frame.
@@ -586,7 +649,7 @@ device_structs! {
         ret_len: u32,
         /// Serial number of the last opened frame.
         serial: u32,
-        /// Where the suspended op goes on (kernel-internal).
+        /// `Step`
         step: u32,
 
         need_addr: Addr,
@@ -615,7 +678,7 @@ device_structs! {
         has_created: u32,
         /// Bbs entered, over all launches (for cost models).
         steps: u64,
-        /// Bits of `1 << precompile address` that the host ran, for residency.
+        /// Precompiles that the host ran (`precompile_bit`), for residency.
         host_precompiles: u32,
         /// How often suspended.
         suspensions: u32,
@@ -649,7 +712,7 @@ device_structs! {
         log_bytes: u32,
         refund: i64,
         serial: u32,
-        /// 1 static, 2 create
+        /// `FRAME_*`
         flags: u32,
         /// Where the parent wants the output (in its EVM memory).
         out_off: u32,

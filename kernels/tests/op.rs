@@ -27,7 +27,7 @@ type Blake2fFn = unsafe extern "C" fn(*const u8, *mut Word) -> bool;
 
 type CurveFn = unsafe extern "C" fn(u32, *const Word, *mut Word) -> bool;
 type ModexpFn = unsafe extern "C" fn(*const u8, u32, u32, u32, u32, *mut u8) -> bool;
-type ModexpGasFn = unsafe extern "C" fn(u32, u64, u64, u64, *const Word) -> u64;
+type ModexpGasFn = unsafe extern "C" fn(*const u32, u64, u64, u64, *const Word) -> u64;
 
 macro_rules! entry_points {
     ($($limbs64:ident $limbs32:ident: fn($($arg:ty),*) -> $out:ty;)*) => {
@@ -46,7 +46,7 @@ entry_points! {
     op_test_modexp_limbs64 op_test_modexp_limbs32:
         fn(*const u8, u32, u32, u32, u32, *mut u8) -> bool;
     op_test_modexp_gas_limbs64 op_test_modexp_gas_limbs32:
-        fn(u32, u64, u64, u64, *const Word) -> u64;
+        fn(*const u32, u64, u64, u64, *const Word) -> u64;
 }
 
 /// One build of the op library.
@@ -382,6 +382,8 @@ fn modexp_long() {
 #[test]
 fn modexp_gas() {
     use precompile::modexp::{berlin_gas_calc, byzantium_gas_calc, osaka_gas_calc};
+    /// EIP-198, EIP-2565, EIP-7883: rule, divisor, least price, iterations for a byte.
+    const PRICES: [[u32; 4]; 3] = [[0, 20, 0, 8], [1, 3, 200, 8], [2, 1, 500, 16]];
     let mut rng = Rng(SEED + 8000);
     let length = |rng: &mut Rng| match rng.below(5) {
         0 => rng.below(40),
@@ -396,9 +398,10 @@ fn modexp_gas() {
         let expected = [byzantium_gas_calc, berlin_gas_calc, osaka_gas_calc]
             .map(|gas| gas(base_len, exp_len, mod_len, &head));
         for library in &LIBRARIES {
-            let got = [0, 1, 2].map(|rule| {
-                // SAFETY: the last argument points to a word.
-                unsafe { (library.modexp_gas)(rule, base_len, exp_len, mod_len, &head.into()) }
+            let got = PRICES.map(|price| {
+                let (head, price) = (head.into(), price.as_ptr());
+                // SAFETY: the arguments point to a price and a word.
+                unsafe { (library.modexp_gas)(price, base_len, exp_len, mod_len, &head) }
             });
             assert_eq!(
                 got, expected,

@@ -27,7 +27,7 @@ pub mod modules;
 
 pub use field_data::FIELD_DATA;
 
-/// Op numbers, specs, limits and enumerations as WGSL constants.
+/// Op numbers, rules, precompiles, limits and enumerations as WGSL constants.
 pub const NUMBERS: File<'static> = file!("generated/numbers.wgsl");
 
 /// The structs of the device ABI: sizes and offsets of fields.
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(value("CALL_DEPTH_MAX"), 1024);
         assert_eq!(value("NONE"), u32::MAX);
         assert_eq!(value("END_REVERT"), 16);
-        assert_eq!(value("SPEC_OSAKA"), 14);
+        assert_eq!(value("PRECOMPILE_P256_VERIFY"), 0x100);
         assert_eq!(value("OP_BAD_JUMP"), 0);
         assert_eq!(value("OP_STOP"), 1);
         assert_eq!(value("OPERAND_CONST_BIT"), 0x8000);

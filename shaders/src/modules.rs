@@ -53,6 +53,7 @@ pub const HOST_PRECOMPILES: Module<'static> =
 pub const HASHES: Module<'static> = module!(
     "hashes",
     "precompile/call.wgsl",
+    "generated/gas.wgsl",
     "op/md_padding.wgsl",
     "op/sha256.wgsl",
     "op/ripemd160.wgsl",
@@ -63,6 +64,7 @@ pub const HASHES: Module<'static> = module!(
 pub const POINTS: Module<'static> = module!(
     "points",
     "precompile/call.wgsl",
+    "generated/gas.wgsl",
     "op/keccak.wgsl",
     "generated/points.wgsl",
     "generated/field.wgsl",
@@ -71,12 +73,18 @@ pub const POINTS: Module<'static> = module!(
     "precompile/points.wgsl"
 );
 /// Precompile 0x05.
-pub const MODULAR_POWER: Module<'static> =
-    module!("modexp", "precompile/call.wgsl", "op/modexp.wgsl", "precompile/modexp.wgsl");
+pub const MODULAR_POWER: Module<'static> = module!(
+    "modexp",
+    "precompile/call.wgsl",
+    "generated/gas.wgsl",
+    "op/modexp.wgsl",
+    "precompile/modexp.wgsl"
+);
 /// Precompile 0x08: the pairing check on alt_bn128.
 pub const BN254_PAIRING: Module<'static> = module!(
     "bn254 pairing",
     "precompile/call.wgsl",
+    "generated/gas.wgsl",
     "generated/bn254_pairing.wgsl",
     "generated/field.wgsl",
     "op/field.wgsl",
@@ -87,6 +95,7 @@ pub const BN254_PAIRING: Module<'static> = module!(
 pub const BLS12_381: Module<'static> = module!(
     "bls12_381",
     "precompile/call.wgsl",
+    "generated/gas.wgsl",
     "op/md_padding.wgsl",
     "op/sha256.wgsl",
     "generated/bls12_381.wgsl",
@@ -119,7 +128,8 @@ pub const INTERPRETER: Module<'static> = module!(
     "run/ops.wgsl",
     "run/frame.wgsl",
     "run/tx.wgsl",
-    "run/run.wgsl"
+    "run/run.wgsl",
+    "generated/gas.wgsl"
 );
 
 /// Runs instances until they are done or suspended.

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use alloy_primitives::{U256, hex};
 use revm::precompile::{PrecompileSpecId, Precompiles, u64_to_address};
+use warpevm_compiler::Spec;
 use warpevm_kernels::abi::{Instance, Job, Launch, Layout, Need, Status};
 use warpevm_shaders::gpu::Gpu;
 use warpevm_shaders::{FIELD_DATA, Module, modules};
@@ -24,11 +25,13 @@ use common::{must, on_device};
 use inputs::precompiles::*;
 use inputs::{Rng, SEED};
 
-const BYZANTIUM: u32 = 4;
-const ISTANBUL: u32 = 7;
-const BERLIN: u32 = 8;
-const OSAKA: u32 = 14;
+const BYZANTIUM: Spec = Spec::Byzantium;
+const ISTANBUL: Spec = Spec::Istanbul;
+const BERLIN: Spec = Spec::Berlin;
+const OSAKA: Spec = Spec::Osaka;
 
+/// Bytes of a kernel's arguments (`args` of `bindings.wgsl`).
+const ARGS_BYTES: usize = 19 * 16;
 /// Room of return data where a test says nothing else.
 const RETURN_CAP: u32 = 16 << 10;
 
@@ -62,7 +65,7 @@ enum Answer {
     Class(u32),
 }
 
-fn reference(spec: u32, call: &Call) -> Answer {
+fn reference(spec: Spec, call: &Call) -> Answer {
     let spec = match spec {
         OSAKA => PrecompileSpecId::OSAKA,
         BERLIN => PrecompileSpecId::BERLIN,
@@ -121,7 +124,7 @@ fn address(off: usize) -> u64 {
 fn run(
     gpu: &Gpu,
     kernel: &ComputePipeline,
-    spec: u32,
+    spec: Spec,
     return_cap: u32,
     calls: &[Call],
 ) -> Vec<Answer> {
@@ -170,16 +173,16 @@ fn run(
         data: address(data_at),
         memory: address(0),
         layout: address(layout_at),
-        spec,
+        rules: spec.rules().for_kernels(),
+        precompiles: spec.precompiles(),
+        gas: spec.varying_gas(),
         ..bytemuck::Zeroable::zeroed()
     };
     let job = Job { count: calls.len() as u32, ..bytemuck::Zeroable::zeroed() };
     let mut args = bytemuck::bytes_of(&launch).to_vec();
-    args.resize(144, 0);
     args.extend(bytemuck::bytes_of(&job));
-    args.resize(216, 0);
     args.extend(fields_at.to_le_bytes());
-    args.resize(224, 0);
+    args.resize(ARGS_BYTES, 0);
     lanes.bytes = dispatch(gpu, kernel, &args, &lanes.bytes, &input, calls.len());
     (0..calls.len()).map(|i| answer(&lanes, i, return_off)).collect()
 }
@@ -271,7 +274,7 @@ struct Counts {
 }
 
 /// Compares the kernel with revm; how often each thing happened.
-fn check(gpu: &Gpu, kernel: &ComputePipeline, spec: u32, calls: &[Call]) -> Counts {
+fn check(gpu: &Gpu, kernel: &ComputePipeline, spec: Spec, calls: &[Call]) -> Counts {
     let mut counts = Counts::default();
     for (call, got) in calls.iter().zip(run(gpu, kernel, spec, RETURN_CAP, calls)) {
         let expected = reference(spec, call);
@@ -313,7 +316,7 @@ fn check_known(gpu: &Gpu, kernel: &ComputePipeline, known: &[(u32, &[u8], &str)]
 }
 
 /// Each call with exactly the gas it takes, and with one less.
-fn check_gas(gpu: &Gpu, kernel: &ComputePipeline, spec: u32, calls: Vec<Call>) {
+fn check_gas(gpu: &Gpu, kernel: &ComputePipeline, spec: Spec, calls: Vec<Call>) {
     let mut exact = Vec::new();
     for call in calls {
         let Answer::Ok { gas, .. } = reference(spec, &call) else { panic!("a valid call") };

@@ -2,15 +2,15 @@
 // Kernels declare `state` and `output` themselves, since some need them as atomics.
 
 const LAUNCH: u32 = 0u;
-const JOB: u32 = 144u;
-const FIELDS: u32 = 216u;  // the address of the field programs' data, as far as it is an offset
+const JOB: u32 = SIZEOF_LAUNCH;
+const FIELDS: u32 = JOB + SIZEOF_JOB;  // the address of the field programs' data, as far as it is an offset
 
-@group(0) @binding(0) var<uniform> args: array<vec4<u32>, 14>;
+@group(0) @binding(0) var<uniform> args: array<vec4<u32>, 19>;
 @group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> code: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> input: array<u32>;
 
-// A field of `Launch` or `Job`: `arg(LAUNCH + LAUNCH_SPEC)`. Of an address, its offset.
+// A field of `Launch` or `Job`: `arg(LAUNCH + LAUNCH_RULES)`. Of an address, its offset.
 fn arg(off: u32) -> u32 {
     return args[off >> 4u][(off >> 2u) & 3u];
 }
@@ -18,7 +18,7 @@ fn arg(off: u32) -> u32 {
 // A number that a driver does not know, so that it does not unroll loops that far: unrolled, each
 // access to a buffer costs its compile time again.
 fn rolled(n: u32) -> u32 {
-    return n + args[13].w;
+    return n + args[18].w;
 }
 
 // Whether an address is not null.

@@ -1,5 +1,8 @@
 //! What a reader would have to point out in every review, checked by a machine.
 
+#[path = "tidy/facts.rs"]
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

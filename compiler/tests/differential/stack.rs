@@ -3,7 +3,6 @@
 use crate::alu::alu;
 use crate::world::{End, Halt, World};
 use alloy_primitives::{U256, keccak256};
-use warpevm_compiler::Spec;
 use warpevm_compiler::opcode::{immediate_size, op, table_of};
 
 struct Machine<'a> {
@@ -126,7 +125,7 @@ pub fn operation(byte: u8, args: &[U256; 7], world: &mut World) -> Result<Option
     let word = U256::from(32);
     Ok(match byte {
         op::EXP => {
-            let price = if world.spec >= Spec::SpuriousDragon { 50 } else { 10 };
+            let price = u64::from(world.spec.gas().exp_byte);
             world.charge(price * b.byte_len() as u64)?;
             Some(alu(byte, a, b, c))
         }

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// Why a frame ended exceptionally. All reasons are alike to the EVM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl World {
     /// The surcharge for the first access to an account.
     pub fn account(&mut self, address: U256) -> Result<(), Halt> {
         let cold = self.warm_accounts.insert(address);
-        self.charge(if cold && self.spec >= Spec::Berlin { 2500 } else { 0 })
+        self.charge(if cold && self.spec.rules().has(Rule::WarmAccess) { 2500 } else { 0 })
     }
 
     pub fn account_value(&mut self, what: &str, address: U256) -> Result<U256, Halt> {
@@ -151,18 +151,19 @@ impl World {
 
     pub fn sload(&mut self, key: U256) -> Result<U256, Halt> {
         let cold = self.warm.insert(key);
-        self.charge(if cold && self.spec >= Spec::Berlin { 2000 } else { 0 })?;
+        self.charge(if cold && self.spec.rules().has(Rule::WarmAccess) { 2000 } else { 0 })?;
         Ok(self.storage.get(&key).copied().unwrap_or_else(|| self.outside("slot", key)))
     }
 
     pub fn sstore(&mut self, key: U256, value: U256) -> Result<(), Halt> {
-        if self.spec >= Spec::Istanbul && self.gas <= 2300 {
+        if self.gas <= self.spec.gas().sstore_sentry.into() {
             return Err(Halt("stipend"));
         }
         self.event("sstore", &[key, value], Vec::new());
         let cold = self.warm.insert(key);
         let old = self.storage.insert(key, value);
-        let surcharge = if cold && self.spec >= Spec::Berlin { 2100 } else { 0 };
+        let dear = cold && self.spec.rules().has(Rule::WarmAccess);
+        let surcharge = if dear { 2100 } else { 0 };
         self.charge(surcharge + if old == Some(value) { 100 } else { 5000 })
     }
 

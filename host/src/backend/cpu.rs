@@ -8,6 +8,7 @@ use revm::DatabaseRef;
 use revm::state::EvmState;
 use warpevm_kernels::abi::{self, Instance, Launch, Layout, Region, Status};
 
+use crate::backend::launch_of;
 use crate::buffer::Buffer;
 use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
@@ -194,11 +195,10 @@ impl Worker {
             layout: &raw const *layout as u64,
             codes: session.codes.address(),
             step_budget: session.step_budget,
-            spec: session.spec() as u32,
             instances: 1,
             order: place.order,
             committed: place.committed,
-            ..Default::default()
+            ..launch_of(session.spec())
         };
         if let Some(versions) = &session.versions {
             versions.describe(&mut launch);

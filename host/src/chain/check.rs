@@ -7,7 +7,7 @@ use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_primitives::{B256, Bloom};
 use serde::Serialize;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// How one header field compares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,7 +65,7 @@ impl Results {
         let valid = transactions.iter().zip(outcomes);
         let valid: Vec<(&Transaction, &Executed)> =
             valid.filter_map(|(tx, outcome)| Some((tx, outcome.result.as_ref().ok()?))).collect();
-        let of_roots = spec < Spec::Byzantium;
+        let of_roots = !spec.rules().has(Rule::ReceiptStatus);
         let receipts = receipts(&valid, |index, executed| match roots.filter(|_| of_roots) {
             Some(roots) => Eip658Value::PostState(roots.get(index).copied().unwrap_or_default()),
             None => Eip658Value::Eip658(executed.status == TxStatus::Success),
@@ -112,7 +112,7 @@ fn receipts(
 /// in; the requests are what the block's last system calls return.
 pub fn not_checked(header: &HeaderFields, spec: Spec) -> Vec<&'static str> {
     let mut fields = vec!["state_root", "transactions_root"];
-    fields.extend((spec >= Spec::Shanghai).then_some("withdrawals_root"));
+    fields.extend(spec.rules().has(Rule::Withdrawals).then_some("withdrawals_root"));
     fields.extend(header.requests_hash.map(|_| "requests_hash"));
     fields
 }

@@ -11,14 +11,12 @@ use alloy_primitives::{Address, U256, uint};
 use alloy_rlp::{Decodable, EMPTY_LIST_CODE, EMPTY_STRING_CODE, PayloadView};
 use rayon::prelude::*;
 use revm::context::either::Either;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// A transaction as a block holds it: one with blobs comes without them.
 pub type BlockTransaction = EthereumTxEnvelope<TxEip4844>;
 
-/// RLP of a block at most, from Osaka on (EIP-7934).
-const RLP_BYTES_MAX: usize = (10 << 20) - (2 << 20);
-/// Half of the group order of secp256k1: a larger `s` is not valid from Homestead on (EIP-2).
+/// Half of the group order of secp256k1: a larger `s` may not be valid (EIP-2).
 const S_MAX: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0_U256);
 
 /// The place of the recipient among the fields of a transaction of type 3 or 4.
@@ -101,11 +99,12 @@ pub fn check_body(
     rlp_bytes: usize,
     spec: Spec,
 ) -> Result<(), Invalid> {
-    if spec >= Spec::Osaka && rlp_bytes > RLP_BYTES_MAX {
-        return Err(Invalid::TooLarge { bytes: rlp_bytes, max: RLP_BYTES_MAX });
+    let max = spec.block().rlp_bytes_max as usize;
+    if rlp_bytes > max {
+        return Err(Invalid::TooLarge { bytes: rlp_bytes, max });
     }
     let (header, body) = (&block.header, &block.body);
-    if body.withdrawals.is_some() != (spec >= Spec::Shanghai) {
+    if body.withdrawals.is_some() != spec.rules().has(Rule::Withdrawals) {
         return Err(match body.withdrawals {
             Some(_) => Invalid::Early("withdrawals"),
             None => Invalid::Missing("withdrawals"),
@@ -136,7 +135,8 @@ fn sender(tx: &BlockTransaction, spec: Spec) -> Option<Address> {
     let low = signature.s() <= S_MAX;
     // A signature for one chain came with EIP-155.
     let chain = tx.is_legacy() && tx.chain_id().is_some();
-    if (spec >= Spec::Homestead && !low) || (chain && spec < Spec::SpuriousDragon) {
+    let rules = spec.rules();
+    if (rules.has(Rule::LowSignatures) && !low) || (chain && !rules.has(Rule::ReplayProtection)) {
         return None;
     }
     signature.recover_address_from_prehash(&tx.signature_hash()).ok()

@@ -1,7 +1,6 @@
 //! Which spec a mainnet block runs under, and its blob base fee.
 
 use revm::context_interface::block::BlobExcessGasAndPrice;
-use revm::primitives::eip4844;
 use warpevm_compiler::Spec;
 
 /// First block of each spec up to the Merge.
@@ -44,20 +43,11 @@ pub fn mainnet_spec(number: u64, timestamp: u64) -> Spec {
         .map_or(Spec::Frontier, |(_, spec)| *spec)
 }
 
-/// The blob base fee's update fraction of a spec.
-pub fn blob_fraction(spec: Spec) -> u64 {
-    if spec >= Spec::Prague {
-        eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE
-    } else {
-        eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_CANCUN
-    }
-}
-
 /// The update fraction of a mainnet block; later than Osaka it changes without a new spec
 /// (EIP-7892).
 pub fn mainnet_blob_fraction(spec: Spec, timestamp: u64) -> u64 {
     let late = BLOB_FRACTIONS.iter().find(|(from, _)| timestamp >= *from);
-    late.map_or_else(|| blob_fraction(spec), |(_, fraction)| *fraction)
+    late.map_or(spec.block().blob_fee_update_fraction, |(_, fraction)| *fraction)
 }
 
 /// Excess blob gas and the fee that follows from it; `None` when the fee is beyond any sense.
@@ -69,28 +59,32 @@ pub fn blob_fee(excess: u64, fraction: u64) -> Option<BlobExcessGasAndPrice> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use revm::primitives::eip4844;
 
     #[test]
     fn forks_start_at_their_block() {
-        for (number, spec) in BY_NUMBER {
+        let before = |list: &[(u64, Spec)], at: usize| list.get(at + 1).map(|(_, spec)| *spec);
+        for (i, (number, spec)) in BY_NUMBER.into_iter().enumerate() {
             assert_eq!(mainnet_spec(number, 0), spec);
-            if number > 0 {
-                assert!(mainnet_spec(number - 1, 0) < spec);
-            }
+            let last = number.checked_sub(1).map(|number| mainnet_spec(number, 0));
+            assert_eq!(last, before(&BY_NUMBER, i));
         }
-        for (timestamp, spec) in BY_TIMESTAMP {
+        for (i, (timestamp, spec)) in BY_TIMESTAMP.into_iter().enumerate() {
             assert_eq!(mainnet_spec(20_000_000, timestamp), spec);
-            assert!(mainnet_spec(20_000_000, timestamp - 1) < spec);
+            let last = mainnet_spec(20_000_000, timestamp - 1);
+            assert_eq!(last, before(&BY_TIMESTAMP, i).unwrap_or(Spec::Merge));
         }
     }
 
     #[test]
     fn the_blob_fee_never_overflows() {
         let largest = (BLOB_FEE_EXPONENT_MAX + 1) * eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE;
-        let prague = blob_fraction(Spec::Prague);
+        let prague = Spec::Prague.block().blob_fee_update_fraction;
+        assert_eq!(prague, eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE);
         assert!(blob_fee(largest - 1, prague).is_some());
         assert!(blob_fee(largest, prague).is_none());
-        let cancun = blob_fraction(Spec::Cancun);
+        let cancun = Spec::Cancun.block().blob_fee_update_fraction;
+        assert_eq!(cancun, eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_CANCUN);
         assert!(blob_fee(u64::MAX, cancun).is_none());
         assert_eq!(blob_fee(0x240000, cancun).map(|b| b.blob_gasprice), Some(2));
         for (from, fraction) in BLOB_FRACTIONS {

@@ -44,7 +44,7 @@ use error::expect;
 use revm::context::BlockEnv;
 use std::sync::Arc;
 use std::time::Duration;
-use warpevm_compiler::Spec;
+use warpevm_compiler::Rule;
 
 /// Ancestors that an ommer's check looks at: six generations and the parent of the last.
 const ANCESTORS_MAX: usize = 8;
@@ -228,7 +228,7 @@ impl<'e, S: StateStore + StateRoot + Sync> Chain<'e, S> {
             gas_limit: header.gas_limit,
             basefee: header.base_fee_per_gas.unwrap_or(0),
             difficulty: header.difficulty,
-            prevrandao: (fork.spec >= Spec::Merge).then_some(header.mix_hash),
+            prevrandao: fork.spec.rules().has(Rule::ProofOfStake).then_some(header.mix_hash),
             blob_excess_gas_and_price: blob,
             ..BlockEnv::default()
         };
@@ -246,7 +246,7 @@ impl<'e, S: StateStore + StateRoot + Sync> Chain<'e, S> {
         let (spec, store) = (payload.env.spec, self.state());
         let calls = called(payload, ran)?;
         let changes = sum(store, payload, ran).map_err(failed)?;
-        let roots = match spec < Spec::Byzantium {
+        let roots = match !spec.rules().has(Rule::ReceiptStatus) {
             true => Some(roots(store, payload, ran, &changes).map_err(failed)?),
             false => None,
         };
@@ -259,7 +259,7 @@ impl<'e, S: StateStore + StateRoot + Sync> Chain<'e, S> {
         if ran.in_state {
             self.check_sum(&changes)?;
         }
-        if spec >= Spec::Prague {
+        if spec.rules().has(Rule::Requests) {
             let hash = requests::requests_hash(&ran.outcomes, &calls)?;
             expect(Field::RequestsHash, header.requests_hash, Some(hash))?;
         }
@@ -297,7 +297,7 @@ fn transactions(
 ) -> Result<Vec<Transaction>, ImportError> {
     let transactions = decode::transactions(block, fork.spec)?;
     let blobs: u64 = transactions.iter().map(|tx| tx.blob_hashes.len() as u64).sum();
-    if blobs > fork.blobs.max && fork.spec >= Spec::Cancun {
+    if blobs > fork.blobs.max && fork.spec.rules().has(Rule::Blobs) {
         return Err(Invalid::Blobs { blobs, max: fork.blobs.max }.into());
     }
     if let Some(used) = block.header.blob_gas_used {

@@ -4,7 +4,7 @@ use super::forks;
 use alloy_consensus::Header;
 use alloy_primitives::U256;
 use std::collections::BTreeMap;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// Gas of one blob (EIP-4844).
 pub const GAS_PER_BLOB: u64 = 1 << 17;
@@ -29,16 +29,19 @@ impl BlobSchedule {
 
     /// Mainnet's schedule under this name.
     fn named(name: &str, spec: Spec) -> BlobSchedule {
-        let fraction = forks::blob_fraction(spec);
+        let block = spec.block();
         match name {
             "BPO1" => BlobSchedule::new(10, 15, 8_346_193),
             "BPO2" => BlobSchedule::new(14, 21, 11_684_671),
-            _ if spec >= Spec::Prague => BlobSchedule::new(6, 9, fraction),
-            _ => BlobSchedule::new(3, 6, fraction),
+            _ => BlobSchedule::new(
+                block.blobs_target,
+                block.blobs_max,
+                block.blob_fee_update_fraction,
+            ),
         }
     }
 
-    /// Excess blob gas of the block after `parent` (EIP-4844, from Osaka on EIP-7918).
+    /// Excess blob gas of the block after `parent` (EIP-4844, EIP-7918).
     pub fn next_excess(&self, parent: &Header, spec: Spec) -> u64 {
         let excess = parent.excess_blob_gas.unwrap_or(0);
         let used = parent.blob_gas_used.unwrap_or(0);
@@ -47,7 +50,7 @@ impl BlobSchedule {
         if sum < target {
             return 0;
         }
-        if spec >= Spec::Osaka {
+        if spec.rules().has(Rule::BlobFeeBound) {
             let base_fee = u128::from(parent.base_fee_per_gas.unwrap_or(0));
             let price = forks::blob_fee(excess, self.update_fraction).map(|fee| fee.blob_gasprice);
             let blob_cost = price.map_or(u128::MAX, |fee| fee.saturating_mul(GAS_PER_BLOB.into()));

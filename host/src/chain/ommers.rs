@@ -16,13 +16,7 @@ const GENERATIONS_MAX: u64 = 6;
 
 /// The reward of a block.
 fn block_reward(spec: Spec) -> U256 {
-    let ether = match spec {
-        spec if spec >= Spec::Merge => 0,
-        spec if spec >= Spec::Constantinople => 2,
-        spec if spec >= Spec::Byzantium => 3,
-        _ => 5,
-    };
-    U256::from(ether) * U256::from(10u64.pow(18))
+    U256::from(spec.block().reward_ether) * U256::from(10u64.pow(18))
 }
 
 /// Whom the block rewards, with how much.

@@ -4,7 +4,7 @@ use super::Withdrawal;
 use crate::types::{AccountChange, Env, Transaction};
 use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// What happens in a block, in this order.
 #[derive(Clone, Debug)]
@@ -50,10 +50,10 @@ impl<'b> Payload<'b> {
 
 fn calls_before(spec: Spec, parent_hash: B256, beacon_root: Option<B256>) -> Vec<(Address, Bytes)> {
     let mut calls = Vec::new();
-    if let (true, Some(root)) = (spec >= Spec::Cancun, beacon_root) {
+    if let (true, Some(root)) = (spec.rules().has(Rule::BeaconRoot), beacon_root) {
         calls.push((eip4788::BEACON_ROOTS_ADDRESS, root.into()));
     }
-    if spec >= Spec::Prague {
+    if spec.rules().has(Rule::BlockHashHistory) {
         calls.push((eip2935::HISTORY_STORAGE_ADDRESS, parent_hash.into()));
     }
     calls
@@ -64,5 +64,5 @@ fn calls_after(spec: Spec) -> &'static [Address] {
         eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
         eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
     ];
-    if spec >= Spec::Prague { &CALLS } else { &[] }
+    if spec.rules().has(Rule::Requests) { &CALLS } else { &[] }
 }

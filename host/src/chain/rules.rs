@@ -6,7 +6,7 @@ use super::network::{Fork, GAS_PER_BLOB, Network};
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header};
 use alloy_eips::eip1559::{BaseFeeParams, INITIAL_BASE_FEE, calc_next_block_base_fee};
 use alloy_primitives::{B64, U256};
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// Extra data at most.
 const EXTRA_DATA_BYTES_MAX: usize = 32;
@@ -42,7 +42,7 @@ pub fn check_header(
     check_extra_data(header, network)?;
     check_gas(header, parent, fork)?;
     check_blobs(header, parent, fork)?;
-    if fork.spec < Spec::Merge {
+    if !fork.spec.rules().has(Rule::ProofOfStake) {
         return expect(Field::Difficulty, header.difficulty, next_difficulty(header, parent, fork));
     }
     expect(Field::Difficulty, header.difficulty, U256::ZERO)?;
@@ -52,13 +52,14 @@ pub fn check_header(
 
 /// A field is there exactly from its fork on.
 fn check_presence(header: &Header, spec: Spec) -> Result<(), Invalid> {
+    let has = |rule| spec.rules().has(rule);
     let fields = [
-        ("baseFeePerGas", header.base_fee_per_gas.is_some(), spec >= Spec::London),
-        ("withdrawalsRoot", header.withdrawals_root.is_some(), spec >= Spec::Shanghai),
-        ("blobGasUsed", header.blob_gas_used.is_some(), spec >= Spec::Cancun),
-        ("excessBlobGas", header.excess_blob_gas.is_some(), spec >= Spec::Cancun),
-        ("parentBeaconBlockRoot", header.parent_beacon_block_root.is_some(), spec >= Spec::Cancun),
-        ("requestsHash", header.requests_hash.is_some(), spec >= Spec::Prague),
+        ("baseFeePerGas", header.base_fee_per_gas.is_some(), has(Rule::BaseFee)),
+        ("withdrawalsRoot", header.withdrawals_root.is_some(), has(Rule::Withdrawals)),
+        ("blobGasUsed", header.blob_gas_used.is_some(), has(Rule::Blobs)),
+        ("excessBlobGas", header.excess_blob_gas.is_some(), has(Rule::Blobs)),
+        ("parentBeaconBlockRoot", header.parent_beacon_block_root.is_some(), has(Rule::BeaconRoot)),
+        ("requestsHash", header.requests_hash.is_some(), has(Rule::Requests)),
         ("blockAccessListHash", header.block_access_list_hash.is_some(), false),
         ("slotNumber", header.slot_number.is_some(), false),
     ];
@@ -82,7 +83,8 @@ fn check_extra_data(header: &Header, network: &Network) -> Result<(), Invalid> {
 }
 
 fn check_gas(header: &Header, parent: &Header, fork: &Fork) -> Result<(), Invalid> {
-    let starts_london = fork.spec >= Spec::London && parent.base_fee_per_gas.is_none();
+    let burns = fork.spec.rules().has(Rule::BaseFee);
+    let starts_london = burns && parent.base_fee_per_gas.is_none();
     let before = parent.gas_limit.saturating_mul(if starts_london { ELASTICITY } else { 1 });
     let (limit, used) = (header.gas_limit, header.gas_used);
     if limit > GAS_LIMIT_MAX {
@@ -94,7 +96,7 @@ fn check_gas(header: &Header, parent: &Header, fork: &Fork) -> Result<(), Invali
     if used > limit {
         return Err(Invalid::GasUsedLimit { used, limit });
     }
-    if fork.spec < Spec::London {
+    if !burns {
         return Ok(());
     }
     let base_fee = match parent.base_fee_per_gas {
@@ -125,11 +127,7 @@ fn bomb_delay(fork: &Fork) -> u64 {
         ("GrayGlacier", _) => 11_400_000,
         ("ArrowGlacier", _) => 10_700_000,
         ("Istanbul", _) => 5_000_000,
-        (_, spec) if spec >= Spec::London => 9_700_000,
-        (_, spec) if spec >= Spec::Istanbul => 9_000_000,
-        (_, spec) if spec >= Spec::Constantinople => 5_000_000,
-        (_, spec) if spec >= Spec::Byzantium => 3_000_000,
-        _ => 0,
+        (_, spec) => spec.block().bomb_delay_blocks,
     }
 }
 
@@ -138,12 +136,14 @@ fn next_difficulty(header: &Header, parent: &Header, fork: &Fork) -> U256 {
     let step = parent.difficulty / U256::from(DIFFICULTY_DIVISOR);
     let seconds = header.timestamp.saturating_sub(parent.timestamp);
     let ommers = parent.ommers_hash != EMPTY_OMMER_ROOT_HASH;
-    let (up, down) = match fork.spec {
-        Spec::Frontier if seconds < 13 => (1, 0),
-        Spec::Frontier => (0, 1),
-        spec if spec < Spec::Byzantium => (1, (seconds / 10).min(100)),
-        _ if ommers => (2, (seconds / 9).min(101)),
-        _ => (1, (seconds / 9).min(100)),
+    let rules = fork.spec.rules();
+    let by_ommers = rules.has(Rule::DifficultyByOmmers);
+    let (up, down) = match rules.has(Rule::DifficultyBySeconds) {
+        false if seconds < 13 => (1, 0),
+        false => (0, 1),
+        true if by_ommers && ommers => (2, (seconds / 9).min(101)),
+        true if by_ommers => (1, (seconds / 9).min(100)),
+        true => (1, (seconds / 10).min(100)),
     };
     let raised = parent.difficulty.saturating_add(step.saturating_mul(U256::from(up)));
     let adjusted = raised.saturating_sub(step.saturating_mul(U256::from(down)));

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256};
-use warpevm_compiler::{Program, Spec};
+use warpevm_compiler::{Program, Rule, Spec};
 use warpevm_kernels::abi::{self, CODE_COMPILED, CODE_DELEGATION, CODE_EMPTY, Word};
 
 use crate::buffer::Column;
@@ -89,7 +89,7 @@ impl CodeBytes {
 
     /// The device's entry, not compiled.
     pub fn entry(&self, spec: Spec) -> abi::Code {
-        let delegate = self.delegate().filter(|_| spec >= Spec::Prague);
+        let delegate = self.delegate().filter(|_| spec.rules().has(Rule::Delegations));
         abi::Code {
             hash: hash_word(self.hash),
             bytes: self.padded.as_ptr() as u64,

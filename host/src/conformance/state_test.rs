@@ -23,7 +23,7 @@ use revm::state::AccountInfo as RevmAccount;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// A quantity that may be too large for its type: such a transaction cannot even be encoded.
 #[derive(Clone, Debug, Deserialize)]
@@ -464,7 +464,7 @@ fn reward_nothing(
         Some(change) => (change.info.is_some(), change.info == Some(AccountInfo::EMPTY)),
         None => (before.is_some(), before.is_some_and(|account| account.info.is_empty())),
     };
-    let rewarded = match spec >= Spec::SpuriousDragon {
+    let rewarded = match spec.rules().has(Rule::StateClearing) {
         false if !exists => Some(AccountInfo::EMPTY),
         true if empty => None,
         _ => return,
@@ -535,7 +535,8 @@ fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
     let schedule = unit.config.as_ref().and_then(|c| c.blob_schedule.as_ref());
     let fraction = schedule.and_then(|s| s.get(fork)).map(|s| s.base_fee_update_fraction.0);
     let excess = env.current_excess_blob_gas.map_or(0, |e| e.0);
-    let fraction = fraction.unwrap_or_else(|| forks::blob_fraction(spec));
+    let fraction = fraction.unwrap_or(spec.block().blob_fee_update_fraction);
+    let has = |rule| spec.rules().has(rule);
     let block = BlockEnv {
         number: env.current_number.0,
         beneficiary: env.current_coinbase.0,
@@ -543,9 +544,9 @@ fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
         gas_limit: u64::try_from(env.current_gas_limit.0).unwrap_or(u64::MAX),
         basefee: env.current_base_fee.map_or(0, |fee| fee.0),
         difficulty: env.current_difficulty.map_or(U256::ZERO, |d| d.0),
-        prevrandao: (spec >= Spec::Merge)
+        prevrandao: has(Rule::ProofOfStake)
             .then(|| B256::from(env.current_random.map_or(U256::ZERO, |r| r.0))),
-        blob_excess_gas_and_price: if spec >= Spec::Cancun {
+        blob_excess_gas_and_price: if has(Rule::Blobs) {
             Some(forks::blob_fee(excess, fraction).ok_or("excess blob gas beyond any sense")?)
         } else {
             None

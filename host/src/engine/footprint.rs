@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use revm::DatabaseRef;
+use warpevm_compiler::Rule;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_READ_BALANCE,
     ACCOUNT_READ_EMPTY, ACCOUNT_READ_INFO, ACCOUNT_TOUCHED, ACCOUNT_WIPED, CODE_EMPTY, NONE,
@@ -130,7 +131,7 @@ impl Footprint {
             // What the transaction touched is there, unless it is empty (EIP-161); the rest is as
             // others left it.
             let there = match account.flags & ACCOUNT_TOUCHED != 0 {
-                true => spec < Spec::SpuriousDragon || !holds_nothing(account),
+                true => !spec.rules().has(Rule::StateClearing) || !holds_nothing(account),
                 false => exists(&now),
             };
             account.flags &= !ACCOUNT_EXISTS;

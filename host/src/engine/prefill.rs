@@ -5,6 +5,7 @@
 
 use alloy_primitives::U256;
 use revm::DatabaseRef;
+use warpevm_compiler::Rule;
 use warpevm_kernels::abi::{ACCOUNT_EXISTS, ACCOUNT_WIPED, TableAccount, Version};
 
 use crate::code::ids::CodeBytes;
@@ -13,7 +14,6 @@ use crate::instance::session::Session;
 use crate::plan::BlockAccessList;
 use crate::state::table::{TableEntry, exists, is_empty};
 use crate::state::versions::Versions;
-use crate::types::Spec;
 
 /// A field's next value: where in the block, and which.
 enum Field<'l> {
@@ -92,7 +92,7 @@ fn publish_account<DB: DatabaseRef + Sync>(
             }
         }
         now.flags |= ACCOUNT_EXISTS;
-        if session.spec() >= Spec::SpuriousDragon && is_empty(&now) {
+        if session.spec().rules().has(Rule::StateClearing) && is_empty(&now) {
             now.flags &= !ACCOUNT_EXISTS;
         }
         let version = version_of(&now, same[0].0);

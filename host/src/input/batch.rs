@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, TxKind, U256};
 use revm::context::BlockEnv;
 use serde::{Deserialize, Deserializer};
 use std::path::Path;
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// `gasLimit` of the environment where the file does not say.
 const BLOCK_GAS_LIMIT_DEFAULT: u64 = (1 << 63) - 1;
@@ -145,12 +145,12 @@ impl BatchInput {
 }
 
 fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, InputError> {
-    let from = |first: Spec| spec >= first;
+    let has = |rule: Rule| spec.rules().has(rule);
     let excess = env.excess_blob_gas.map_or(0, |gas| gas.0);
-    let blob = match from(Spec::Cancun) {
+    let blob = match has(Rule::Blobs) {
         true => {
             let error = || InputError::BlobFee { file: place.to_owned(), excess };
-            Some(forks::blob_fee(excess, forks::blob_fraction(spec)).ok_or_else(error)?)
+            Some(forks::blob_fee(excess, spec.block().blob_fee_update_fraction).ok_or_else(error)?)
         }
         false => None,
     };
@@ -162,12 +162,12 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
             beneficiary: env.beneficiary.map_or(Address::ZERO, |address| address.0),
             timestamp: U256::from(env.timestamp.map_or(1, |t| t.0)),
             gas_limit: env.gas_limit.map_or(BLOCK_GAS_LIMIT_DEFAULT, |g| g.0),
-            basefee: env.base_fee.filter(|_| from(Spec::London)).map_or(0, |f| f.0),
+            basefee: env.base_fee.filter(|_| has(Rule::BaseFee)).map_or(0, |f| f.0),
             difficulty: env
                 .difficulty
-                .filter(|_| !from(Spec::Merge))
+                .filter(|_| !has(Rule::ProofOfStake))
                 .map_or(U256::ZERO, |difficulty| difficulty.0),
-            prevrandao: from(Spec::Merge)
+            prevrandao: has(Rule::ProofOfStake)
                 .then(|| env.prev_randao.map_or(B256::ZERO, |randao| randao.0)),
             blob_excess_gas_and_price: blob,
             ..BlockEnv::default()

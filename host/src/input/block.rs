@@ -14,7 +14,7 @@ use revm::context::BlockEnv;
 use revm::context_interface::either::Either;
 use revm::state::AccountInfo;
 use serde::Deserialize;
-use warpevm_compiler::Spec;
+use warpevm_compiler::Rule;
 
 /// The bytes of a block's files and how messages call them.
 pub(crate) struct BlockFiles<'a> {
@@ -197,18 +197,19 @@ pub(crate) fn parse_block(files: &BlockFiles<'_>) -> Result<BlockInput, InputErr
 fn block_env(file: &str, block: &RpcBlock) -> Result<Env, InputError> {
     let (number, timestamp) = (block.number.0, block.timestamp.0);
     let spec = forks::mainnet_spec(number, timestamp);
-    let needs = |from: Spec, field: &'static str, there: bool| {
-        if spec < from || there {
+    let rules = spec.rules();
+    let needs = |rule: Rule, field: &'static str, there: bool| {
+        if !rules.has(rule) || there {
             return Ok(());
         }
         Err(InputError::MissingField { file: file.to_owned(), field, spec })
     };
-    needs(Spec::London, "baseFeePerGas", block.base_fee_per_gas.is_some())?;
-    needs(Spec::Merge, "mixHash", block.mix_hash.is_some())?;
-    needs(Spec::Cancun, "excessBlobGas", block.excess_blob_gas.is_some())?;
-    needs(Spec::Cancun, "parentBeaconBlockRoot", block.parent_beacon_block_root.is_some())?;
+    needs(Rule::BaseFee, "baseFeePerGas", block.base_fee_per_gas.is_some())?;
+    needs(Rule::ProofOfStake, "mixHash", block.mix_hash.is_some())?;
+    needs(Rule::Blobs, "excessBlobGas", block.excess_blob_gas.is_some())?;
+    needs(Rule::BeaconRoot, "parentBeaconBlockRoot", block.parent_beacon_block_root.is_some())?;
     let blob = match block.excess_blob_gas {
-        Some(Int(excess)) if spec >= Spec::Cancun => {
+        Some(Int(excess)) if rules.has(Rule::Blobs) => {
             let fee = forks::blob_fee(excess, forks::mainnet_blob_fraction(spec, timestamp));
             let error = || InputError::BlobFee { file: file.to_owned(), excess };
             Some(fee.ok_or_else(error)?)
@@ -225,7 +226,7 @@ fn block_env(file: &str, block: &RpcBlock) -> Result<Env, InputError> {
             gas_limit: block.gas_limit.0,
             basefee: block.base_fee_per_gas.map_or(0, |fee| fee.0),
             difficulty: block.difficulty.0,
-            prevrandao: block.mix_hash.map(|hash| hash.0).filter(|_| spec >= Spec::Merge),
+            prevrandao: block.mix_hash.map(|hash| hash.0).filter(|_| rules.has(Rule::ProofOfStake)),
             blob_excess_gas_and_price: blob,
             ..BlockEnv::default()
         },

@@ -1,6 +1,7 @@
 //! From what a transaction left in its overlay to what it changed.
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use warpevm_compiler::Rule;
 use warpevm_kernels::abi::{
     ACCOUNT_CREATED, ACCOUNT_DESTROYED, ACCOUNT_EXISTS, CODE_EMPTY, OverlayAccount, OverlaySlot,
     SLOT_TRANSIENT, TableAccount, Word,
@@ -150,7 +151,7 @@ pub fn credited(before: &TableAccount, credit: &Word, spec: Spec) -> TableAccoun
     after.balance = balance.into_limbs();
     after.flags |= ACCOUNT_EXISTS;
     // A touched account that is empty goes (EIP-161).
-    if spec >= Spec::SpuriousDragon && is_empty(&after) {
+    if spec.rules().has(Rule::StateClearing) && is_empty(&after) {
         after.flags &= !ACCOUNT_EXISTS;
     }
     after

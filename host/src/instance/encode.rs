@@ -5,20 +5,16 @@
 
 use alloy_primitives::{Address, B256, U256};
 use revm::context::transaction::{AuthorizationTr, Transaction as _};
-use revm::context_interface::cfg::GasParams;
 use revm::primitives::{TxKind, eip4844::GAS_PER_BLOB};
+use warpevm_compiler::gas::{GasSchedule, Intrinsic};
+use warpevm_compiler::{Rule, Rules};
 use warpevm_kernels::abi::{self, AUTH_VALID, CODE_EMPTY, Word};
 
 use crate::error::Error;
 use crate::limits::{DATA_BYTES_MAX, DATA_PADDING_BYTES, SYSTEM_CALL_GAS};
-use crate::reference::spec_id;
 use crate::types::Transaction;
-use crate::types::{AuthorizationFault, BlobFault, Checks, Env, GasBound, Rejected, Spec};
+use crate::types::{AuthorizationFault, BlobFault, Checks, Env, GasBound, Rejected};
 
-/// The longest init code (EIP-3860).
-const INIT_CODE_BYTES_MAX: usize = 49152;
-/// The largest gas limit of a transaction from Osaka on (EIP-7825).
-const GAS_LIMIT_MAX_OSAKA: u64 = 1 << 24;
 /// The version byte of a blob hash (EIP-4844).
 const BLOB_VERSION: u8 = 1;
 /// The sender of system calls (EIP-4788).
@@ -87,8 +83,9 @@ impl Encoded {
 /// What the checks and prices of all transactions of a block environment share.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    spec: Spec,
-    gas: GasParams,
+    rules: Rules,
+    gas: &'static GasSchedule,
+    blobs_max: u64,
     chain_id: u64,
     base_fee: u64,
     blob_base_fee: u128,
@@ -103,13 +100,13 @@ fn word(value: u128) -> Word {
 /// The device's block environment.
 pub fn block_env(env: &Env) -> Result<abi::BlockEnv, Error> {
     let block = &env.block;
-    let prevrandao = match (env.spec >= Spec::Merge, block.prevrandao) {
+    let prevrandao = match (env.spec.rules().has(Rule::ProofOfStake), block.prevrandao) {
         (true, Some(random)) => U256::from_be_bytes(random.0),
         (true, None) => return Err(Error::Environment("prevrandao is missing (EIP-4399)")),
         (false, _) => block.difficulty,
     };
     let blob = block.blob_excess_gas_and_price;
-    if env.spec >= Spec::Cancun && blob.is_none() {
+    if env.spec.rules().has(Rule::Blobs) && blob.is_none() {
         return Err(Error::Environment("the excess blob gas is missing (EIP-4844)"));
     }
     Ok(abi::BlockEnv {
@@ -130,8 +127,9 @@ impl Encoder {
     pub fn new(env: &Env) -> Encoder {
         let blob = env.block.blob_excess_gas_and_price;
         Encoder {
-            spec: env.spec,
-            gas: GasParams::new_spec(spec_id(env.spec)),
+            rules: env.spec.rules(),
+            gas: env.spec.gas(),
+            blobs_max: env.spec.block().tx_blobs_max,
             chain_id: env.chain_id,
             base_fee: env.block.basefee,
             blob_base_fee: blob.map_or(0, |blob| blob.blob_gasprice),
@@ -148,9 +146,9 @@ impl Encoder {
         out: &mut Encoded,
     ) -> Result<(), NotEncoded> {
         self.check(tx)?;
-        let gas = self.gas.initial_tx_gas_for_tx(tx, None);
-        let floor_gas = if self.spec >= Spec::Prague { gas.floor_gas() } else { 0 };
-        let intrinsic_gas = gas.initial_total_gas();
+        let pays = intrinsic(tx);
+        let intrinsic_gas = self.gas.intrinsic(&pays, self.rules);
+        let floor_gas = self.gas.floor(&pays, self.rules);
         let limit = tx.gas_limit;
         if intrinsic_gas > limit {
             return Err(Rejected::IntrinsicGas { limit, intrinsic: intrinsic_gas }.into());
@@ -164,8 +162,8 @@ impl Encoder {
             Err(_) => ([u64::MAX; 4], abi::TX_COST_OVERFLOW),
         };
         let price = tx.effective_gas_price(self.base_fee.into());
-        let london = self.spec >= Spec::London;
-        let burnt = if london { u128::from(self.base_fee) } else { 0 };
+        let burns = self.rules.has(Rule::BaseFee);
+        let burnt = if burns { u128::from(self.base_fee) } else { 0 };
         let blob_gas = GAS_PER_BLOB * tx.blob_hashes.len() as u64;
         let blob_cost = if tx.tx_type == 3 { u128::from(blob_gas) * self.blob_base_fee } else { 0 };
         let mut encoded = abi::Tx {
@@ -293,8 +291,9 @@ impl Encoder {
             _ => {}
         }
         let limit = tx.gas_limit;
-        if self.spec >= Spec::Osaka && limit > GAS_LIMIT_MAX_OSAKA {
-            let (max, why) = (GAS_LIMIT_MAX_OSAKA, GasBound::Transaction);
+        let gas_max = u64::from(self.gas.tx_gas_max);
+        if self.rules.has(Rule::TxGasLimit) && limit > gas_max {
+            let (max, why) = (gas_max, GasBound::Transaction);
             return Err(Rejected::GasLimit { limit, max, why });
         }
         self.check_type(tx)?;
@@ -303,8 +302,9 @@ impl Encoder {
             return Err(Rejected::GasLimit { limit, max, why });
         }
         let init_code = if tx.kind.is_create() { tx.data.len() } else { 0 };
-        if self.spec >= Spec::Shanghai && init_code > INIT_CODE_BYTES_MAX {
-            return Err(Rejected::InitCodeSize { len: init_code, max: INIT_CODE_BYTES_MAX });
+        let max = self.gas.init_code_bytes_max as usize;
+        if self.rules.has(Rule::InitCodeLimit) && init_code > max {
+            return Err(Rejected::InitCodeSize { len: init_code, max });
         }
         if tx.nonce == u64::MAX {
             return Err(Rejected::NonceMax);
@@ -318,15 +318,15 @@ impl Encoder {
 
     /// The type exists, its fees suffice, and its own lists are well-formed.
     fn check_type(&self, tx: &Transaction) -> Result<(), Rejected> {
-        let since = match tx.tx_type {
-            0 => Spec::Frontier,
-            1 => Spec::Berlin,
-            2 => Spec::London,
-            3 => Spec::Cancun,
-            4 => Spec::Prague,
-            other => return Err(Rejected::Type(other)),
+        let exists = match tx.tx_type {
+            0 => true,
+            1 => self.rules.has(Rule::AccessLists),
+            2 => self.rules.has(Rule::BaseFee),
+            3 => self.rules.has(Rule::Blobs),
+            4 => self.rules.has(Rule::Delegations),
+            _ => false,
         };
-        if self.spec < since {
+        if !exists {
             return Err(Rejected::Type(tx.tx_type));
         }
         let max_fee = tx.gas_price;
@@ -355,17 +355,23 @@ impl Encoder {
         match tx.blob_hashes.len() as u64 {
             0 => Err(Rejected::Blobs(BlobFault::None)),
             _ if !tx.blob_hashes.iter().all(version) => Err(Rejected::Blobs(BlobFault::Version)),
-            count if count > blobs_max(self.spec) => Err(Rejected::Blobs(BlobFault::TooMany)),
+            count if count > self.blobs_max => Err(Rejected::Blobs(BlobFault::TooMany)),
             _ => Ok(()),
         }
     }
 }
 
-/// Blobs of one transaction: what the block may hold, from Osaka on 6 (EIP-7594).
-fn blobs_max(spec: Spec) -> u64 {
-    match spec {
-        Spec::Prague => 9,
-        _ => 6,
+/// What of a transaction its intrinsic gas depends on. A legacy transaction has no access list.
+fn intrinsic(tx: &Transaction) -> Intrinsic {
+    let zero_bytes = tx.data.iter().filter(|byte| **byte == 0).count();
+    let list = if tx.tx_type == 0 { &[][..] } else { &tx.access_list.0[..] };
+    Intrinsic {
+        creates: tx.kind.is_create(),
+        zero_bytes: zero_bytes as u64,
+        non_zero_bytes: (tx.data.len() - zero_bytes) as u64,
+        listed_accounts: list.len() as u64,
+        listed_slots: list.iter().map(|item| item.storage_keys.len() as u64).sum(),
+        authorizations: tx.authorization_list.len() as u64,
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use alloy_primitives::Bytes;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
+use warpevm_compiler::precompile;
 use warpevm_kernels::abi::{self, Addr, CODE_EMPTY, Instance, Layout, Need, Region, Status, Word};
 
 use crate::code::ids::{CodeBytes, TempCodes, hash_word};
@@ -198,7 +199,7 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
         let values = abi::Answer {
             resume_ok: ran.ok.into(),
             resume_gas: ran.gas_used,
-            host_precompiles: 1u32.checked_shl(number).unwrap_or(1),
+            host_precompiles: precompile::bit(number),
             ..Default::default()
         };
         Answer::Resume(values, Some(ran.output))

@@ -19,10 +19,7 @@ use alloy_primitives::{Address, KECCAK256_EMPTY, TxKind};
 use revm::DatabaseRef;
 use revm::context_interface::either::Either;
 use std::sync::{Arc, Mutex, PoisonError};
-use warpevm_compiler::{AccessKind, Found, Scratch};
-
-/// Gas of a transaction before its code runs, without its data.
-const BASE_GAS: u64 = 21_000;
+use warpevm_compiler::{AccessKind, Found, Rule, Scratch};
 
 /// What to do about access sets that nobody has derived yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +140,9 @@ impl Predictor {
 /// except where a limit is set once for all calls.
 fn guess(tx: &Transaction) -> u64 {
     let data = tx.data.len() as u64;
-    let base = BASE_GAS.saturating_add(data.saturating_mul(16));
+    let gas = Spec::default().gas();
+    let (base, byte) = (u64::from(gas.tx_base), u64::from(gas.tx_non_zero_byte));
+    let base = base.saturating_add(data.saturating_mul(byte));
     match tx.gas_limit.checked_sub(base) {
         Some(rest) => base + (rest / 3 * 2).min(250_000),
         None => tx.gas_limit,
@@ -307,7 +306,7 @@ impl<S: DatabaseRef> One<'_, S> {
 
 /// Whether the fee recipient gets anything.
 fn pays_fee(env: &Env, tx: &Transaction) -> bool {
-    if env.spec < Spec::London {
+    if !env.spec.rules().has(Rule::BaseFee) {
         return tx.gas_price > 0;
     }
     let above = tx.gas_price.saturating_sub(env.block.basefee.into());

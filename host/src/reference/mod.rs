@@ -206,7 +206,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     /// Keeps what a transaction touched.
     pub fn commit(&mut self, touched: EvmState) {
         let mut empty = Vec::new();
-        if self.spec >= Spec::SpuriousDragon {
+        if spec_id(self.spec).is_enabled_in(SpecId::SPURIOUS_DRAGON) {
             let gone = touched.iter().filter(|(_, a)| a.is_touched() && a.info.is_empty());
             empty.extend(gone.map(|(address, _)| *address));
         }
@@ -242,7 +242,8 @@ impl<DB: DatabaseRef> Sequential<DB> {
 
     /// Adds to a balance.
     pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), ReferenceError> {
-        if amount.is_zero() && self.spec >= Spec::SpuriousDragon {
+        let clears = spec_id(self.spec).is_enabled_in(SpecId::SPURIOUS_DRAGON);
+        if amount.is_zero() && clears {
             return Ok(());
         }
         let account = self.state_mut().load_account(address).map_err(database)?;
@@ -376,10 +377,11 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
 /// A creation of a type that has none: revm leaves it to the decoder of transactions, whose format
 /// cannot say it.
 fn wrong_creation(tx: &Transaction, spec: Spec) -> Option<Rejected> {
+    let has = |since| spec_id(spec).is_enabled_in(since);
     match tx.tx_type {
         _ if !tx.kind.is_create() => None,
-        3 if spec >= Spec::Cancun => Some(Rejected::Blobs(BlobFault::Creation)),
-        4 if spec >= Spec::Prague => Some(Rejected::Authorizations(AuthorizationFault::Creation)),
+        3 if has(SpecId::CANCUN) => Some(Rejected::Blobs(BlobFault::Creation)),
+        4 if has(SpecId::PRAGUE) => Some(Rejected::Authorizations(AuthorizationFault::Creation)),
         _ => None,
     }
 }
@@ -492,7 +494,8 @@ fn change(address: Address, account: &Account, spec: Spec) -> Option<AccountChan
     // An account that is empty from before EIP-161 exists until it is touched.
     let before = (!account.is_loaded_as_not_existing()).then(|| info(&account.original_info()));
     let destroyed = account.is_selfdestructed();
-    let gone = destroyed || (spec >= Spec::SpuriousDragon && account.info.is_empty());
+    let clears = spec_id(spec).is_enabled_in(SpecId::SPURIOUS_DRAGON);
+    let gone = destroyed || (clears && account.info.is_empty());
     let after = (!gone).then(|| info(&account.info));
     // Before Spurious Dragon revm marks a touched account that did not exist as created, too: only
     // the local mark means CREATE.

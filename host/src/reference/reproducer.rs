@@ -18,7 +18,7 @@ use revm::database_interface::DatabaseRef;
 use revm::state::EvmState;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use warpevm_compiler::Spec;
+use warpevm_compiler::{Rule, Spec};
 
 /// How far BLOCKHASH sees.
 const BLOCK_HASHES_MAX: u64 = 256;
@@ -158,13 +158,14 @@ impl StateTest {
             "currentGasLimit": quantity(U256::from(block.gas_limit)),
             "currentDifficulty": quantity(block.difficulty),
         });
-        if spec >= Spec::London {
+        if spec.rules().has(Rule::BaseFee) {
             env["currentBaseFee"] = quantity(U256::from(block.basefee));
         }
-        if spec >= Spec::Merge {
+        if spec.rules().has(Rule::ProofOfStake) {
             env["currentRandom"] = json!(block.prevrandao.unwrap_or_default());
         }
-        if let (true, Some(blob)) = (spec >= Spec::Cancun, block.blob_excess_gas_and_price) {
+        let blobs = spec.rules().has(Rule::Blobs);
+        if let (true, Some(blob)) = (blobs, block.blob_excess_gas_and_price) {
             env["currentExcessBlobGas"] = quantity(U256::from(blob.excess_blob_gas));
         }
         env

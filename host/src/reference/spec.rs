@@ -9,12 +9,15 @@ use revm::context_interface::Host;
 use revm::context_interface::cfg::gas_params::{GasId, GasParams};
 use revm::database_interface::DatabaseRef;
 use revm::handler::instructions::EthInstructions;
+use revm::primitives::hardfork::SpecId;
 use revm::state::AccountInfo;
 use revm_interpreter::instructions::host::sstore_with_gas_accounting;
 use revm_interpreter::interpreter::EthInterpreter;
 use revm_interpreter::{Instruction, InstructionContext, InstructionExecResult, InstructionResult};
 use warpevm_compiler::Spec;
 use warpevm_compiler::opcode::op::SSTORE;
+
+use super::spec_id;
 
 /// An SSTORE that changes nothing, or a slot that the transaction changed before (EIP-1283).
 const SSTORE_NOOP_GAS: u64 = 200;
@@ -71,7 +74,8 @@ fn net_metered_sstore<H: Host + ?Sized>(
 /// A code as a spec sees it: from Prague on one of 23 bytes that begins with 0xef0100 delegates to
 /// the address that follows (EIP-7702), before it is plain code, however the database marked it.
 pub(super) fn code_in(spec: Spec, code: Bytecode) -> Bytecode {
-    let delegates = spec >= Spec::Prague && is_designator(code.original_byte_slice());
+    let prague = spec_id(spec).is_enabled_in(SpecId::PRAGUE);
+    let delegates = prague && is_designator(code.original_byte_slice());
     if delegates == code.is_eip7702() {
         return code;
     }
@@ -144,7 +148,8 @@ mod tests {
         for code in [Bytecode::new_legacy(bytes.clone()), Bytecode::new_raw(bytes.clone())] {
             for spec in Spec::ALL {
                 let seen = code_in(spec, code.clone());
-                assert_eq!(seen.is_eip7702(), spec >= Spec::Prague, "{spec}");
+                let prague = spec_id(spec).is_enabled_in(SpecId::PRAGUE);
+                assert_eq!(seen.is_eip7702(), prague, "{spec}");
                 assert_eq!(seen.original_bytes(), bytes);
             }
         }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use warpevm_kernels::abi::{
-    ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, NONE, TableAccount, TableSlot, Word,
+    ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, Addr, HASH_SECRET_A, HASH_SECRET_B, NONE,
+    TableAccount, TableSlot, Word,
 };
 
 use crate::buffer::Column;
@@ -23,7 +24,7 @@ use crate::limits::{
 
 /// The hash step of table and overlays: a folded 64-bit product. Kernels compute the same.
 pub fn mix(a: u64, b: u64) -> u64 {
-    let p = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD6E8_FEB8_6659_FD93);
+    let p = u128::from(a ^ HASH_SECRET_A) * u128::from(b ^ HASH_SECRET_B);
     (p as u64) ^ ((p >> 64) as u64)
 }
 
@@ -652,7 +653,7 @@ mod tests {
     /// Keys that make a factor zero where it is no secret: they collided under every seed.
     #[test]
     fn no_keys_collide_under_every_seed() {
-        let zero = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93u64];
+        let zero = [HASH_SECRET_A, HASH_SECRET_B];
         for seed in [7, 0x1234_5678_9abc_def0, 0x0b5e_55ed_5eed_5eed] {
             for z in zero {
                 let distinct = |hash: &dyn Fn(u64) -> u64| {

@@ -46,15 +46,15 @@ WE_CONST u16 bls381_g2_discounts[128] = {
     533, 532, 532, 531, 530, 530, 529, 528, 528, 527, 526, 526, 525, 524, 524
 };
 
-// What `count` multiplications cost; below 2^32 of them.
-WE_DEV WE_INLINE u64 bls381_msm_gas(Bls381G1, u64 count) {
+// What `count` multiplications cost, of which one alone costs `each`; below 2^32 of them.
+WE_DEV WE_INLINE u64 bls381_msm_gas(Bls381G1, u64 count, u64 each) {
     u32 at = (u32)(count < 128 ? count : 128);
-    return at == 0 ? 0 : count * bls381_g1_discounts[at - 1] * 12000 / 1000;
+    return at == 0 ? 0 : count * bls381_g1_discounts[at - 1] * each / 1000;
 }
 
-WE_DEV WE_INLINE u64 bls381_msm_gas(Bls381G2, u64 count) {
+WE_DEV WE_INLINE u64 bls381_msm_gas(Bls381G2, u64 count, u64 each) {
     u32 at = (u32)(count < 128 ? count : 128);
-    return at == 0 ? 0 : count * bls381_g2_discounts[at - 1] * 22500 / 1000;
+    return at == 0 ? 0 : count * bls381_g2_discounts[at - 1] * each / 1000;
 }
 
 // ---- scalars ----

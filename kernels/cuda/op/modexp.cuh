@@ -1,19 +1,10 @@
-// Modular exponentiation (EIP-198): precompile 0x05, and its gas under the three rules.
+// Modular exponentiation (EIP-198): precompile 0x05, and its gas.
 #ifndef WARPEVM_OP_MODEXP_CUH
 #define WARPEVM_OP_MODEXP_CUH
 
 #include "u256.cuh"
 
 namespace warpevm {
-
-// Longest base and modulus, in bytes, that the device takes: RSA-4096. It bounds the workspace
-// (2.5 KiB). The exponent is read in place and has no limit of its own.
-constexpr u32 modexp_bytes_max_device = 512;
-
-// Most limb products (see modexp_limb_products) that the device takes; beyond it one thread would
-// hold up its whole launch for more than about 100 ms. RSA-4096 verification takes 2.6 million
-// products of 32-bit limbs at most (e = 65537, counted like any 17-bit exponent).
-constexpr u64 modexp_limb_products_max_device = 1ull << 22;
 
 // Limbs of workspace for a base and a modulus of at most `bytes` bytes.
 WE_DEV WE_INLINE constexpr u32 modexp_workspace_limbs(u32 bytes) {
@@ -22,10 +13,16 @@ WE_DEV WE_INLINE constexpr u32 modexp_workspace_limbs(u32 bytes) {
 
 // ---- gas ----
 
+// How the complexity follows from the longer of base and modulus.
 enum ModexpRule : u32 {
-    modexp_byzantium = 0,  // EIP-198
-    modexp_berlin = 1,     // EIP-2565
-    modexp_osaka = 2,      // EIP-7883
+    modexp_by_bytes = 0,  // EIP-198
+    modexp_by_words = 1,  // EIP-2565
+    modexp_raised = 2,    // EIP-7883
+};
+
+struct ModexpPrice {
+    ModexpRule rule;
+    u32 divisor, least, exponent_byte;
 };
 
 WE_DEV WE_INLINE u64 saturating_mul(u64 a, u64 b) {
@@ -37,7 +34,7 @@ WE_DEV WE_INLINE u64 saturating_add(u64 a, u64 b) { return a + b < a ? ~(u64)0 :
 // The multiplication complexity for the longer of base and modulus.
 WE_DEV WE_INLINE u256 modexp_complexity(ModexpRule rule, u64 len) {
     u256 x = from_u64(len), square = mul(x, x);
-    if (rule == modexp_byzantium) {
+    if (rule == modexp_by_bytes) {
         if (len <= 64) return square;
         if (len <= 1024) {
             return sub(add(shr_k(square, 2), from_u64(96 * len)), from_u64(3072));
@@ -46,42 +43,30 @@ WE_DEV WE_INLINE u256 modexp_complexity(ModexpRule rule, u64 len) {
     }
     u256 words = from_u64(len / 8 + (len % 8 != 0 ? 1 : 0));
     u256 words_square = mul(words, words);
-    if (rule == modexp_berlin) return words_square;
+    if (rule == modexp_by_words) return words_square;
     return len <= 32 ? from_u64(16) : shl_k(words_square, 1);
 }
 
-// The number of exponent bits that the rule charges; `head` is the word of the exponent's first
-// min(exp_len, 32) bytes.
-WE_DEV WE_INLINE u64 modexp_iterations(ModexpRule rule, u64 exp_len, const u256& head) {
+// The number of exponent bits that are charged, `per_byte` for each byte behind the 32nd; `head` is
+// the word of the exponent's first min(exp_len, 32) bytes.
+WE_DEV WE_INLINE u64 modexp_iterations(u32 per_byte, u64 exp_len, const u256& head) {
     u64 head_bits = bit_length(head);
     u64 count = head_bits > 1 ? head_bits - 1 : 0;
     if (exp_len > 32) {
-        count = saturating_add(saturating_mul(rule == modexp_osaka ? 16 : 8, exp_len - 32), count);
+        count = saturating_add(saturating_mul(per_byte, exp_len - 32), count);
     }
     return count > 1 ? count : 1;
 }
 
 // Gas of the precompile, saturating at 2^64 - 1. Lengths of 2^64 or more are the caller's to
-// refuse; so are, in Osaka, lengths above 1024 (EIP-7823).
-WE_DEV WE_NOINLINE u64 modexp_gas(ModexpRule rule, u64 base_len, u64 exp_len, u64 mod_len,
+// refuse; so are long ones under EIP-7823.
+WE_DEV WE_NOINLINE u64 modexp_gas(ModexpPrice price, u64 base_len, u64 exp_len, u64 mod_len,
                                   const u256& head) {
-    u256 complexity = modexp_complexity(rule, base_len > mod_len ? base_len : mod_len);
-    u256 gas = mul(complexity, from_u64(modexp_iterations(rule, exp_len, head)));
-    if (rule == modexp_byzantium) gas = div(gas, from_u64(20));
-    if (rule == modexp_berlin) gas = div(gas, from_u64(3));
-    u64 price = fits_u64(gas) ? low_u64(gas) : ~(u64)0;
-    u64 least = rule == modexp_byzantium ? 0 : rule == modexp_berlin ? 200 : 500;
-    return price < least ? least : price;
-}
-
-// Upper estimate of the work in products of two limbs: two multiplications per exponent bit of
-// twice limbs^2 products each, and the reduction of the base.
-WE_DEV WE_INLINE u64 modexp_limb_products(u64 base_len, u64 exp_len, u64 mod_len,
-                                          const u256& head) {
-    u64 limb_bytes = limb_bits / 8, n = mod_len / limb_bytes + 1, b = base_len / limb_bytes + 1;
-    u64 bits = saturating_add(modexp_iterations(modexp_berlin, exp_len, head), 2);
-    u64 steps = saturating_mul(4 * (bits < ~(u64)0 / 4 ? bits : ~(u64)0 / 4), saturating_mul(n, n));
-    return saturating_add(steps, saturating_mul(n, b));
+    u256 complexity = modexp_complexity(price.rule, base_len > mod_len ? base_len : mod_len);
+    u64 iterations = modexp_iterations(price.exponent_byte, exp_len, head);
+    u256 gas = div(mul(complexity, from_u64(iterations)), from_u64(price.divisor));
+    u64 cost = fits_u64(gas) ? low_u64(gas) : ~(u64)0;
+    return cost < price.least ? price.least : cost;
 }
 
 // ---- arithmetic on n limbs, least significant first ----

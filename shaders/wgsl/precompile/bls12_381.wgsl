@@ -20,11 +20,10 @@ const KZG_POINT_BYTES: u32 = 48u;
 
 // The price of `count` multiples; discounts are thousandths.
 fn bls_msm_gas(count: u32, in_g2: bool) -> vec2<u32> {
-    let i = min(count, 128u) - 1u;
-    if in_g2 {
-        return u64_shr(u64_mul32(count, field_data(FIELD_G2_DISCOUNTS + i) * 45u), 1u);
-    }
-    return u64_mul32(count, field_data(FIELD_G1_DISCOUNTS + i) * 12u);
+    let table = select(FIELD_G1_DISCOUNTS, FIELD_G2_DISCOUNTS, in_g2);
+    let each = select(gas_bls_g1_mul(), gas_bls_g2_mul(), in_g2);
+    let discount = field_data(table + min(count, 128u) - 1u);
+    return u64_div16(u64_mul32(count, discount * each), 1000u);
 }
 
 // What stands in the three top bits of a point's encoding: for the program whether it is infinity,
@@ -58,10 +57,11 @@ fn kzg_is_hash() -> bool {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let precompile = call_open(thread_of(id));
-    if precompile < 0x0au || precompile > 0x11u {
+    if precompile < PRECOMPILE_KZG_POINT_EVALUATION || precompile > PRECOMPILE_BLS_MAP_G2 {
         return;
     }
-    if precompile != 0x0au && layout_of(LAYOUT_RETURN_CAP) < BLS_OUTPUT_BYTES {
+    let is_kzg = precompile == PRECOMPILE_KZG_POINT_EVALUATION;
+    if !is_kzg && layout_of(LAYOUT_RETURN_CAP) < BLS_OUTPUT_BYTES {
         call_need_return(BLS_OUTPUT_BYTES);
         return;
     }
@@ -70,34 +70,34 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var most = 0u;
     var start: u32;
     switch precompile {
-        case 0x0au: {
+        case PRECOMPILE_KZG_POINT_EVALUATION: {
             bytes = KZG_INPUT_BYTES;
             start = FIELD_AT_KZG;
         }
-        case 0x0bu: {
+        case PRECOMPILE_BLS_G1_ADD: {
             bytes = 2u * BLS_G1_BYTES;
             start = FIELD_AT_G1_ADD;
         }
-        case 0x0cu: {
+        case PRECOMPILE_BLS_G1_MSM: {
             bytes = BLS_G1_BYTES + BLS_SCALAR_BYTES;
             most = BLS_G1_POINTS_MAX;
             start = FIELD_AT_G1_MSM;
         }
-        case 0x0du: {
+        case PRECOMPILE_BLS_G2_ADD: {
             bytes = 2u * BLS_G2_BYTES;
             start = FIELD_AT_G2_ADD;
         }
-        case 0x0eu: {
+        case PRECOMPILE_BLS_G2_MSM: {
             bytes = BLS_G2_BYTES + BLS_SCALAR_BYTES;
             most = BLS_G2_POINTS_MAX;
             start = FIELD_AT_G2_MSM;
         }
-        case 0x0fu: {
+        case PRECOMPILE_BLS_PAIRING: {
             bytes = BLS_PAIR_BYTES;
             most = BLS_PAIRS_MAX;
             start = FIELD_AT_PAIRING;
         }
-        case 0x10u: {
+        case PRECOMPILE_BLS_MAP_G1: {
             bytes = BLS_G1_BYTES / 2u;
             start = FIELD_AT_MAP_G1;
         }
@@ -111,14 +111,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var gas = vec2<u32>(0u);
     if right {
         switch precompile {
-            case 0x0au: { gas.x = 50000u; }
-            case 0x0bu: { gas.x = 375u; }
-            case 0x0cu: { gas = bls_msm_gas(count, false); }
-            case 0x0du: { gas.x = 600u; }
-            case 0x0eu: { gas = bls_msm_gas(count, true); }
-            case 0x0fu: { gas = u64_add(u64_from(37700u), u64_mul32(count, 32600u)); }
-            case 0x10u: { gas.x = 5500u; }
-            default: { gas.x = 23800u; }
+            case PRECOMPILE_KZG_POINT_EVALUATION: { gas.x = gas_kzg_point_evaluation(); }
+            case PRECOMPILE_BLS_G1_ADD: { gas.x = gas_bls_g1_add(); }
+            case PRECOMPILE_BLS_G1_MSM: { gas = bls_msm_gas(count, false); }
+            case PRECOMPILE_BLS_G2_ADD: { gas.x = gas_bls_g2_add(); }
+            case PRECOMPILE_BLS_G2_MSM: { gas = bls_msm_gas(count, true); }
+            case PRECOMPILE_BLS_PAIRING: {
+                gas = u64_mul32(count, gas_bls_pairing_pair());
+                gas = u64_add(gas, u64_from(gas_bls_pairing()));
+            }
+            case PRECOMPILE_BLS_MAP_G1: { gas.x = gas_bls_map_g1(); }
+            default: { gas.x = gas_bls_map_g2(); }
         }
     }
     if !right || !call_charge(gas) {
@@ -129,7 +132,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     field_registers[FIELD_UNITS * FIELD_PAIRS].x = count;
-    if precompile == 0x0au {
+    if is_kzg {
         let commitment = kzg_flags(0u, KZG_COMMITMENT_AT);
         let proof = kzg_flags(1u, KZG_PROOF_AT);
         if !commitment || !proof || !kzg_is_hash() {

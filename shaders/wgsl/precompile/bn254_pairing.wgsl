@@ -9,15 +9,12 @@ const PAIRING_PAIR_BYTES: u32 = 192u;
 
 // EIP-197, EIP-1108.
 fn pairing_gas(pairs: u32) -> vec2<u32> {
-    if call_since(SPEC_ISTANBUL) {
-        return u64_add(u64_from(45000u), u64_mul32(pairs, 34000u));
-    }
-    return u64_add(u64_from(100000u), u64_mul32(pairs, 80000u));
+    return u64_add(u64_from(gas_bn254_pairing()), u64_mul32(pairs, gas_bn254_pairing_pair()));
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if call_open(thread_of(id)) != 8u {
+    if call_open(thread_of(id)) != PRECOMPILE_BN254_PAIRING {
         return;
     }
     let pairs = call_input_len / PAIRING_PAIR_BYTES;

@@ -75,9 +75,9 @@ fn call_charge_words(base: u32, per_word: u32) -> bool {
     return call_charge(u64_add(u64_from(base), u64_mul32(words, per_word)));
 }
 
-// Whether the launch's spec is `spec` or a later one.
-fn call_since(spec: u32) -> bool {
-    return arg(LAUNCH + LAUNCH_SPEC) >= spec;
+// Whether the launch's spec has a rule.
+fn call_has(rule: u32) -> bool {
+    return (arg(LAUNCH + LAUNCH_RULES) & rule) != 0u;
 }
 
 // The call is over; it failed, or there are `len` bytes in the return region, which holds at least

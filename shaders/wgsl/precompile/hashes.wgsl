@@ -8,7 +8,7 @@ const RIPEMD160_BYTES_MAX: u32 = 131072u;
 const BLAKE2F_ROUNDS_MAX: u32 = 32768u;
 
 fn precompile_sha256() {
-    if !call_charge_words(60u, 12u) {
+    if !call_charge_words(gas_sha256(), gas_sha256_word()) {
         call_close(false, 0u);
         return;
     }
@@ -24,7 +24,7 @@ fn precompile_sha256() {
 }
 
 fn precompile_ripemd160() {
-    if !call_charge_words(600u, 120u) {
+    if !call_charge_words(gas_ripemd160(), gas_ripemd160_word()) {
         call_close(false, 0u);
         return;
     }
@@ -45,8 +45,8 @@ fn precompile_ripemd160() {
 
 fn precompile_blake2f() {
     let rounds = blake2f_rounds();
-    if call_input_len != BLAKE2F_INPUT_BYTES || !call_charge(u64_from(rounds)) ||
-        !blake2f_is_valid() {
+    if call_input_len != BLAKE2F_INPUT_BYTES ||
+        !call_charge(u64_mul32(rounds, gas_blake2f_round())) || !blake2f_is_valid() {
         call_close(false, 0u);
         return;
     }
@@ -60,11 +60,11 @@ fn precompile_blake2f() {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let precompile = call_open(thread_of(id));
-    if precompile == 2u {
+    if precompile == PRECOMPILE_SHA256 {
         precompile_sha256();
-    } else if precompile == 3u {
+    } else if precompile == PRECOMPILE_RIPEMD160 {
         precompile_ripemd160();
-    } else if precompile == 9u {
+    } else if precompile == PRECOMPILE_BLAKE2F {
         precompile_blake2f();
     }
 }

@@ -35,36 +35,28 @@ fn modexp_leading_zeros(lens: vec3<u32>) -> u32 {
 fn modexp_gas(lens: vec3<u32>, head_bits: u32) -> vec2<u32> {
     let len = max(lens.x, lens.z);
     let words = (len + 7u) / 8u;
-    let is_osaka = call_since(SPEC_OSAKA);
-    let is_berlin = call_since(SPEC_BERLIN);
     var complexity = words * words;
-    if is_osaka {
+    if call_has(RULE_MODEXP_RAISED) {
         complexity = select(16u, 2u * complexity, len > 32u);
-    } else if !is_berlin {
+    } else if !call_has(RULE_MODEXP_BY_WORDS) {
         complexity = select(len * len, len * len / 4u + 96u * len - 3072u, len > 64u);
     }
     var count = u64_from(max(head_bits, 1u) - 1u);
     if lens.y > 32u {
-        count = u64_add(count, u64_mul32(lens.y - 32u, select(8u, 16u, is_osaka)));
+        count = u64_add(count, u64_mul32(lens.y - 32u, gas_modexp_exponent_byte()));
     }
     count = u64_max(count, u64_from(1u));
     let gas = u64_mul(u64_from(complexity), count);
-    if is_osaka {
-        return u64_max(gas, u64_from(500u));
-    }
-    if is_berlin {
-        return u64_max(u64_div16(gas, 3u), u64_from(200u));
-    }
-    return u64_div16(gas, 20u);
+    return u64_max(u64_div16(gas, gas_modexp_divisor()), u64_from(gas_modexp_least()));
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if call_open(thread_of(id)) != 5u {
+    if call_open(thread_of(id)) != PRECOMPILE_MODEXP {
         return;
     }
     let lens = vec3(modexp_length(0u), modexp_length(32u), modexp_length(64u));
-    if call_since(SPEC_OSAKA) && any(lens > vec3<u32>(1024u)) {
+    if call_has(RULE_MODEXP_LIMIT) && any(lens > vec3<u32>(gas_modexp_bytes_max())) {
         call_close(false, 0u);
         return;
     }
@@ -72,7 +64,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let zeros = modexp_leading_zeros(lens);
-    if !call_charge(modexp_gas(lens, 8u * min(lens.y, 32u) - zeros)) {
+    let head_bits = 8u * min(lens.y, 32u) - zeros;
+    if !call_charge(modexp_gas(lens, head_bits)) {
         call_close(false, 0u);
         return;
     }

@@ -1,14 +1,6 @@
 // ECRECOVER, addition and multiplication on alt_bn128, and P256VERIFY, over the instances that wait
 // for them: one field machine for all.
 
-// Gas of precompile 6 or 7 (EIP-196, EIP-1108).
-fn bn254_gas(multiply: bool) -> u32 {
-    if call_since(SPEC_ISTANBUL) {
-        return select(150u, 6000u, multiply);
-    }
-    return select(500u, 40000u, multiply);
-}
-
 // The address of a public key: the low 20 bytes of its hash.
 fn return_address() {
     keccak_reset();
@@ -25,17 +17,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let precompile = call_open(thread_of(id));
     var gas: u32;
     var start: u32;
-    if precompile == 1u {
-        gas = 3000u;
+    if precompile == PRECOMPILE_ECRECOVER {
+        gas = gas_ecrecover();
         start = FIELD_AT_ECRECOVER;
-    } else if precompile == 6u {
-        gas = bn254_gas(false);
+    } else if precompile == PRECOMPILE_BN254_ADD {
+        gas = gas_bn254_add();
         start = FIELD_AT_BN254_ADD;
-    } else if precompile == 7u {
-        gas = bn254_gas(true);
+    } else if precompile == PRECOMPILE_BN254_MUL {
+        gas = gas_bn254_mul();
         start = FIELD_AT_BN254_MUL;
-    } else if precompile == 0x100u {
-        gas = 6900u;
+    } else if precompile == PRECOMPILE_P256_VERIFY {
+        gas = gas_p256_verify();
         start = FIELD_AT_P256_VERIFY;
     } else {
         return;
@@ -44,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         call_close(false, 0u);
         return;
     }
-    if precompile == 0x100u && call_input_len != 160u {
+    if precompile == PRECOMPILE_P256_VERIFY && call_input_len != 160u {
         call_close(true, 0u);
         return;
     }
@@ -52,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if len == FIELD_UNFINISHED {
         return;
     }
-    if precompile == 1u && len != 0u {
+    if precompile == PRECOMPILE_ECRECOVER && len != 0u {
         return_address();
         len = 32u;
     }

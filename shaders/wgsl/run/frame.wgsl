@@ -1,9 +1,6 @@
 // Call frames: opening, ending, CALL and its family, CREATE and CREATE2, SELFDESTRUCT.
 // kernels/cuda/frame.cuh says what each does.
 
-const DEPLOYED_CODE_BYTES_MAX: u32 = 24576u;  // EIP-170
-const INIT_CODE_BYTES_MAX: u32 = 49152u;      // EIP-3860
-
 // Whether the next turn begins by reading the frame at `depth`.
 var<private> reload: bool;
 
@@ -129,22 +126,22 @@ fn serve_open() {
 // What a create frame's end charges and checks before its code is deployed.
 fn check_deploy() {
     end = END_RETURN;
-    if since(SPEC_SPURIOUS_DRAGON) && ret_len > DEPLOYED_CODE_BYTES_MAX {
+    if has(RULE_CODE_SIZE_LIMIT) && ret_len > gas_deployed_code_bytes_max() {
         end = END_CODE_SIZE;
         return;
     }
     let first = get32(regions.return_off) & 0xffu;
-    if since(SPEC_LONDON) && ret_len > 0u && first == 0xefu {
+    if has(RULE_RESERVED_CODE_PREFIX) && ret_len > 0u && first == 0xefu {
         end = END_CODE_FIRST_BYTE;
         return;
     }
-    let cost = u64_mul32(ret_len, 200u);
+    let cost = u64_mul32(ret_len, gas_deploy_byte());
     if !u64_lt(gas, cost) {
         gas = u64_sub(gas, cost);
-    } else if since(SPEC_HOMESTEAD) {
+    } else if has(RULE_PAID_DEPLOYMENT) {
         end = END_OUT_OF_GAS;
     } else {
-        ret_len = 0u;  // Frontier: a contract without code
+        ret_len = 0u;  // a contract without code
     }
 }
 
@@ -221,7 +218,7 @@ fn execute_return() {
 // STAGE_PRECOMPILE: the frame was just opened. The identity runs here; the rest in kernels of their
 // own, over the instances that wait.
 fn execute_precompile() {
-    if callee_precompile != 4u {
+    if callee_precompile != PRECOMPILE_IDENTITY {
         need_code = callee_precompile;
         need_off = input_off - select(0u, data_off, input_in_data != 0u);
         need_len = input_len;
@@ -233,7 +230,7 @@ fn execute_precompile() {
     }
     stage = STAGE_LEAVE;
     end = END_PRECOMPILE;
-    let cost = vec2<u32>(15u + 3u * ((input_len + 31u) >> 5u), 0u);
+    let cost = vec2<u32>(gas_identity() + gas_identity_word() * ((input_len + 31u) >> 5u), 0u);
     if u64_lt(gas, cost) {
         return;
     }
@@ -288,7 +285,7 @@ fn code_to_run(next: u32) {
     callee_code_flags = seen_code.flags;
     delegate = NONE;
     stage = next;
-    if since(SPEC_PRAGUE) && (seen_code.flags & CODE_DELEGATION) != 0u {
+    if has(RULE_DELEGATIONS) && (seen_code.flags & CODE_DELEGATION) != 0u {
         after_delegate = next;
         stage = STAGE_DELEGATE;
     }
@@ -331,14 +328,16 @@ fn execute_call() {
 
 // What the call costs besides the section's static gas and memory.
 fn call_cost(has_value: bool) -> u32 {
-    var cost = select(0u, 2500u, since(SPEC_BERLIN) && !is_warm(callee_seen));
+    let cold = has(RULE_WARM_ACCESS) && !is_warm(callee_seen);
+    var cost = select(0u, cold_account_gas(), cold);
     if delegate != NONE {
-        cost += select(2600u, 100u, delegate_warm || delegate == callee);
+        let warm = delegate_warm || delegate == callee;
+        cost += select(gas_cold_account(), gas_warm_access(), warm);
     }
-    cost += select(0u, 9000u, has_value);
-    if op == OP_CALL && (has_value || !since(SPEC_SPURIOUS_DRAGON)) {
+    cost += select(0u, gas_call_value(), has_value);
+    if op == OP_CALL && (has_value || !has(RULE_STATE_CLEARING)) {
         their.observed |= ACCOUNT_READ_EMPTY;
-        cost += select(0u, 25000u, is_dead(callee_seen));
+        cost += select(0u, gas_call_new_account(), is_dead(callee_seen));
     }
     return cost;
 }
@@ -360,7 +359,7 @@ fn execute_call_gas() {
     // EIP-150: at most all but one 64th; before, what was asked for or nothing.
     let asked = a.lo.xy;
     let fits = w_fits_u64(a) && !u64_lt(gas, asked);
-    if since(SPEC_TANGERINE) {
+    if has(RULE_WITHHOLDS_GAS) {
         new_gas = u64_sub(gas, gas_64th());
         if fits && u64_lt(asked, new_gas) {
             new_gas = asked;
@@ -374,13 +373,13 @@ fn execute_call_gas() {
     if !go {
         return;
     }
-    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
+    their.flags = select(0u, ACCOUNT_WARM, has(RULE_WARM_ACCESS));
     if delegate != NONE {
         third = Change(delegate, 0u, ACCOUNT_WARM, 0u);
     }
     gas = u64_sub(gas, new_gas);
     if has_value {
-        new_gas = u64_add(new_gas, vec2<u32>(2300u, 0u));
+        new_gas = u64_add(new_gas, u64_from(gas_call_stipend()));
     }
     ret_len = 0u;
     var refused = depth >= CALL_DEPTH_MAX;
@@ -448,11 +447,13 @@ fn prepare_create() {
     if refuse_static() {
         return;
     }
-    if since(SPEC_SHANGHAI) && (!w_fits_u32(c) || c.lo.x > INIT_CODE_BYTES_MAX) {
+    let limited = has(RULE_INIT_CODE_LIMIT);
+    if limited && (!w_fits_u32(c) || c.lo.x > gas_init_code_bytes_max()) {
         halt(END_INIT_CODE_SIZE);
         return;
     }
-    let per_word = select(0u, 2u, since(SPEC_SHANGHAI)) + select(0u, 6u, salted);
+    var per_word = select(0u, gas_init_code_word(), limited);
+    per_word += select(0u, gas_keccak_word(), salted);
     if per_word != 0u {
         charge_words(c, per_word);
     }
@@ -541,9 +542,9 @@ fn execute_create_at() {
     resume_at = STEP_NONE;
     own.what = CHANGE_NONCE_NEXT;
     their.entry = found;
-    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
+    their.flags = select(0u, ACCOUNT_WARM, has(RULE_WARM_ACCESS));
     new_gas = gas;
-    if since(SPEC_TANGERINE) {
+    if has(RULE_WITHHOLDS_GAS) {
         new_gas = u64_sub(gas, gas_64th());
     }
     gas = u64_sub(gas, new_gas);
@@ -577,30 +578,32 @@ fn make_contract() {
     take_value();
     their.entry = new_account;
     their.flags |= ACCOUNT_CREATED | TOUCH;
-    their.what = CHANGE_CREDIT | select(0u, CHANGE_NONCE_ONE, since(SPEC_SPURIOUS_DRAGON));
+    their.what = CHANGE_CREDIT | select(0u, CHANGE_NONCE_ONE, has(RULE_STATE_CLEARING));
 }
 
 // ---- SELFDESTRUCT ------------------------------------------------------------------------------
 
-// The section has the 5000 of EIP-150. Ends the frame.
+// The section has the static gas (EIP-150). Ends the frame.
 fn execute_self_destruct() {
     own.observed = ACCOUNT_READ_BALANCE;
     their.entry = found;
     value = self_seen.balance;
-    var cost = select(0u, 2600u, since(SPEC_BERLIN) && !is_warm(seen));
-    if since(SPEC_TANGERINE) && (!w_is_zero(value) || !since(SPEC_SPURIOUS_DRAGON)) {
+    var cost = select(0u, gas_cold_account(), has(RULE_WARM_ACCESS) && !is_warm(seen));
+    let fresh = gas_self_destruct_new_account();
+    if fresh != 0u && (!w_is_zero(value) || !has(RULE_STATE_CLEARING)) {
         their.observed = ACCOUNT_READ_EMPTY;
-        cost += select(0u, 25000u, is_dead(seen));
+        cost += select(0u, fresh, is_dead(seen));
     }
     charge32(cost);
     if !go {
         return;
     }
-    their.flags = select(0u, ACCOUNT_WARM, since(SPEC_BERLIN));
+    their.flags = select(0u, ACCOUNT_WARM, has(RULE_WARM_ACCESS));
     // EIP-6780: only what this transaction created goes; the balance moves in any case.
-    let destroys = !since(SPEC_CANCUN) || (self_seen.flags & ACCOUNT_CREATED) != 0u;
-    if destroys && (self_seen.flags & ACCOUNT_DESTROYED) == 0u && !since(SPEC_LONDON) {
-        refund = u64_add(refund, vec2<u32>(24000u, 0u));
+    let is_new = (self_seen.flags & ACCOUNT_CREATED) != 0u;
+    let destroys = !has(RULE_SELF_DESTRUCT_OF_NEW_ONLY) || is_new;
+    if destroys && (self_seen.flags & ACCOUNT_DESTROYED) == 0u {
+        refund = u64_add(refund, u64_from(gas_self_destruct_refund()));
     }
     if found != account {
         transfer();

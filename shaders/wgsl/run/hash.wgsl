@@ -1,12 +1,9 @@
 // Hashes of the state table and of overlays. The host computes the same (host/src/state/table.rs);
 // the reasons stand in kernels/cuda/state.cuh.
 
-const MIX_A: vec2<u32> = vec2<u32>(0x7f4a7c15u, 0x9e3779b9u);
-const MIX_B: vec2<u32> = vec2<u32>(0x6659fd93u, 0xd6e8feb8u);
-
 // A product of 128 bits, its halves folded.
 fn mix(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-    let p = u64_mul_wide(a ^ MIX_A, b ^ MIX_B);
+    let p = u64_mul_wide(a ^ HASH_SECRET_A, b ^ HASH_SECRET_B);
     return p.xy ^ p.zw;
 }
 

@@ -40,13 +40,14 @@ fn charge_words(bytes: Word, per_word: u32) {
     charge(u64_mul32(words + more, per_word));
 }
 
-// Cost of a memory of `words` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, of at most
-// 2^26 words.
+// Cost of a memory of `w` words (yellow paper appendix H, C_mem): 3 w + w^2 / 512, of at most 2^26
+// words.
 fn memory_cost(words: u32) -> vec2<u32> {
-    let q = words >> 9u;
-    let r = words & 511u;
-    let small = 3u * words + 2u * q * r + ((r * r) >> 9u);
-    return u64_add(u64_mul32(q << 9u, q), vec2<u32>(small, 0u));
+    let divisor = gas_memory_square_divisor();
+    let q = words / divisor;
+    let r = words % divisor;
+    let small = gas_memory_word() * words + 2u * q * r + r * r / divisor;
+    return u64_add(u64_mul32(q * divisor, q), vec2<u32>(small, 0u));
 }
 
 // Grows the frame's memory to at least `bytes`, charging the expansion. All open frames together

@@ -191,8 +191,7 @@ fn prepare_arithmetic() {
         let bits = w_bit_length(b);
         spend(bits >> 1u);
         if op == OP_EXP {
-            let per_byte = select(10u, 50u, since(SPEC_SPURIOUS_DRAGON));
-            charge32(((bits + 7u) >> 3u) * per_byte);
+            charge32(((bits + 7u) >> 3u) * gas_exp_byte());
         }
     }
     if op >= OP_MUL && op <= OP_EXP_K && op != OP_SUB {
@@ -203,7 +202,7 @@ fn prepare_arithmetic() {
 fn prepare_environment() {
     switch op {
         case OP_KECCAK: {
-            charge_words(b, 6u);
+            charge_words(b, gas_keccak_word());
             want_range(a, b);
             hashes = HASH_MEMORY;
         }
@@ -219,7 +218,7 @@ fn prepare_environment() {
         }
         case OP_BALANCE, OP_EXT_CODE_SIZE, OP_EXT_CODE_HASH, OP_EXT_CODE_COPY: {
             if op == OP_EXT_CODE_COPY {
-                charge_words(e0, 3u);
+                charge_words(e0, gas_copy_word());
                 want_range(b, e0);
             }
             want_account(to_addr(a));
@@ -238,7 +237,7 @@ fn prepare_environment() {
             want_call_data(w_from_u32(op_imm));
         }
         case OP_CALL_DATA_COPY, OP_CODE_COPY: {
-            charge_words(c, 3u);
+            charge_words(c, gas_copy_word());
             want_range(a, c);
         }
         case OP_RETURN_DATA_COPY: {
@@ -248,7 +247,7 @@ fn prepare_environment() {
                 halt(END_RETURN_DATA_BOUNDS);
                 return;
             }
-            charge_words(c, 3u);
+            charge_words(c, gas_copy_word());
             want_range(a, c);
         }
         default: {
@@ -308,7 +307,7 @@ fn prepare_memory() {
             want_read(FROM_MEMORY, mem + op_imm, 32u);
         }
         case OP_MCOPY: {
-            charge_words(c, 3u);
+            charge_words(c, gas_copy_word());
             want_range(a, c);
             want_other_range(b, c);
         }
@@ -323,7 +322,7 @@ fn prepare_memory() {
                 return;
             }
             // EIP-2200: never with only a call stipend left.
-            if since(SPEC_ISTANBUL) && gas.y == 0u && gas.x <= 2300u {
+            if gas.y == 0u && gas.x <= gas_sstore_sentry() {
                 halt(END_OUT_OF_GAS);
                 return;
             }
@@ -348,7 +347,7 @@ fn prepare_call() {
             halt(END_OUT_OF_GAS);
             return;
         }
-        charge(u64_mul32(b.lo.x, 8u));
+        charge(u64_mul32(b.lo.x, gas_log_byte()));
         want_range(a, b);
     } else if is_call(op) {
         if op == OP_CALL && is_static() && !w_is_zero(c) {
@@ -594,12 +593,17 @@ fn execute_bits() {
     }
 }
 
+// What a cold access costs more than a warm one, which is what sections have (EIP-2929).
+fn cold_account_gas() -> u32 {
+    return gas_cold_account() - gas_warm_access();
+}
+
 // EIP-2929's cold access of the account that was found; the section has the warm (or older) cost.
 fn access_account(observed: u32) {
     their.entry = found;
     their.observed = observed;
-    if since(SPEC_BERLIN) && !is_warm(seen) {
-        charge32(2500u);
+    if has(RULE_WARM_ACCESS) && !is_warm(seen) {
+        charge32(cold_account_gas());
         their.flags = ACCOUNT_WARM;
     }
 }
@@ -746,11 +750,11 @@ fn execute_storage() {
         change_slot(0u, b);
         return;
     }
-    let cold = since(SPEC_BERLIN) && (slot_flags & SLOT_WARM) == 0u;
-    let warm = select(0u, SLOT_WARM, since(SPEC_BERLIN));
+    let cold = has(RULE_WARM_ACCESS) && (slot_flags & SLOT_WARM) == 0u;
+    let warm = select(0u, SLOT_WARM, has(RULE_WARM_ACCESS));
     if op == OP_SLOAD {
         if cold {
-            charge32(2000u);
+            charge32(gas_cold_slot() - gas_warm_access());
             change_slot(warm, slot_value);
         }
         give(slot_value);
@@ -759,25 +763,24 @@ fn execute_storage() {
     execute_sstore(warm, cold);
 }
 
-// Net gas metering: EIP-1283 (Constantinople), EIP-2200 (Istanbul), with EIP-2929's warm costs from
-// Berlin and EIP-3529's refund from London on; before, by what changes from and to zero.
+// Net gas metering (EIP-1283, EIP-2200); before, by what changes from and to zero.
 fn execute_sstore(warm: u32, cold: bool) {
-    let berlin = since(SPEC_BERLIN);
-    let load = select(select(200u, 800u, since(SPEC_ISTANBUL)), 100u, berlin);
-    let reset = select(5000u, 2900u, berlin);
-    let clears = select(15000i, 4800i, since(SPEC_LONDON));
+    let load = gas_sload();
+    let make = gas_sstore_set();
+    let reset = gas_sstore_reset();
+    let clears = i32(gas_sstore_clear_refund());
     let unchanged = w_eq(slot_value, b);
     let current_zero = w_is_zero(slot_value);
     let new_zero = w_is_zero(b);
     var cost = load;
     var back = 0i;
-    if !since(SPEC_ISTANBUL) && spec != SPEC_CONSTANTINOPLE {
-        cost = select(5000u, 20000u, current_zero && !new_zero);
-        back = select(0i, 15000i, !current_zero && new_zero);
+    if !has(RULE_NET_STORAGE_GAS) {
+        cost = select(reset, make, current_zero && !new_zero);
+        back = select(0i, clears, !current_zero && new_zero);
     } else if !unchanged {
         let original_zero = w_is_zero(slot_original);
         if w_eq(slot_original, slot_value) {
-            cost = select(reset, 20000u, original_zero);
+            cost = select(reset, make, original_zero);
             back = select(0i, clears, !original_zero && new_zero);
         } else {
             if !original_zero {
@@ -785,11 +788,11 @@ fn execute_sstore(warm: u32, cold: bool) {
                 back += select(0i, clears, new_zero);
             }
             if w_eq(slot_original, b) {
-                back += i32(select(reset, 20000u, original_zero) - load);
+                back += i32(select(reset, make, original_zero) - load);
             }
         }
     }
-    charge32(cost + select(0u, 2100u, cold));
+    charge32(cost + select(0u, gas_cold_slot(), cold));
     if !go {
         return;
     }
@@ -797,7 +800,7 @@ fn execute_sstore(warm: u32, cold: bool) {
     change_slot(warm | select(SLOT_WRITTEN, 0u, unchanged), b);
 }
 
-// The section has 375 gas and 375 per topic.
+// The section has what does not depend on the length.
 fn execute_log() {
     let topics = op_x;
     let size = SIZEOF_LOG_HEAD + 32u * topics + ((len + 7u) & ~7u);

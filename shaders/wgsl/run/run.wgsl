@@ -202,7 +202,8 @@ fn turn() {
 }
 
 fn load_launch() {
-    spec = arg(LAUNCH + LAUNCH_SPEC);
+    rules = arg(LAUNCH + LAUNCH_RULES);
+    precompiles = arg(LAUNCH + LAUNCH_PRECOMPILES);
     data_off = arg(LAUNCH + LAUNCH_DATA);
     regions.frames_off = layout_of(LAYOUT_FRAMES_OFF);
     regions.frames_cap = layout_of(LAYOUT_FRAMES_CAP);

@@ -157,7 +157,7 @@ fn load_account(hash: u32, place: u32) {
     let kept = ACCOUNT_EXISTS | ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED;
     let first_flags = buffer_32(TABLE_ACCOUNT_FLAGS) & kept;
     // Precompiles and (EIP-3651) the fee recipient are warm from the start.
-    let is_coinbase = since(SPEC_SHANGHAI) && same(find_addr, coinbase);
+    let is_coinbase = has(RULE_WARM_COINBASE) && same(find_addr, coinbase);
     let warm = precompile_at(find_addr) != 0u || is_coinbase;
     put_word(OVERLAY_ACCOUNT_BALANCE, balance);
     put_word(OVERLAY_ACCOUNT_FIRST_BALANCE, balance);
@@ -225,7 +225,7 @@ fn holds_nothing(x: Account) -> bool {
 // Whether an account is dead (EIP-161), or before that fork does not exist. Who asks observes
 // ACCOUNT_READ_EMPTY.
 fn is_dead(x: Account) -> bool {
-    if !since(SPEC_SPURIOUS_DRAGON) {
+    if !has(RULE_STATE_CLEARING) {
         return (x.flags & ACCOUNT_EXISTS) == 0u;
     }
     return holds_nothing(x);
@@ -336,8 +336,6 @@ fn load_slot(owner: u32, place: u32) {
 
 // ---- journal -----------------------------------------------------------------------------------
 
-const JOURNAL_STORAGE: u32 = 0x80000000u;
-
 // Takes back every change since the journal had `to` entries. What was read stays read; so does the
 // touch of precompile 3 (from EIP-161 on), as the history of mainnet has it.
 fn undo(to: u32) {
@@ -361,9 +359,9 @@ fn undo(to: u32) {
             put_32(OVERLAY_SLOT_MARK, mark);
         } else {
             var kept = ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO | ACCOUNT_READ_EMPTY;
-            let third_precompile = Addr(vec4<u32>(0u), 0x03000000u);
-            let is_third = same(buffer_addr(OVERLAY_ACCOUNT_ADDR), third_precompile);
-            if since(SPEC_SPURIOUS_DRAGON) && is_third {
+            let ripemd160 = Addr(vec4<u32>(0u), swap32(PRECOMPILE_RIPEMD160));
+            let is_kept = same(buffer_addr(OVERLAY_ACCOUNT_ADDR), ripemd160);
+            if has(RULE_STATE_CLEARING) && is_kept {
                 kept |= ACCOUNT_TOUCHED;
             }
             put_word(OVERLAY_ACCOUNT_BALANCE, value_before);

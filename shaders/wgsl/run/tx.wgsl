@@ -53,7 +53,7 @@ fn execute_sender() {
     sender = found;
     own.entry = found;
     own.observed = ACCOUNT_READ_BALANCE | ACCOUNT_READ_INFO;
-    let delegated = since(SPEC_PRAGUE) && (seen_code.flags & CODE_DELEGATION) != 0u;
+    let delegated = has(RULE_DELEGATIONS) && (seen_code.flags & CODE_DELEGATION) != 0u;
     if !tx_has(TX_NO_EOA_CHECK) && seen_code.len != 0u && !delegated {
         reject(END_REJECT_SENDER_CODE);
         return;
@@ -163,7 +163,7 @@ fn apply_authorization() {
         return;
     }
     if (seen.flags & ACCOUNT_EXISTS) != 0u {
-        refund = u64_add(refund, vec2<u32>(25000u - 12500u, 0u));
+        refund = u64_add(refund, u64_from(gas_authorization_refund()));
     }
     their.flags |= TOUCH;
     their.what = CHANGE_CODE | CHANGE_NONCE_NEXT;
@@ -283,7 +283,7 @@ fn prepare_epilogue() {
     if (back.y & 0x80000000u) != 0u || tx_has(TX_SYSTEM) {
         back = vec2<u32>(0u);
     }
-    let most = u64_div16(gas_used, select(2u, 5u, since(SPEC_LONDON)));
+    let most = u64_div16(gas_used, gas_refund_quotient());
     if u64_lt(most, back) {
         back = most;
     }
@@ -336,7 +336,7 @@ fn execute_coinbase() {
 fn execute_delete() {
     for (var i = 0u; i < accounts; i++) {
         let x = account_at(i);
-        let touched = since(SPEC_SPURIOUS_DRAGON) && (x.flags & ACCOUNT_TOUCHED) != 0u;
+        let touched = has(RULE_STATE_CLEARING) && (x.flags & ACCOUNT_TOUCHED) != 0u;
         var flags = x.flags;
         if (flags & ACCOUNT_DESTROYED) != 0u {
             flags = (flags & ~ACCOUNT_EXISTS) | ACCOUNT_WIPED;

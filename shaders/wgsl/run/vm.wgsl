@@ -1,21 +1,6 @@
 // The running state of an instance, gas, suspension and ends. See docs/ARCHITECTURE.md, "One call
 // site": a turn of the loop executes an op or a stage, by services that stand once each.
 
-// Instance::step, Instance::phase and Frame::flags, as in kernels/cuda/vm.cuh.
-const STEP_NONE: u32 = 0u;
-const STEP_INIT_CODE: u32 = 1u;
-const STEP_DEPLOY: u32 = 2u;
-const STEP_PRECOMPILE: u32 = 3u;
-const STEP_BLOCK_HASH: u32 = 4u;
-
-const PHASE_PROLOGUE: u32 = 0u;
-const PHASE_START: u32 = 1u;
-const PHASE_RUN: u32 = 2u;
-const PHASE_EPILOGUE: u32 = 3u;
-
-const FRAME_STATIC: u32 = 1u;
-const FRAME_CREATE: u32 = 2u;
-
 // What the launch does with the instance next.
 const CTL_RUN: u32 = 0u;
 const CTL_SUSPEND: u32 = 1u;
@@ -83,7 +68,8 @@ struct Regions {
     logs_cap: u32,
 }
 
-var<private> spec: u32;
+var<private> rules: u32;
+var<private> precompiles: u32;
 var<private> regions: Regions;
 var<private> slots_unit: u32;
 var<private> data_off: u32;
@@ -169,8 +155,8 @@ var<private> has_created: u32;
 var<private> op_gas: vec2<u32>;
 var<private> op_mem_len: u32;
 
-fn since(s: u32) -> bool {
-    return spec >= s;
+fn has(rule: u32) -> bool {
+    return (rules & rule) != 0u;
 }
 
 fn same(x: Addr, y: Addr) -> bool {
@@ -259,18 +245,8 @@ fn precompile_at(x: Addr) -> u32 {
         return 0u;
     }
     let n = swap32(x.b);
-    var last = 4u;
-    if since(SPEC_PRAGUE) {
-        last = 0x11u;
-    } else if since(SPEC_CANCUN) {
-        last = 0x0au;
-    } else if since(SPEC_ISTANBUL) {
-        last = 9u;
-    } else if since(SPEC_BYZANTIUM) {
-        last = 8u;
-    }
-    if n == 0x100u && since(SPEC_OSAKA) {
-        return n;
-    }
-    return select(0u, n, n <= last);
+    // As `bit` of compiler/src/precompile.rs.
+    let bit = select(1u << (n & 31u), 1u, n == PRECOMPILE_FAR);
+    let is_one = (n - 1u < 31u || n == PRECOMPILE_FAR) && (precompiles & bit) != 0u;
+    return select(0u, n, is_one);
 }

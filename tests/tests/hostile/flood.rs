@@ -7,7 +7,7 @@
 use alloy_primitives::{Address, B256, U256};
 use warpevm::state::table::{account_hash, slot_hash};
 use warpevm::{Spec, TxStatus};
-use warpevm_kernels::abi::{Addr, SLOT_TRANSIENT};
+use warpevm_kernels::abi::{Addr, HASH_SECRET_A, HASH_SECRET_B, SLOT_TRANSIENT};
 
 use super::{Scene, asm};
 
@@ -43,7 +43,7 @@ fn probes(hashes: &[u64]) -> (f64, u32) {
 }
 
 /// Constants of the hashes, which an attacker knows.
-const KNOWN: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93];
+const KNOWN: [u64; 2] = [HASH_SECRET_A, HASH_SECRET_B];
 
 /// Families of storage keys, by number.
 const SLOTS: [fn(u64) -> [u64; 4]; 11] = [

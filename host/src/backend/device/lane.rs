@@ -14,6 +14,7 @@ use bytemuck::{bytes_of, cast_slice, from_bytes};
 use rayon::prelude::*;
 use revm::DatabaseRef;
 use warpevm_compiler::Program;
+use warpevm_compiler::precompile::{self, Runner};
 use warpevm_kernels::abi::{
     self, Code, Instance, Job, Launch, Layout, NONE, OverlayAccount, OverlaySlot, Packed, Region,
     Tx,
@@ -23,6 +24,7 @@ use warpevm_kernels::sources::Kernel;
 use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{CodeArena, Io, Mirror, Pieces, Reading};
+use crate::backend::launch_of;
 use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::encode::{Encoded, NotEncoded};
@@ -210,10 +212,10 @@ impl Wants {
                 self.leaving.push(id);
                 return Ok(());
             }
-            Answer::Kernel(precompile) => {
-                let list = match precompile {
-                    5 => &mut self.modexps,
-                    8 | 0x0a..=0x11 => &mut self.curves,
+            Answer::Kernel(number) => {
+                let list = match precompile::by_number(number).map(|row| row.runner) {
+                    Some(Runner::Modexp) => &mut self.modexps,
+                    Some(Runner::Curves) => &mut self.curves,
                     _ => &mut self.precompiles,
                 };
                 list.push(id);
@@ -424,9 +426,8 @@ impl Lane {
                 layout: env + size_of_val(&session.block_env) as u64,
                 hash_seed: session.state.table().seed(),
                 step_budget: session.step_budget,
-                spec: session.spec() as u32,
                 instances: count,
-                ..Default::default()
+                ..launch_of(session.spec())
             };
             let (driver, stream) = (&self.driver, self.stream);
             pieces.send(&mut Io { driver, stream, staging: &mut self.up })?;

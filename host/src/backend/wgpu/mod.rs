@@ -37,10 +37,10 @@ pub const ADAPTER_VAR: &str = "WARPEVM_WGPU_ADAPTER";
 
 /// Where the job and the address of field programs stand among a kernel's arguments, and their
 /// length (`bindings.wgsl`).
-const JOB_AT: usize = 144;
-const FIELDS_AT: usize = 216;
-const ARGS_BYTES: usize = 14 * 16;
-const _: () = assert!(size_of::<Launch>() <= JOB_AT && JOB_AT + size_of::<Job>() <= FIELDS_AT);
+const JOB_AT: usize = size_of::<Launch>();
+const FIELDS_AT: usize = JOB_AT + size_of::<Job>();
+const ARGS_BYTES: usize = 19 * 16;
+const _: () = assert!(FIELDS_AT + 8 == ARGS_BYTES);
 
 /// Threads of a workgroup, workgroups of a row of the grid (`thread_of` of `bindings.wgsl`).
 const WORKGROUP_THREADS: u32 = 64;
