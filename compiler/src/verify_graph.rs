@@ -180,9 +180,9 @@ mod tests {
             // log1(0, 32, that); call(gas, caller, 0, 0, 32, 0, 32)
             &[0x60, 0x20, 0x5f, 0xa1],
             &[0x60, 0x20, 0x5f, 0x60, 0x20, 0x5f, 0x5f, 0x33, 0x5a, 0xf1],
-            // if it failed, returns 32 bytes of memory, else the balance of the callee
-            &[0x60, 0x22, 0x57, 0x60, 0x20, 0x5f, 0xf3, 0x00],
-            &[0x00, 0x5b, 0x33, 0x31, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],
+            // if it failed, returns the size of the callee's code, else its balance
+            &[0x60, 0x24, 0x57, 0x33, 0x3b, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],
+            &[0x5b, 0x33, 0x31, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],
         ]
         .concat();
         let mut found = None;
@@ -243,11 +243,10 @@ mod tests {
         let sides = broken(|r| {
             // A value of one side is not at hand on the other.
             let [.., one, other] = &r.parts[..] else { panic!("two sides") };
-            let (one, other) = (one.start as usize..one.end as usize, other.clone());
-            let value = one.clone().find(|at| r.nodes[*at].kind.shape().contains('d'));
-            let value = value.expect("a result");
-            let mut user = r.nodes[value];
-            (user.args[0], user.dead) = (Val::node(NodeId(value as u32)), false);
+            let value =
+                (one.start..one.end).find(|at| r.nodes[*at as usize].kind.shape().contains('d'));
+            let mut user = r.nodes[find(r, OpKind::Balance)];
+            user.args[0] = Val::node(NodeId(value.expect("a result")));
             r.nodes.insert(other.end as usize, user);
             r.parts.last_mut().expect("one").end += 1;
         });
