@@ -26,6 +26,7 @@ use crate::program::OpKind;
 use crate::spec::Spec;
 use crate::storage::KnownKey;
 use crate::value::{ConstPool, NodeId, Val};
+use crate::verify_graph;
 use alloy_primitives::U256;
 
 /// The code and what earlier analyses found out about it.
@@ -168,8 +169,10 @@ impl<'a> Builder<'a> {
             }
         }
         self.find_live();
+        self.verify("building");
         if self.options.dce {
             remove_dead(&mut self.region);
+            self.verify("removing dead nodes");
         }
         let deepest = self.region.parts.iter().map(|part| part.pops).max().unwrap_or(0);
         for depth in 0..deepest {
@@ -183,6 +186,15 @@ impl<'a> Builder<'a> {
                 self.places[part.id.index()] = None;
             }
             self.build(root, true);
+        }
+    }
+
+    /// Checks the region after a pass, in debug builds.
+    fn verify(&self, pass: &str) {
+        if cfg!(debug_assertions)
+            && let Err(error) = verify_graph::verify(&self.region, &self.pool)
+        {
+            panic!("{pass} made a region that breaks its rules: {error}");
         }
     }
 

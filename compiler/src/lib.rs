@@ -39,6 +39,7 @@ mod storage;
 pub mod symbolic;
 pub mod value;
 pub mod verify;
+mod verify_graph;
 
 pub use options::Options;
 pub use part::{NoPart, Part};
