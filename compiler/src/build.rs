@@ -234,15 +234,15 @@ impl<'a> Builder<'a> {
     fn build_part(&mut self, id: EbbId) {
         let flow = self.input.flow;
         let bbs = flow.bbs(id);
-        for (i, bb) in bbs.iter().enumerate() {
-            let block = *self.input.cfg.bb(*bb);
+        for (i, id_of_bb) in bbs.iter().enumerate() {
+            let bb = *self.input.cfg.bb(*id_of_bb);
             let leave = match flow.traps(id)[i] {
                 Some(trap) => Leave::Trap(trap),
                 None if i + 1 == bbs.len() => Leave::End(flow.ebb(id).term),
                 None => Leave::Inside,
             };
-            let mut pc = block.start;
-            while pc < block.end {
+            let mut pc = bb.start;
+            while pc < bb.end {
                 self.pc = pc;
                 pc = self.inst(leave);
             }

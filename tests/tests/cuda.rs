@@ -17,7 +17,7 @@ use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode};
 use warpevm::backend::device::driver::{AnyDriver, DriverError};
-use warpevm::backend::device::fake::{Call, FakeDriver, Fault};
+use warpevm::backend::device::fake::{DriverCall, FakeDriver, Fault};
 use warpevm::validate::compare;
 use warpevm::{
     Config, Engine, Fallback, Grouping, Outcome, Policy, Report, Spec, State, Transaction,
@@ -98,7 +98,7 @@ fn simulate_on(count: u32, gpus: Vec<Arc<FakeDriver>>, grouping: Grouping) -> [R
     })
 }
 
-fn fault(call: Call, after: u64, error: DriverError) -> Fault {
+fn fault(call: DriverCall, after: u64, error: DriverError) -> Fault {
     Fault { call, after, error }
 }
 
@@ -122,15 +122,15 @@ fn without_faults_everything_runs_on_the_device() {
 #[test]
 fn one_failure_of_any_kind_costs_nothing_but_time() {
     let calls = [
-        Call::Alloc,
-        Call::Copy,
-        Call::Synchronize,
-        Call::Launch(Kernel::Start),
-        Call::Launch(Kernel::Run),
-        Call::Launch(Kernel::Collect),
-        Call::Launch(Kernel::Answer),
-        Call::Launch(Kernel::IndexAccounts),
-        Call::Launch(Kernel::IndexSlots),
+        DriverCall::Alloc,
+        DriverCall::Copy,
+        DriverCall::Synchronize,
+        DriverCall::Launch(Kernel::Start),
+        DriverCall::Launch(Kernel::Run),
+        DriverCall::Launch(Kernel::Collect),
+        DriverCall::Launch(Kernel::Answer),
+        DriverCall::Launch(Kernel::IndexAccounts),
+        DriverCall::Launch(Kernel::IndexSlots),
     ];
     for call in calls {
         for after in [0, 1, 2, 5] {
@@ -146,7 +146,8 @@ fn one_failure_of_any_kind_costs_nothing_but_time() {
 
 #[test]
 fn a_device_that_keeps_failing_leaves_the_work_to_the_cpu() {
-    let faults = (0..64).map(|after| fault(Call::Launch(Kernel::Run), after, broken())).collect();
+    let faults =
+        (0..64).map(|after| fault(DriverCall::Launch(Kernel::Run), after, broken())).collect();
     let (_, [report, _]) = simulate(200, PLENTY_BYTES, faults);
     assert_eq!(report.fallbacks.get(&Fallback::DeviceError).copied(), Some(200));
     assert_eq!(report.resident_transactions, 0);
@@ -155,10 +156,10 @@ fn a_device_that_keeps_failing_leaves_the_work_to_the_cpu() {
 #[test]
 fn a_lost_device_leaves_everything_to_the_cpu() {
     for (call, after) in [
-        (Call::Synchronize, 0),
-        (Call::Synchronize, 3),
-        (Call::Launch(Kernel::Run), 1),
-        (Call::Copy, 4),
+        (DriverCall::Synchronize, 0),
+        (DriverCall::Synchronize, 3),
+        (DriverCall::Launch(Kernel::Run), 1),
+        (DriverCall::Copy, 4),
     ] {
         let lost = DriverError::Lost("made to".to_owned());
         let (_, reports) = simulate(200, PLENTY_BYTES, vec![fault(call, after, lost)]);
@@ -184,7 +185,9 @@ fn two_gpus_share_a_batch() {
 
 #[test]
 fn what_a_lost_gpu_leaves_another_runs() {
-    for (call, after) in [(Call::Copy, 0), (Call::Synchronize, 3), (Call::Launch(Kernel::Run), 1)] {
+    for (call, after) in
+        [(DriverCall::Copy, 0), (DriverCall::Synchronize, 3), (DriverCall::Launch(Kernel::Run), 1)]
+    {
         let lost = DriverError::Lost("made to".to_owned());
         let gpus =
             vec![fake(PLENTY_BYTES, vec![fault(call, after, lost)]), fake(PLENTY_BYTES, vec![])];
@@ -192,7 +195,7 @@ fn what_a_lost_gpu_leaves_another_runs() {
             assert_eq!(report.resident_transactions, 400, "{call:?} after {after}");
         }
     }
-    let lost = || vec![fault(Call::Copy, 3, DriverError::Lost("made to".to_owned()))];
+    let lost = || vec![fault(DriverCall::Copy, 3, DriverError::Lost("made to".to_owned()))];
     let gpus = vec![fake(PLENTY_BYTES, lost()), fake(PLENTY_BYTES, lost())];
     let [_, report] = simulate_on(400, gpus, Grouping::Start);
     assert_eq!(report.fallbacks.get(&Fallback::DeviceLost).copied(), Some(400));
@@ -267,10 +270,10 @@ fn a_block_is_right_whatever_fails() {
     let lost = || DriverError::Lost("made to".to_owned());
     for faults in [
         vec![],
-        vec![fault(Call::Launch(Kernel::Run), 2, broken())],
-        vec![fault(Call::Launch(Kernel::Scatter), 0, broken())],
-        vec![fault(Call::Launch(Kernel::Run), 3, lost())],
-        vec![fault(Call::Copy, 0, lost())],
+        vec![fault(DriverCall::Launch(Kernel::Run), 2, broken())],
+        vec![fault(DriverCall::Launch(Kernel::Scatter), 0, broken())],
+        vec![fault(DriverCall::Launch(Kernel::Run), 3, lost())],
+        vec![fault(DriverCall::Copy, 0, lost())],
     ] {
         let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, faults.clone()).expect("a device"));
         // Waves of 40; spread thinly over warps at times.

@@ -5,7 +5,7 @@ mod common;
 use common::{MAINNET, example_block, source};
 use std::sync::{Arc, OnceLock};
 use warpevm::backend::device::driver::DriverError;
-use warpevm::backend::device::fake::{Call, FakeDriver, Fault};
+use warpevm::backend::device::fake::{DriverCall, FakeDriver, Fault};
 use warpevm::input::{BlockInput, InputError, MemoryState, Selection};
 use warpevm::plan::BlockAccessList;
 use warpevm::types::{AccountChange, Fallback, Policy};
@@ -141,15 +141,15 @@ fn a_device_that_fails_beside_the_crew_loses_nothing() {
     let broken = || DriverError::Launch("made to fail".to_owned());
     let lost = || DriverError::Lost("made to".to_owned());
     let always = |error: fn() -> DriverError| -> Vec<Fault> {
-        (0..200).map(|after| fault(Call::Launch(Kernel::Run), after, error())).collect()
+        (0..200).map(|after| fault(DriverCall::Launch(Kernel::Run), after, error())).collect()
     };
     for (faults, reason) in [
-        (vec![fault(Call::Launch(Kernel::Run), 1, broken())], None),
-        (vec![fault(Call::Launch(Kernel::IndexAccounts), 0, broken())], None),
+        (vec![fault(DriverCall::Launch(Kernel::Run), 1, broken())], None),
+        (vec![fault(DriverCall::Launch(Kernel::IndexAccounts), 0, broken())], None),
         (always(|| DriverError::Launch("made to fail".to_owned())), Some(Fallback::DeviceError)),
         (always(|| DriverError::OutOfMemory(1)), Some(Fallback::DeviceMemory)),
-        (vec![fault(Call::Launch(Kernel::Run), 2, lost())], Some(Fallback::DeviceLost)),
-        (vec![fault(Call::Copy, 0, lost())], Some(Fallback::DeviceLost)),
+        (vec![fault(DriverCall::Launch(Kernel::Run), 2, lost())], Some(Fallback::DeviceLost)),
+        (vec![fault(DriverCall::Copy, 0, lost())], Some(Fallback::DeviceLost)),
     ] {
         for policy in [Policy::Optimistic, Policy::Waves, Policy::Declared] {
             let engine = engine_with_device(policy, 2, faults.clone());

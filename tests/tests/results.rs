@@ -173,7 +173,7 @@ fn rows_of_a_block_are_its_receipts() {
 #[test]
 fn the_page_has_every_column() {
     let page = fs::read_to_string(workspace().join("docs/RESULTS.md")).expect("the page");
-    let row = |column: &warpevm::results::Column| {
+    let row = |column: &warpevm::results::RowColumn| {
         let null = if column.nullable { ", or null" } else { "" };
         format!("| `{}` | {}{null} | {} |\n", column.name, column.kind.name(), column.meaning)
     };

@@ -1,5 +1,6 @@
 //! What a reader would have to point out in every review, checked by a machine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use warpevm_tests::fixtures::workspace;
@@ -153,4 +154,67 @@ fn no_file_is_huge() {
         }
     }
     fail_with(&format!("tracked files over {FILE_BYTES_MAX} bytes"), &huge);
+}
+
+/// The name of the type that a line declares, if it declares one outside of a block.
+fn declared_type(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub").map_or(line, |rest| match rest.split_once(") ") {
+        Some((visibility, rest)) if visibility.starts_with('(') => rest,
+        _ => rest.trim_start(),
+    });
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let name = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+    let end = name.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    Some(&name[..end.unwrap_or(name.len())])
+}
+
+/// Rooms of `host/src` whose type names are told apart: readers of all of them meet each name.
+const ROOMS: [&str; 7] = ["backend", "code", "engine", "instance", "plan", "results", "state"];
+
+#[test]
+fn no_type_name_stands_twice() {
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let rooms = ROOMS.map(|room| format!("host/src/{room}/"));
+    for (path, text) in sources().filter(|(path, _)| extension(path) == "rs") {
+        let name = path.display().to_string();
+        let is_file_beside = Path::new("host/src") == path.parent().unwrap_or(Path::new(""));
+        if is_file_beside || rooms.iter().any(|room| name.starts_with(room)) {
+            for found in text.lines().filter_map(declared_type) {
+                files.entry(found.to_owned()).or_default().push(name.clone());
+            }
+        }
+    }
+    assert!(files.len() > 100, "only {} types", files.len());
+    let twice = files.iter().filter(|(_, files)| files.len() > 1);
+    let twice: Vec<String> =
+        twice.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect();
+    fail_with("type names that stand twice", &twice);
+}
+
+#[test]
+fn files_of_the_engine_form_no_circle() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources().filter(|(path, _)| path.starts_with("host/src/engine")) {
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        if name == "mod" {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let used = ["super::", "crate::engine::"].into_iter().flat_map(|room| {
+            code.split(room).skip(1).filter_map(|rest| rest.split("::").next().map(str::to_owned))
+        });
+        uses.insert(name, used.collect());
+    }
+    assert!(uses.len() > 10, "only {} files", uses.len());
+    // Who uses nobody that is left is above no one.
+    while !uses.is_empty() {
+        let names: BTreeSet<String> = uses.keys().cloned().collect();
+        let before = uses.len();
+        uses.retain(|_, used| used.iter().any(|name| names.contains(name)));
+        let left: Vec<String> =
+            uses.iter().map(|(name, used)| format!("{name} uses {used:?}")).collect();
+        if uses.len() == before {
+            fail_with("files of the engine that use each other", &left);
+        }
+    }
 }

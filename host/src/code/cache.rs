@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::sync::lock;
 
 /// A code, by its hash, in a spec.
-type Key = (B256, Spec);
+type CodeKey = (B256, Spec);
 
 /// A code and those of its functions whose access sets are wanted.
 type WantedCode = (Bytes, HashSet<Option<u32>>);
@@ -31,14 +31,14 @@ type WantedCode = (Bytes, HashSet<Option<u32>>);
 /// Access sets that someone wanted and nobody has made.
 #[derive(Debug, Default)]
 struct Wanted {
-    codes: HashMap<Key, WantedCode>,
+    codes: HashMap<CodeKey, WantedCode>,
     count: usize,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct CodeCache {
-    codes: RwLock<HashMap<Key, Arc<Knowledge>>>,
+    codes: RwLock<HashMap<CodeKey, Arc<Knowledge>>>,
     clock: AtomicU64,
     /// Bytes of what is known, at most: where something was dropped it is less.
     bytes: AtomicUsize,
@@ -153,7 +153,7 @@ impl CodeCache {
     }
 
     /// All wanted sets of one code and spec.
-    fn take_wanted(&self) -> Option<(Key, WantedCode)> {
+    fn take_wanted(&self) -> Option<(CodeKey, WantedCode)> {
         let mut wanted = lock(&self.wanted);
         let key = *wanted.codes.keys().next()?;
         let found = wanted.codes.remove_entry(&key)?;
@@ -210,7 +210,7 @@ impl CodeCache {
     }
 
     /// What is known of a code, and the time, which it is asked for at.
-    fn known(&self, key: Key) -> (Arc<Knowledge>, u64) {
+    fn known(&self, key: CodeKey) -> (Arc<Knowledge>, u64) {
         let now = self.now();
         let known = self.read().get(&key).cloned();
         let known = known.unwrap_or_else(|| {
@@ -236,11 +236,11 @@ impl CodeCache {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Arc<Knowledge>>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<CodeKey, Arc<Knowledge>>> {
         self.codes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Arc<Knowledge>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<CodeKey, Arc<Knowledge>>> {
         self.codes.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -300,7 +300,7 @@ impl CodeCache {
     }
 }
 
-fn bytes_of(codes: &HashMap<Key, Arc<Knowledge>>) -> usize {
+fn bytes_of(codes: &HashMap<CodeKey, Arc<Knowledge>>) -> usize {
     codes.values().map(|known| known.bytes()).sum()
 }
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::instance::decode::{CodeView, Overlay, Recipient, credited};
 use crate::instance::session::{Hold, Session};
 use crate::plan::{Accesses, Key, Source};
-use crate::state::table::{Full, Table, Writer, exists};
+use crate::state::table::{Full, Table, TableWriter, exists};
 use crate::types::Spec;
 
 /// Where the table has a slot.
@@ -124,7 +124,12 @@ fn make_room(overlay: &Overlay<'_>, table: &Table) -> Result<(), Full> {
     Ok(())
 }
 
-fn commit_account(account: &OverlayAccount, code: u32, table: &Table, writer: &mut Writer<'_>) {
+fn commit_account(
+    account: &OverlayAccount,
+    code: u32,
+    table: &Table,
+    writer: &mut TableWriter<'_>,
+) {
     let before = table.account(account.base);
     let destroyed = account.flags & ACCOUNT_DESTROYED != 0;
     let there = !destroyed && account.flags & ACCOUNT_EXISTS != 0;
@@ -143,7 +148,7 @@ fn commit_account(account: &OverlayAccount, code: u32, table: &Table, writer: &m
     });
 }
 
-fn pay(recipient: &Recipient, table: &Table, writer: &mut Writer<'_>, spec: Spec) {
+fn pay(recipient: &Recipient, table: &Table, writer: &mut TableWriter<'_>, spec: Spec) {
     let before = table.account(recipient.account);
     let after = credited(&before, &recipient.credit, spec);
     if exists(&before) && !exists(&after) {

@@ -53,7 +53,7 @@ const COMPILE_SHARE_MAX: f64 = 0.1;
 /// A transaction of the block, on cache lines of its own: its neighbours belong to other threads.
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Entry {
+pub(super) struct Member {
     pub(super) stage: AtomicU8,
     /// Why it does not run on the device that was asked for.
     pub(super) aside: Mutex<Option<Fallback>>,
@@ -66,7 +66,7 @@ pub(super) struct Entry {
 }
 
 /// What only the one who commits may touch.
-struct Head {
+struct CommitHead {
     outcomes: Vec<Outcome>,
     gas_left: u64,
     scratch: Scratch,
@@ -79,7 +79,7 @@ pub(super) struct Crew<'c, 's, DB> {
     pub(super) engine: &'c Engine,
     pub(super) session: &'c Session<'s, DB>,
     pub(super) txs: &'c [Transaction],
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Member>,
     schedule: &'c Schedule,
     pub(super) committed: AtomicUsize,
     pub(super) fed: Mutex<Fed>,
@@ -87,7 +87,7 @@ pub(super) struct Crew<'c, 's, DB> {
     beside: AtomicU64,
     /// How many of the schedule's chains have been taken, from the first on.
     chains_taken: AtomicUsize,
-    head: Mutex<Head>,
+    head: Mutex<CommitHead>,
     start: Instant,
     /// Seconds until the first of the other threads had begun.
     woke: Mutex<Option<f64>>,
@@ -121,16 +121,16 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     ) -> Crew<'c, 's, DB> {
         let entry = |index: usize| match &schedule.wide {
             Some(wide) if wide.takes[index] => {
-                Entry { stage: AtomicU8::new(GIVEN), ..Entry::default() }
+                Member { stage: AtomicU8::new(GIVEN), ..Member::default() }
             }
             // One thread executes what is light.
             Some(_) if schedule.is_light(index) => {
-                Entry { aside: Mutex::new(Some(Fallback::Cost)), ..Entry::default() }
+                Member { aside: Mutex::new(Some(Fallback::Cost)), ..Member::default() }
             }
-            _ => Entry { aside: Mutex::new(schedule.aside), ..Entry::default() },
+            _ => Member { aside: Mutex::new(schedule.aside), ..Member::default() },
         };
         let entries = (0..txs.len()).map(entry).collect();
-        let head = Head {
+        let head = CommitHead {
             outcomes: Vec::with_capacity(txs.len()),
             gas_left: session.env.block.gas_limit,
             scratch: Scratch::default(),
@@ -267,7 +267,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         }
     }
 
-    fn try_head(&self) -> Option<MutexGuard<'_, Head>> {
+    fn try_head(&self) -> Option<MutexGuard<'_, CommitHead>> {
         // Who panicked has set `stop`.
         self.head.try_lock().ok()
     }
@@ -281,7 +281,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// anything was committed.
     fn advance(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
     ) -> Result<bool, Error> {
@@ -308,7 +308,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         Ok(head.outcomes.len() > before)
     }
 
-    fn check_gas_limit(&self, head: &Head, index: usize) -> Result<(), Error> {
+    fn check_gas_limit(&self, head: &CommitHead, index: usize) -> Result<(), Error> {
         let limit = self.txs[index].gas_limit;
         if self.session.env.checks.block_gas_limit && limit > head.gas_left {
             let why = GasBound::BlockLeft;
@@ -321,7 +321,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// Commits a transaction that ran ahead, or executes it again.
     fn settle(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
@@ -352,7 +352,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     }
 
     /// Counts a transaction whose last run is the final one, or was patched.
-    fn count_run(&self, head: &mut Head, index: usize, holds: bool) {
+    fn count_run(&self, head: &mut CommitHead, index: usize, holds: bool) {
         let again = self.entries[index].again.load(Ordering::Relaxed);
         head.walk.first_final += u64::from(holds && !again);
         head.walk.replays += u64::from(again);
@@ -361,7 +361,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// Patches a transaction that does not hold, if that is as good as executing it again.
     fn redo(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         ahead: Option<&mut Ahead>,
         hold: &mut Hold<'s, DB>,
@@ -374,7 +374,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
     /// compiling.
     fn in_order(
         &self,
-        head: &mut Head,
+        head: &mut CommitHead,
         index: usize,
         worker: &mut Worker,
         hold: &mut Hold<'s, DB>,
@@ -413,7 +413,7 @@ impl<'c, 's, DB: DatabaseRef + Sync> Crew<'c, 's, DB> {
         lock(&self.engine.functions).learn(tx, gas_of(outcome), in_vain, seconds);
     }
 
-    fn settled(&self, head: &mut Head, index: usize, outcome: Outcome) -> Result<(), Error> {
+    fn settled(&self, head: &mut CommitHead, index: usize, outcome: Outcome) -> Result<(), Error> {
         if let Err(reason) = outcome.result {
             return Err(Error::Rejected { index, reason });
         }

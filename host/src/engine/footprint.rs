@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::instance::decode::{CodeView, Overlay, Recipient};
 use crate::instance::session::Session;
 use crate::redo::SlotUse;
-use crate::state::table::{Entry, Table, exists, is_empty};
+use crate::state::table::{Table, TableEntry, exists, is_empty};
 use crate::types::Spec;
 
 /// What a transaction that ran ahead read and wrote; its codes have lasting ids.
@@ -142,7 +142,7 @@ impl Footprint {
 
     /// What it leaves in entries of the table, each as a version. Slots that the table lacks are
     /// left out, and accounts that come and go: versions are hints.
-    pub fn versions(&self, order: u32) -> impl Iterator<Item = (Entry, Version)> {
+    pub fn versions(&self, order: u32) -> impl Iterator<Item = (TableEntry, Version)> {
         let remade =
             |account: &OverlayAccount| account.flags & (ACCOUNT_CREATED | ACCOUNT_DESTROYED) != 0;
         let account = move |account: &OverlayAccount| {
@@ -156,13 +156,13 @@ impl Footprint {
                     code: account.code,
                     reserved: 0,
                 };
-                (Entry::Account(account.base), version)
+                (TableEntry::Account(account.base), version)
             })
         };
         let slot = move |slot: &OverlaySlot| {
             (slot.value != slot.original && slot.base != NONE).then(|| {
                 let version = Version { value: slot.value, order, ..Version::default() };
-                (Entry::Slot(slot.base), version)
+                (TableEntry::Slot(slot.base), version)
             })
         };
         self.accounts.iter().filter_map(account).chain(self.slots.iter().filter_map(slot))

@@ -16,7 +16,7 @@ const NEWEST: f64 = 0.125;
 
 /// What is known of a function: averages that forget.
 #[derive(Clone, Copy, Debug)]
-struct Function {
+struct FunctionAverages {
     gas: f64,
     /// Share of its calls that ran ahead in vain.
     vain: f64,
@@ -26,7 +26,7 @@ struct Function {
 
 /// What calls of functions did.
 #[derive(Debug, Default)]
-pub(super) struct Functions(HashMap<Target, Function>);
+pub(super) struct Functions(HashMap<Target, FunctionAverages>);
 
 impl Functions {
     /// A call used so much gas. `in_vain` says of one that ran ahead whether that was in vain,
@@ -45,7 +45,8 @@ impl Functions {
             self.0.clear();
         }
         let gas = gas as f64;
-        let function = self.0.entry(target).or_insert(Function { gas, vain: 0.0, seconds: None });
+        let function =
+            self.0.entry(target).or_insert(FunctionAverages { gas, vain: 0.0, seconds: None });
         function.gas += NEWEST * (gas - function.gas);
         if let Some(in_vain) = in_vain {
             function.vain += NEWEST * (f64::from(u8::from(in_vain)) - function.vain);

@@ -11,7 +11,7 @@ use crate::code::ids::CodeBytes;
 use crate::error::Error;
 use crate::instance::session::Session;
 use crate::plan::BlockAccessList;
-use crate::state::table::{Entry, exists, is_empty};
+use crate::state::table::{TableEntry, exists, is_empty};
 use crate::state::versions::Versions;
 use crate::types::Spec;
 
@@ -60,7 +60,7 @@ pub(super) fn prefill<DB: DatabaseRef + Sync>(
             let version = |change: &alloy_eip7928::StorageChange| {
                 let order = place(change.block_access_index.0)?;
                 let value = change.new_value.into_limbs();
-                Some((Entry::Slot(index), Version { value, order, ..Version::default() }))
+                Some((TableEntry::Slot(index), Version { value, order, ..Version::default() }))
             };
             versions.publish(&state.table(), slot.changes.iter().filter_map(version));
         }
@@ -96,7 +96,7 @@ fn publish_account<DB: DatabaseRef + Sync>(
             now.flags &= !ACCOUNT_EXISTS;
         }
         let version = version_of(&now, same[0].0);
-        versions.publish(&state.table(), std::iter::once((Entry::Account(base), version)));
+        versions.publish(&state.table(), std::iter::once((TableEntry::Account(base), version)));
     }
     Ok(())
 }

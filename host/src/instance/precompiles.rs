@@ -7,7 +7,7 @@ use crate::reference::spec_id;
 
 /// What a precompile did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct PrecompileResult {
     /// It succeeded.
     pub ok: bool,
     /// Gas used; all of it on failure.
@@ -18,15 +18,15 @@ pub struct Answer {
 
 /// Runs the precompile at address `number`. An address that has none in this spec fails, which
 /// takes all the gas: the device asks only for precompiles of the spec.
-pub fn run(spec: Spec, number: u32, input: &[u8], gas: u64) -> Answer {
+pub fn run(spec: Spec, number: u32, input: &[u8], gas: u64) -> PrecompileResult {
     let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(spec_id(spec)));
-    let failed = Answer { ok: false, gas_used: gas, output: Default::default() };
+    let failed = PrecompileResult { ok: false, gas_used: gas, output: Default::default() };
     let Some(precompile) = precompiles.get(&u64_to_address(u64::from(number))) else {
         return failed;
     };
     match precompile.execute(input, gas, 0) {
         Ok(out) if out.is_success() && out.gas_used <= gas => {
-            Answer { ok: true, gas_used: out.gas_used, output: out.bytes }
+            PrecompileResult { ok: true, gas_used: out.gas_used, output: out.bytes }
         }
         _ => failed,
     }

@@ -6,7 +6,7 @@
 //! longest chain, as many as fit; the rest is one node.
 
 use super::dag::{Dag, EdgeKind};
-use super::schedule::{levels, roots};
+use super::worth::{levels, roots};
 use super::{BlockAccesses, Plan};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

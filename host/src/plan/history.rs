@@ -57,7 +57,7 @@ impl Seen {
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+struct TargetHistory {
     runs: u32,
     /// A mean of the gas used in which the last executions weigh most.
     gas: u64,
@@ -67,7 +67,7 @@ struct Entry {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<Target, Entry>,
+    entries: HashMap<Target, TargetHistory>,
     clock: u64,
 }
 
@@ -154,7 +154,7 @@ impl Shard {
     }
 }
 
-impl Entry {
+impl TargetHistory {
     fn learn(&mut self, tx: &Transaction, accesses: &Accesses, gas_used: u64, payee: Address) {
         self.gas = match self.runs {
             0 => gas_used,

@@ -21,10 +21,10 @@ mod history;
 mod observe;
 mod predict;
 mod print;
-mod schedule;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod worth;
 
 pub use access_list::BlockAccessList;
 pub use block::{Access, BlockAccesses, KeyId, Role};
@@ -32,8 +32,8 @@ pub use dag::{Dag, Edge, EdgeKind, Score};
 pub use history::{History, Target};
 pub use observe::observed;
 pub use predict::{Lookup, MissingSets, Predictor};
-pub use schedule::{Component, HotKey, Plan, Speedup, Wave};
 pub use waits::Waits;
+pub use worth::{Component, HotKey, Plan, Speedup, Wave};
 
 use alloy_primitives::{Address, U256};
 use serde::Serialize;

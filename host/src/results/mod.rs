@@ -9,5 +9,5 @@ mod write;
 
 pub use earlier::{Earlier, EarlierError, Stored};
 pub use reason::{end_name, end_words, reason, rejection_name};
-pub use schema::{COLUMNS, Column, Kind, Row, Transacted, Value, result_end, status_name};
+pub use schema::{COLUMNS, Kind, Row, RowColumn, Transacted, Value, result_end, status_name};
 pub use write::{Format, Writer};

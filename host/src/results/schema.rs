@@ -101,7 +101,7 @@ pub enum Value<'a> {
 }
 
 /// A column.
-pub struct Column {
+pub struct RowColumn {
     /// Its name.
     pub name: &'static str,
     /// Its type.
@@ -122,8 +122,8 @@ const fn column(
     kind: Kind,
     meaning: &'static str,
     value: for<'a> fn(&Row<'a>) -> Value<'a>,
-) -> Column {
-    Column { name, kind, nullable: false, on_demand: false, meaning, value }
+) -> RowColumn {
+    RowColumn { name, kind, nullable: false, on_demand: false, meaning, value }
 }
 
 /// A column whose values may be missing.
@@ -132,12 +132,12 @@ const fn nullable(
     kind: Kind,
     meaning: &'static str,
     value: for<'a> fn(&Row<'a>) -> Value<'a>,
-) -> Column {
-    Column { name, kind, nullable: true, on_demand: false, meaning, value }
+) -> RowColumn {
+    RowColumn { name, kind, nullable: true, on_demand: false, meaning, value }
 }
 
 /// The columns, in order.
-pub const COLUMNS: &[Column] = &[
+pub const COLUMNS: &[RowColumn] = &[
     column("input", Kind::Text, "the input, as the command line names it", |row| {
         Value::Text(row.input.into())
     }),
@@ -190,7 +190,7 @@ pub const COLUMNS: &[Column] = &[
     column("differs", Kind::Bool, "the result, or the block's header, is known to differ", |row| {
         Value::Bool(row.differs)
     }),
-    Column {
+    RowColumn {
         name: "changes",
         kind: Kind::Changes,
         nullable: true,

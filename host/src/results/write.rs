@@ -1,6 +1,6 @@
 //! Writes rows, one after the other, to whatever takes bytes.
 
-use super::schema::{COLUMNS, Column, Row, Value};
+use super::schema::{COLUMNS, Row, RowColumn, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ impl Format {
 }
 
 /// The columns that are written; `on_demand` also those that have to be asked for.
-pub(super) fn columns(on_demand: bool) -> impl Iterator<Item = &'static Column> {
+pub(super) fn columns(on_demand: bool) -> impl Iterator<Item = &'static RowColumn> {
     COLUMNS.iter().filter(move |column| on_demand || !column.on_demand)
 }
 
@@ -83,7 +83,7 @@ impl<W: Write> Writer<W> {
         self.out
     }
 
-    fn record(&mut self, text: impl Fn(&Column) -> String) -> io::Result<()> {
+    fn record(&mut self, text: impl Fn(&RowColumn) -> String) -> io::Result<()> {
         self.line.clear();
         let mut csv = csv::Writer::from_writer(&mut self.line);
         csv.write_record(columns(self.on_demand).map(text))?;

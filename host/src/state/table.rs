@@ -114,7 +114,7 @@ impl Index {
 
 /// What only the host needs to know of the entries.
 #[derive(Debug, Default)]
-struct Side {
+struct TableSide {
     /// Per account: its newest slot, or `NONE`.
     first_slot: Vec<u32>,
     /// Per slot: the account's next older slot, or `NONE`.
@@ -141,7 +141,7 @@ pub struct Touched {
     pub slots: Vec<u32>,
 }
 
-impl Side {
+impl TableSide {
     /// Remembers a change for the follower. One who never asks is forgotten.
     fn touch(&mut self, account: Option<u32>, slot: Option<u32>) {
         if self.follower == 0 {
@@ -168,7 +168,7 @@ pub struct Table {
     slot_index: Index,
     slot_len: AtomicU32,
     /// Its lock is also the right to add entries.
-    side: Mutex<Side>,
+    side: Mutex<TableSide>,
 }
 
 /// Numbers of tables, for those who keep copies.
@@ -188,7 +188,7 @@ impl Table {
             slots: Column::unfilled(SLOTS_START_COUNT).ok_or(NO_MEMORY)?,
             slot_index: Index::new(SLOTS_START_COUNT),
             slot_len: AtomicU32::new(0),
-            side: Mutex::new(Side::default()),
+            side: Mutex::new(TableSide::default()),
         })
     }
 
@@ -286,20 +286,20 @@ impl Table {
     }
 
     /// The number of an entry's versions, plus 1; 0: none.
-    pub fn versions_of(&self, entry: Entry) -> u32 {
+    pub fn versions_of(&self, entry: TableEntry) -> u32 {
         match entry {
-            Entry::Account(index) => self.accounts.get(index).versions,
-            Entry::Slot(index) => self.slots.get(index).versions,
+            TableEntry::Account(index) => self.accounts.get(index).versions,
+            TableEntry::Slot(index) => self.slots.get(index).versions,
         }
     }
 
-    fn side(&self) -> MutexGuard<'_, Side> {
+    fn side(&self) -> MutexGuard<'_, TableSide> {
         self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The right to change values and add entries. One at a time has it.
-    pub fn writer(&self) -> Writer<'_> {
-        Writer { table: self, side: self.side() }
+    pub fn writer(&self) -> TableWriter<'_> {
+        TableWriter { table: self, side: self.side() }
     }
 
     /// Adds an account as the database has it, unless it is there.
@@ -399,12 +399,12 @@ impl Table {
 }
 
 /// Changes values and adds entries, while others may read.
-pub struct Writer<'t> {
+pub struct TableWriter<'t> {
     table: &'t Table,
-    side: MutexGuard<'t, Side>,
+    side: MutexGuard<'t, TableSide>,
 }
 
-impl Writer<'_> {
+impl TableWriter<'_> {
     /// Adds a slot as the database has it, unless it is there or its account was wiped since the
     /// database was asked.
     pub fn insert_slot(&mut self, account: u32, key: Word, value: Word) -> Result<u32, Full> {
@@ -481,13 +481,13 @@ impl Writer<'_> {
     }
 
     /// Gives an account or a slot the number of its versions, plus 1; 0: none.
-    pub fn set_versions(&mut self, entry: Entry, versions: u32) {
+    pub fn set_versions(&mut self, entry: TableEntry, versions: u32) {
         match entry {
-            Entry::Account(index) => {
+            TableEntry::Account(index) => {
                 let account = self.table.accounts.get(index);
                 self.table.accounts.set(index, TableAccount { versions, ..account });
             }
-            Entry::Slot(index) => {
+            TableEntry::Slot(index) => {
                 let slot = self.table.slots.get(index);
                 self.table.slots.set(index, TableSlot { versions, ..slot });
             }
@@ -497,7 +497,7 @@ impl Writer<'_> {
 
 /// An entry of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Entry {
+pub enum TableEntry {
     /// By its place among the accounts.
     Account(u32),
     /// By its place among the slots.

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use warpevm_kernels::abi::{Launch, Version};
 
-use super::table::{Entry, Table};
+use super::table::{Table, TableEntry};
 use crate::buffer::Column;
 use crate::limits::{VERSIONS_COUNT_MAX, VERSIONS_PER_TRANSACTION_COUNT};
 
@@ -19,11 +19,11 @@ use crate::limits::{VERSIONS_COUNT_MAX, VERSIONS_PER_TRANSACTION_COUNT};
 const RUN_START_COUNT: u32 = 4;
 
 #[derive(Debug, Default)]
-struct Side {
+struct VersionsSide {
     /// Places that runs have taken.
     used: u32,
     /// Entries with a run, in the order of the runs' numbers, and how many places the run has.
-    runs: Vec<(Entry, u32)>,
+    runs: Vec<(TableEntry, u32)>,
 }
 
 /// The versions of a block.
@@ -32,7 +32,7 @@ pub struct Versions {
     versions: Column<Version>,
     /// Per run: where it starts times 2^32, plus its length.
     runs: Column<u64>,
-    side: Mutex<Side>,
+    side: Mutex<VersionsSide>,
 }
 
 fn wanted(transactions: usize) -> u32 {
@@ -59,12 +59,12 @@ impl Versions {
         launch.version_runs = self.runs.address();
     }
 
-    fn side(&self) -> MutexGuard<'_, Side> {
+    fn side(&self) -> MutexGuard<'_, VersionsSide> {
         self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds versions, or replaces those of the same transaction. What has no room is left out.
-    pub fn publish(&self, table: &Table, versions: impl Iterator<Item = (Entry, Version)>) {
+    pub fn publish(&self, table: &Table, versions: impl Iterator<Item = (TableEntry, Version)>) {
         let mut side = self.side();
         for (entry, version) in versions {
             match table.versions_of(entry) {
@@ -74,7 +74,7 @@ impl Versions {
         }
     }
 
-    fn first(&self, side: &mut Side, table: &Table, entry: Entry, version: Version) {
+    fn first(&self, side: &mut VersionsSide, table: &Table, entry: TableEntry, version: Version) {
         let number = side.runs.len() as u32;
         let Some(start) = self.take(side, RUN_START_COUNT) else { return };
         side.runs.push((entry, RUN_START_COUNT));
@@ -83,7 +83,7 @@ impl Versions {
         table.writer().set_versions(entry, number + 1);
     }
 
-    fn add(&self, side: &mut Side, number: u32, version: Version) {
+    fn add(&self, side: &mut VersionsSide, number: u32, version: Version) {
         let (start, len) = self.run(number);
         let orders = |at: u32| self.versions.get(start + at).order;
         let at = (0..len).rev().find(|at| orders(*at) < version.order).map_or(0, |at| at + 1);
@@ -109,7 +109,7 @@ impl Versions {
         self.set_run(number, to, len + 1);
     }
 
-    fn take(&self, side: &mut Side, count: u32) -> Option<u32> {
+    fn take(&self, side: &mut VersionsSide, count: u32) -> Option<u32> {
         let start = side.used;
         let end = start.checked_add(count)?;
         let fits =
@@ -150,8 +150,8 @@ mod tests {
         table
     }
 
-    fn version(order: u32, nonce: u64) -> (Entry, Version) {
-        (Entry::Account(0), Version { order, nonce, ..Default::default() })
+    fn version(order: u32, nonce: u64) -> (TableEntry, Version) {
+        (TableEntry::Account(0), Version { order, nonce, ..Default::default() })
     }
 
     #[test]
@@ -163,13 +163,13 @@ mod tests {
             let order = (step * 61 % 97) as u32;
             versions.publish(&table, std::iter::once(version(order, step)));
             model.insert(order, step);
-            let (start, len) = versions.run(table.versions_of(Entry::Account(0)) - 1);
+            let (start, len) = versions.run(table.versions_of(TableEntry::Account(0)) - 1);
             let run = (start..start + len).map(|at| versions.versions.get(at));
             let run: Vec<(u32, u64)> = run.map(|version| (version.order, version.nonce)).collect();
             assert_eq!(run, model.clone().into_iter().collect::<Vec<_>>());
         }
         versions.clear(&table);
-        assert_eq!(table.versions_of(Entry::Account(0)), 0);
+        assert_eq!(table.versions_of(TableEntry::Account(0)), 0);
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let versions = Versions::new(1).expect("memory");
         let count = VERSIONS_PER_TRANSACTION_COUNT as u32 * 2;
         versions.publish(&table, (0..count).map(|order| version(order, 0)));
-        let (_, len) = versions.run(table.versions_of(Entry::Account(0)) - 1);
+        let (_, len) = versions.run(table.versions_of(TableEntry::Account(0)) - 1);
         assert!(len > 0 && len < count);
     }
 }

@@ -1,7 +1,7 @@
 //! A device that is none: the device's kernels, compiled for the CPU in the device's layout, behind
 //! the same driver layer. For tests, which can make any call fail.
 //!
-//! Work waits until its stream is synchronised, so that a test sees who reads too early or changes
+//! Queued waits until its stream is synchronised, so that a test sees who reads too early or changes
 //! what is still to be copied.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +18,7 @@ use crate::error::Error;
 
 /// What can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Call {
+pub enum DriverCall {
     /// Allocating device memory.
     Alloc,
     /// Copying either way.
@@ -33,14 +33,14 @@ pub enum Call {
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Which kind.
-    pub call: Call,
+    pub call: DriverCall,
     /// How many of them go well before.
     pub after: u64,
     /// How it fails; a lost device fails ever after.
     pub error: DriverError,
 }
 
-enum Work {
+enum Queued {
     Copy { to: u64, from: u64, bytes: usize },
     Zero { at: u64, bytes: u64 },
     Launch { kernel: Kernel, launch: Box<Launch>, job: Job },
@@ -48,13 +48,13 @@ enum Work {
 }
 
 #[derive(Default)]
-struct Inner {
+struct FakeState {
     memory: BTreeMap<u64, (Space, Buffer)>,
     allocated: u64,
-    streams: HashMap<u64, Vec<Work>>,
+    streams: HashMap<u64, Vec<Queued>>,
     host: HostSide,
     faults: Vec<Fault>,
-    calls: HashMap<Call, u64>,
+    calls: HashMap<DriverCall, u64>,
     lost: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub struct FakeDriver {
     bytes: u64,
     /// Its own threads: those of the engine may wait for it.
     pool: rayon::ThreadPool,
-    inner: Mutex<Inner>,
+    inner: Mutex<FakeState>,
     run_thread: Option<RunThread>,
 }
 
@@ -74,7 +74,7 @@ impl FakeDriver {
     /// With `bytes` of memory and calls that will fail.
     pub fn new(bytes: u64, faults: Vec<Fault>) -> Result<FakeDriver, Error> {
         let pool = rayon::ThreadPoolBuilder::new().build().map_err(Error::Threads)?;
-        let inner = Mutex::new(Inner { faults, ..Inner::default() });
+        let inner = Mutex::new(FakeState { faults, ..FakeState::default() });
         Ok(FakeDriver { bytes, pool, inner, run_thread: None })
     }
 
@@ -85,7 +85,7 @@ impl FakeDriver {
 
     /// How often a kernel was launched.
     pub fn launches(&self, kernel: Kernel) -> u64 {
-        self.inner().calls.get(&Call::Launch(kernel)).copied().unwrap_or_default()
+        self.inner().calls.get(&DriverCall::Launch(kernel)).copied().unwrap_or_default()
     }
 
     /// Device memory in use.
@@ -93,14 +93,14 @@ impl FakeDriver {
         self.inner().allocated
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, FakeState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl FakeState {
     /// Counts a call and says whether it fails.
-    fn call(&mut self, call: Call) -> Result<(), DriverError> {
+    fn call(&mut self, call: DriverCall) -> Result<(), DriverError> {
         if let Some(why) = &self.lost {
             return Err(DriverError::Lost(why.clone()));
         }
@@ -130,7 +130,7 @@ impl Inner {
         Ok(())
     }
 
-    fn push(&mut self, stream: Stream, work: Work) -> Result<(), DriverError> {
+    fn push(&mut self, stream: Stream, work: Queued) -> Result<(), DriverError> {
         let queue = self.streams.get_mut(&stream.0);
         queue.ok_or_else(|| DriverError::Failed("no such stream".to_owned()))?.push(work);
         Ok(())
@@ -181,7 +181,7 @@ impl Driver for FakeDriver {
     }
 
     fn record(&self, event: Event, stream: Stream) -> Result<(), DriverError> {
-        self.inner().push(stream, Work::Record(event))
+        self.inner().push(stream, Queued::Record(event))
     }
 
     fn elapsed(&self, from: Event, to: Event) -> Result<f32, DriverError> {
@@ -190,7 +190,7 @@ impl Driver for FakeDriver {
 
     fn alloc(&self, space: Space, bytes: u64) -> Result<u64, DriverError> {
         let mut inner = self.inner();
-        inner.call(Call::Alloc)?;
+        inner.call(DriverCall::Alloc)?;
         if inner.allocated + bytes > self.bytes {
             return Err(DriverError::OutOfMemory(bytes));
         }
@@ -224,8 +224,8 @@ impl Driver for FakeDriver {
         bytes: usize,
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
-        inner.call(Call::Copy)?;
-        inner.push(stream, Work::Copy { to, from: from as u64, bytes })
+        inner.call(DriverCall::Copy)?;
+        inner.push(stream, Queued::Copy { to, from: from as u64, bytes })
     }
 
     unsafe fn download(
@@ -236,12 +236,12 @@ impl Driver for FakeDriver {
         bytes: usize,
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
-        inner.call(Call::Copy)?;
-        inner.push(stream, Work::Copy { to: to as u64, from, bytes })
+        inner.call(DriverCall::Copy)?;
+        inner.push(stream, Queued::Copy { to: to as u64, from, bytes })
     }
 
     unsafe fn zero(&self, stream: Stream, at: u64, bytes: u64) -> Result<(), DriverError> {
-        self.inner().push(stream, Work::Zero { at, bytes })
+        self.inner().push(stream, Queued::Zero { at, bytes })
     }
 
     unsafe fn launch(
@@ -252,34 +252,34 @@ impl Driver for FakeDriver {
         job: &Job,
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
-        inner.call(Call::Launch(kernel))?;
+        inner.call(DriverCall::Launch(kernel))?;
         inner.check(&Space::of_launch(launch))?;
         inner.check(&Space::of_job(kernel, job))?;
         let (launch, job) = (Box::new(*launch), *job);
-        inner.push(stream, Work::Launch { kernel, launch, job })
+        inner.push(stream, Queued::Launch { kernel, launch, job })
     }
 
     fn synchronize(&self, stream: Stream) -> Result<(), DriverError> {
         let mut inner = self.inner();
         let queue = inner.streams.get_mut(&stream.0).map(std::mem::take).unwrap_or_default();
         // Where it fails, what was queued does not happen.
-        inner.call(Call::Synchronize)?;
+        inner.call(DriverCall::Synchronize)?;
         drop(inner);
         for work in queue {
             match work {
                 // SAFETY: whoever queued it promised that both ranges are valid until now.
-                Work::Copy { to, from, bytes } => unsafe {
+                Queued::Copy { to, from, bytes } => unsafe {
                     (to as *mut u8).copy_from_nonoverlapping(from as *const u8, bytes);
                 },
                 // SAFETY: as above.
-                Work::Zero { at, bytes } => unsafe {
+                Queued::Zero { at, bytes } => unsafe {
                     (at as *mut u8).write_bytes(0, bytes as usize);
                 },
-                Work::Launch { kernel, launch, job } => {
+                Queued::Launch { kernel, launch, job } => {
                     let instead = self.run_thread.as_ref();
                     self.pool.install(|| run(kernel, &launch, &job, instead));
                 }
-                Work::Record(event) => {
+                Queued::Record(event) => {
                     self.inner().host.pass(event);
                 }
             }

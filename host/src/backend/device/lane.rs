@@ -22,7 +22,7 @@ use warpevm_kernels::sources::Kernel;
 
 use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
-use super::mirror::{Arena, Io, Mirror, Pieces, Reading};
+use super::mirror::{CodeArena, Io, Mirror, Pieces, Reading};
 use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::encode::{Encoded, NotEncoded};
@@ -96,7 +96,7 @@ pub struct Lane {
     temp_compiled: HashSet<u32>,
     /// The generation of the code array that they are in.
     temps_at: Option<u64>,
-    arena: Arena,
+    arena: CodeArena,
     buffers: Buffers,
     up: Staging,
     down: Staging,
@@ -141,7 +141,7 @@ impl Buffers {
 }
 
 /// What the instances of a launch share, and where they stand.
-struct Wave<'w> {
+struct LaneWave<'w> {
     class: usize,
     layout: &'w Layout,
     launch: Launch,
@@ -280,7 +280,7 @@ impl Lane {
             temp_entries: Vec::new(),
             temp_compiled: HashSet::new(),
             temps_at: None,
-            arena: Arena::new(driver),
+            arena: CodeArena::new(driver),
             buffers: Buffers::new(driver),
             up: Staging::new(driver),
             down: Staging::new(driver),
@@ -305,7 +305,7 @@ impl Lane {
     pub fn reset(&mut self) {
         let _ = self.driver.synchronize(self.stream);
         self.buffers = Buffers::new(&self.driver);
-        self.arena = Arena::new(&self.driver);
+        self.arena = CodeArena::new(&self.driver);
     }
 
     /// Runs transactions; each is told to the sink once, unless there is an error.
@@ -386,7 +386,7 @@ impl Lane {
         chunk: &Chunk<'w>,
         class: usize,
         members: Vec<u32>,
-    ) -> Result<Wave<'w>, ChunkError> {
+    ) -> Result<LaneWave<'w>, ChunkError> {
         let layout = &chunk.layouts[class];
         let count = members.len() as u32;
         let tiles = u64::from(count).div_ceil(DEVICE_INSTANCES_COUNT_MIN as u64);
@@ -437,7 +437,7 @@ impl Lane {
         self.driver.synchronize(self.stream)?;
         self.send_temps_reset();
         let needs = vec![Instance::default(); members.len()];
-        Ok(Wave { class, layout, launch, per_warp: chunk.per_warp, needs, members })
+        Ok(LaneWave { class, layout, launch, per_warp: chunk.per_warp, needs, members })
     }
 
     /// A new wave's instances read the code array of whichever mirror they run on: every temporary
@@ -453,7 +453,7 @@ impl Lane {
         &mut self,
         mirror: &Mirror,
         session: &Session<'_, DB>,
-        mut wave: Wave<'_>,
+        mut wave: LaneWave<'_>,
         chunk: &Chunk<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(u32, Region, u32)>, ChunkError> {
@@ -535,7 +535,7 @@ impl Lane {
     fn launch(
         &mut self,
         reading: Reading<'_>,
-        wave: &mut Wave<'_>,
+        wave: &mut LaneWave<'_>,
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
@@ -552,7 +552,7 @@ impl Lane {
     /// The same while the copy of the table is held.
     fn launch_on(
         &mut self,
-        wave: &Wave<'_>,
+        wave: &LaneWave<'_>,
         runnable: &[u32],
         wants: &Wants,
     ) -> Result<Vec<Packed>, ChunkError> {
@@ -611,7 +611,7 @@ impl Lane {
 
     /// Packs the instances of `job` and brings them to `down`: first the `Packed` array, then the
     /// bytes.
-    fn collect(&mut self, wave: &Wave<'_>, job: Job) -> Result<Vec<Packed>, ChunkError> {
+    fn collect(&mut self, wave: &LaneWave<'_>, job: Job) -> Result<Vec<Packed>, ChunkError> {
         let (driver, stream) = (&self.driver, self.stream);
         let b = &mut self.buffers;
         let head = job.count as usize * size_of::<Packed>();
@@ -663,7 +663,7 @@ impl Lane {
     fn read<DB: DatabaseRef + Sync>(
         &mut self,
         session: &Session<'_, DB>,
-        wave: &mut Wave<'_>,
+        wave: &mut LaneWave<'_>,
         runnable: &[u32],
         packed: &[Packed],
         wants: &mut Wants,

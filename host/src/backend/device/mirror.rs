@@ -25,7 +25,7 @@ use crate::types::Spec;
 static NEXT_GENERATION: AtomicU64 = AtomicU64::new(0);
 static NEXT_FOLLOWER: AtomicU64 = AtomicU64::new(1);
 
-/// Bytes of a piece of an [`Arena`].
+/// Bytes of a piece of an [`CodeArena`].
 const ARENA_BYTES: u64 = 4 << 20;
 
 /// What a stream of work needs at hand.
@@ -73,39 +73,40 @@ impl Pieces {
 }
 
 /// Device memory for codes that is given out piece by piece and taken back at once.
-pub struct Arena {
+pub struct CodeArena {
     driver: AnyDriver,
-    blocks: Vec<DeviceBuffer>,
-    block: usize,
+    buffers: Vec<DeviceBuffer>,
+    /// The one that is being filled.
+    current: usize,
     used: u64,
 }
 
-impl Arena {
+impl CodeArena {
     /// Nothing yet.
-    pub fn new(driver: &AnyDriver) -> Arena {
-        Arena { driver: driver.clone(), blocks: Vec::new(), block: 0, used: 0 }
+    pub fn new(driver: &AnyDriver) -> CodeArena {
+        CodeArena { driver: driver.clone(), buffers: Vec::new(), current: 0, used: 0 }
     }
 
     /// Takes everything back. Nothing on the device uses it any more.
     pub fn reset(&mut self) {
-        (self.block, self.used) = (0, 0);
+        (self.current, self.used) = (0, 0);
     }
 
     fn alloc(&mut self, bytes: u64) -> Result<u64, DriverError> {
         loop {
-            if let Some(block) = self.blocks.get(self.block) {
+            if let Some(buffer) = self.buffers.get(self.current) {
                 let at = self.used.next_multiple_of(64);
-                if at + bytes <= block.bytes() {
+                if at + bytes <= buffer.bytes() {
                     self.used = at + bytes;
-                    return Ok(block.address() + at);
+                    return Ok(buffer.address() + at);
                 }
-                (self.block, self.used) = (self.block + 1, 0);
+                (self.current, self.used) = (self.current + 1, 0);
                 continue;
             }
-            let mut block = DeviceBuffer::new(&self.driver, Space::Code);
+            let mut buffer = DeviceBuffer::new(&self.driver, Space::Code);
             // SAFETY: it is new.
-            unsafe { block.reserve(bytes.max(ARENA_BYTES))? };
-            self.blocks.push(block);
+            unsafe { buffer.reserve(bytes.max(ARENA_BYTES))? };
+            self.buffers.push(buffer);
         }
     }
 
@@ -195,7 +196,7 @@ impl Array {
     }
 }
 
-struct Inner {
+struct MirrorState {
     accounts: Array,
     slots: Array,
     /// `Code`s: lasting ones, then each lane's range.
@@ -205,7 +206,7 @@ struct Inner {
     compiled: HashSet<u32>,
     /// Every program that was wanted: frames that run must find theirs after a new beginning.
     programs: HashMap<u32, Arc<Program>>,
-    arena: Arena,
+    arena: CodeArena,
     /// For records on their way to their places.
     scratch: DeviceBuffer,
     /// False while a change is under way: an error left it half done.
@@ -214,16 +215,16 @@ struct Inner {
     generation: u64,
 }
 
-impl Inner {
-    fn new(driver: &AnyDriver) -> Inner {
-        Inner {
+impl MirrorState {
+    fn new(driver: &AnyDriver) -> MirrorState {
+        MirrorState {
             accounts: Array::new(driver),
             slots: Array::new(driver),
             codes: DeviceBuffer::new(driver, Space::Code),
             entries: Vec::new(),
             compiled: HashSet::new(),
             programs: HashMap::new(),
-            arena: Arena::new(driver),
+            arena: CodeArena::new(driver),
             scratch: DeviceBuffer::new(driver, Space::State),
             whole: false,
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
@@ -267,11 +268,11 @@ pub struct Mirror {
     /// Temporary codes of all lanes, from `TEMP_BASE` on.
     temps: u32,
     order: Order,
-    inner: RwLock<Inner>,
+    inner: RwLock<MirrorState>,
 }
 
 /// Held while kernels read the copy.
-pub struct Reading<'m>(RwLockReadGuard<'m, Inner>, Order);
+pub struct Reading<'m>(RwLockReadGuard<'m, MirrorState>, Order);
 
 impl Reading<'_> {
     /// Changes when everything that lanes put into the code array is gone.
@@ -311,7 +312,7 @@ impl Mirror {
             follower: NEXT_FOLLOWER.fetch_add(1, Ordering::Relaxed),
             temps,
             order,
-            inner: RwLock::new(Inner::new(driver)),
+            inner: RwLock::new(MirrorState::new(driver)),
         }
     }
 
@@ -347,7 +348,7 @@ impl Mirror {
         let inner = &mut *inner;
         if !inner.whole {
             let programs = std::mem::take(&mut inner.programs);
-            *inner = Inner { programs, ..Inner::new(io.driver) };
+            *inner = MirrorState { programs, ..MirrorState::new(io.driver) };
         }
         inner.programs.extend(wanted.iter().cloned());
         inner.whole = false;
@@ -361,7 +362,7 @@ impl Mirror {
 
     fn update<DB: DatabaseRef + Sync>(
         &self,
-        inner: &mut Inner,
+        inner: &mut MirrorState,
         io: &mut Io<'_>,
         session: &Session<'_, DB>,
         table: &Table,
@@ -370,8 +371,9 @@ impl Mirror {
         if changes.is_none() {
             (inner.accounts.capacity, inner.slots.capacity) = (0, 0);
         }
-        let codes =
-            |inner: &mut Inner, pieces: &mut Pieces| self.update_codes(inner, session, pieces);
+        let codes = |inner: &mut MirrorState, pieces: &mut Pieces| {
+            self.update_codes(inner, session, pieces)
+        };
         // SAFETY: the write lock is held: no kernel reads the copy. All addresses are of buffers
         // that live in `inner`; everything is over before it is let go.
         unsafe { update_table(inner, io, table, changes.unwrap_or_default(), codes) }
@@ -394,7 +396,7 @@ impl Mirror {
 
     fn update_codes<DB: DatabaseRef + Sync>(
         &self,
-        inner: &mut Inner,
+        inner: &mut MirrorState,
         session: &Session<'_, DB>,
         pieces: &mut Pieces,
     ) -> Result<(), DriverError> {
@@ -444,11 +446,11 @@ impl Mirror {
 /// # Safety
 /// No kernel reads the copy, and nobody changes it until the stream is synchronised.
 unsafe fn update_table(
-    inner: &mut Inner,
+    inner: &mut MirrorState,
     io: &mut Io<'_>,
     table: &Table,
     changes: Touched,
-    codes: impl FnOnce(&mut Inner, &mut Pieces) -> Result<(), DriverError>,
+    codes: impl FnOnce(&mut MirrorState, &mut Pieces) -> Result<(), DriverError>,
 ) -> Result<(), DriverError> {
     let mut pieces = Pieces::default();
     let (accounts, slots) = table.capacity();

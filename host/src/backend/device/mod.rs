@@ -72,7 +72,7 @@ struct Gpu {
 }
 
 /// Transactions that run together.
-struct Work {
+struct ChunkWork {
     indices: Vec<u32>,
     tries: u32,
     /// Instances at once.
@@ -165,7 +165,7 @@ struct Run<'r, 's, DB, T> {
     txs: &'r [&'r Transaction],
     grouping: Grouping,
     decode: &'r (dyn Fn(&Finished<'_>, &TempCodes) -> Result<T, Error> + Sync),
-    queue: Mutex<VecDeque<Work>>,
+    queue: Mutex<VecDeque<ChunkWork>>,
     landed: Mutex<Vec<Option<Landed<T>>>>,
 }
 
@@ -206,7 +206,7 @@ impl Device {
         let part = txs.len().div_ceil(lanes).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
         let part = part.clamp(DEVICE_INSTANCES_COUNT_MIN, DEVICE_INSTANCES_COUNT_MAX);
         let indices = means.pool.run(|| self.order(txs))?;
-        let works = indices.chunks(part).map(|indices| Work {
+        let works = indices.chunks(part).map(|indices| ChunkWork {
             indices: indices.to_vec(),
             tries: 0,
             most: DEVICE_INSTANCES_COUNT_MAX,
@@ -285,7 +285,7 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
         gpu: &Gpu,
         mirror: &Mirror,
         lane: &mut Lane,
-        work: &Work,
+        work: &ChunkWork,
         lost: &AtomicBool,
     ) -> Result<(), Error> {
         let txs: Vec<&Transaction> =
@@ -315,9 +315,9 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
 /// Puts what a failed chunk did not finish back in halves, or lets it leave the device.
 fn retry<T>(
     error: &DriverError,
-    work: &Work,
+    work: &ChunkWork,
     rest: Vec<u32>,
-    queue: &mut VecDeque<Work>,
+    queue: &mut VecDeque<ChunkWork>,
     landed: &mut [Option<Landed<T>>],
 ) {
     let tries = match error {
@@ -336,13 +336,13 @@ fn retry<T>(
         return;
     }
     if tries == work.tries {
-        queue.push_front(Work { indices: rest, ..*work });
+        queue.push_front(ChunkWork { indices: rest, ..*work });
         return;
     }
     let half = rest.len().div_ceil(2).next_multiple_of(DEVICE_INSTANCES_COUNT_MIN);
     for part in rest.chunks(half.max(1)).rev() {
         let most = half.max(DEVICE_INSTANCES_COUNT_MIN);
-        queue.push_front(Work { indices: part.to_vec(), tries, most });
+        queue.push_front(ChunkWork { indices: part.to_vec(), tries, most });
     }
 }
 
@@ -373,7 +373,7 @@ impl<'a, T: Send> ChunkSink<'a, T> {
     }
 
     /// Puts everything to its place; gives the indices of those that did not land.
-    fn land(self, work: &Work, all: &mut [Option<Landed<T>>]) -> Vec<u32> {
+    fn land(self, work: &ChunkWork, all: &mut [Option<Landed<T>>]) -> Vec<u32> {
         let mut rest = Vec::new();
         for (index, landed) in work.indices.iter().zip(self.landed) {
             match landed {

@@ -108,7 +108,7 @@ pub struct WgpuDriver {
     space_bytes_max: u64,
     /// Where the programs of elliptic curves lie in the space of inputs.
     fields: u32,
-    inner: Mutex<Inner>,
+    inner: Mutex<WgpuState>,
 }
 
 struct Memory {
@@ -116,7 +116,7 @@ struct Memory {
     places: Places,
 }
 
-struct Inner {
+struct WgpuState {
     /// By the space's number.
     memories: Vec<Memory>,
     args: ::wgpu::Buffer,
@@ -231,7 +231,7 @@ impl WgpuDriver {
         let memories = Space::ALL.into_iter().map(memory).collect::<Result<_, DriverError>>()?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let args = buffer(&gpu, "the arguments of kernels", ARGS_BYTES as u64, usage)?;
-        let inner = Inner {
+        let inner = WgpuState {
             memories,
             args,
             bound: None,
@@ -252,7 +252,7 @@ impl WgpuDriver {
         Ok(driver)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, WgpuState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -321,7 +321,7 @@ impl WgpuDriver {
     /// Submits what a stream has not; gives its last submission.
     fn flush(
         &self,
-        inner: &mut Inner,
+        inner: &mut WgpuState,
         stream: Stream,
     ) -> Result<Option<SubmissionIndex>, DriverError> {
         let queued = inner.streams.get_mut(&stream.0).ok_or_else(no_stream)?;
@@ -332,7 +332,7 @@ impl WgpuDriver {
     }
 }
 
-impl Inner {
+impl WgpuState {
     /// The buffer and offset of an address.
     fn place(&self, address: u64) -> Result<(&::wgpu::Buffer, u64), DriverError> {
         let number = (address >> 32).wrapping_sub(1);
