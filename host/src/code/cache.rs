@@ -5,10 +5,10 @@
 //! when analyses take too much memory. When what is known takes too much, the half of the codes
 //! goes that was asked for least.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{B256, Bytes};
 use warpevm_compiler::{Analysis, EffectSet, Options, Program, Spec, analyse, compile_with};
 
@@ -124,7 +124,7 @@ impl CodeCache {
         }
         let mut wanted = lock(&self.wanted);
         if wanted.count < PLAN_WANTED_SETS_COUNT_MAX {
-            let new = || (code, HashSet::new());
+            let new = || (code, HashSet::default());
             let is_new = wanted.codes.entry((hash, spec)).or_insert_with(new).1.insert(selector);
             wanted.count += usize::from(is_new);
         }
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_most_stays() {
-        let cache = cache(16 << 10, 1);
+        let cache = cache(64 << 10, 1);
         let get = |n: u8| cache.program(B256::with_last_byte(n), &[0x60, n, 0x00], Spec::Osaka);
         let hot = get(0);
         (0..100).for_each(|_| drop(get(0)));

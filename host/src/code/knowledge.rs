@@ -1,11 +1,11 @@
 //! What is known of one code in one spec, each part made when it is first wanted.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use alloy_primitives::Address;
+use alloy_primitives::map::HashMap;
 use warpevm_compiler::access::Expr;
 use warpevm_compiler::{AccessSet, Analysis, EffectSet, Program};
 
