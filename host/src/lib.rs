@@ -33,3 +33,8 @@ pub use plan::Waits;
 pub use revm;
 pub use state::State;
 pub use types::*;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
