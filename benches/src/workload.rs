@@ -70,7 +70,7 @@ fn mapped(key: Address, slot: U256) -> U256 {
 }
 
 fn env(gas_limit: u64) -> Env {
-    let fee = forks::blob_fee(0, Spec::Cancun.block().blob_fee_update_fraction);
+    let fee = forks::blob_fee(0, Spec::Cancun.block_schedule().blob_fee_update_fraction);
     let block = BlockEnv {
         number: U256::from(20_000_000u64),
         beneficiary: address("beneficiary", 0),

@@ -374,7 +374,7 @@ impl Spec {
     }
 
     /// Its numbers for blocks.
-    pub const fn block(self) -> &'static BlockSchedule {
+    pub const fn block_schedule(self) -> &'static BlockSchedule {
         &self.fork().block
     }
 

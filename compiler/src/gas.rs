@@ -1,9 +1,10 @@
 //! The gas schedule: every price of a protocol version, and the limits that go with them.
 //!
 //! The static gas of opcodes that never changed stands in their table ([`crate::opcode`]). Which
-//! version has which numbers says [`crate::forks`]. A price of what a rule brings ([`crate::rules`])
-//! has its number in every version, and nobody asks for it in those without the rule. So most
-//! numbers are the same in all: generated code has these as constants, and loads the others.
+//! version has which numbers says [`crate::forks`]. A price of what a rule brings
+//! ([`crate::rules`]) has its number in every version, and nobody asks for it in those without the
+//! rule. So most numbers are the same in all: generated code has these as constants, and loads the
+//! others.
 
 use crate::rules::{Rule, Rules};
 

@@ -409,7 +409,8 @@ WE_DEV WE_INLINE u32 refuse_create(Vm& vm, const CreateArgs& c) {
     return CTL_NEXT;
 }
 
-// The section has the creation's static gas. vm.ip is already that of the op after it, but for a suspension.
+// The section has the creation's static gas. vm.ip is already that of the op after it, but for a
+// suspension.
 WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
     if (vm.flags & FRAME_STATIC) return halt(vm, END_STATIC_VIOLATION);
     u32 off, len, at;

@@ -95,7 +95,8 @@ WE_DEV WE_NOINLINE u32 precompile_bn254(Vm& vm, const Bytes& in, bool multiply) 
 // EIP-152.
 WE_DEV WE_NOINLINE u32 precompile_blake2f(Vm& vm, const Bytes& in) {
     if (in.len != blake2f_input_bytes) return PRECOMPILE_FAIL;
-    if (!charge(vm, (u64)vm.schedule().blake2f_round() * blake2f_rounds(in))) return PRECOMPILE_FAIL;
+    u64 cost = (u64)vm.schedule().blake2f_round() * blake2f_rounds(in);
+    if (!charge(vm, cost)) return PRECOMPILE_FAIL;
     u256 out[2];
     return blake2f(in, out) ? return_words(vm, out[0], out[1]) : (u32)PRECOMPILE_FAIL;
 }

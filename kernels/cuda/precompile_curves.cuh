@@ -18,10 +18,11 @@ namespace warpevm {
 
 // EIP-197, EIP-1108.
 WE_DEV WE_NOINLINE u32 precompile_bn254_pairing(Vm& vm, const Bytes& in) {
-    u32 count = in.len / 192;
+    constexpr u32 pair_bytes = 192;
+    u32 count = in.len / pair_bytes;
     GasSchedule schedule = vm.schedule();
     u64 cost = schedule.bn254_pairing() + (u64)count * schedule.bn254_pairing_pair();
-    if (!charge(vm, cost) || in.len % 192 != 0) return PRECOMPILE_FAIL;
+    if (!charge(vm, cost) || in.len % pair_bytes != 0) return PRECOMPILE_FAIL;
     bool ok, one = bn254_pairing(in, count, ok);
     return ok ? return_word(vm, from_bool(one)) : (u32)PRECOMPILE_FAIL;
 }

@@ -2,10 +2,11 @@
 //!
 //! `cargo xtask generate` writes `kernels/cuda/generated/abi.cuh` and the shaders' numbers and
 //! layouts from the tables here; a test fails when a file is stale. What follows from the
-//! protocol's versions (rules, prices, precompiles) it writes from the compiler's tables. All structs are little-endian, naturally aligned, without
-//! padding. A 256-bit `Word` is four 64-bit limbs, least significant first. Addresses stand in 20
-//! bytes, big endian, as Ethereum writes them, wherever they are a key; as a `Word` on the EVM
-//! stack.
+//! protocol's versions (rules, prices, precompiles) it writes from the compiler's tables.
+//!
+//! All structs are little-endian, naturally aligned, without padding. A 256-bit `Word` is four
+//! 64-bit limbs, least significant first. Addresses stand in 20 bytes, big endian, as Ethereum
+//! writes them, wherever they are a key; as a `Word` on the EVM stack.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -3,7 +3,8 @@
 
 const LAUNCH: u32 = 0u;
 const JOB: u32 = SIZEOF_LAUNCH;
-const FIELDS: u32 = JOB + SIZEOF_JOB;  // the address of the field programs' data, as far as it is an offset
+// The address of the field programs' data, as far as it is an offset.
+const FIELDS: u32 = JOB + SIZEOF_JOB;
 
 @group(0) @binding(0) var<uniform> args: array<vec4<u32>, 19>;
 @group(0) @binding(1) var<storage, read_write> memory: array<vec4<u32>>;

@@ -99,7 +99,7 @@ pub fn check_body(
     rlp_bytes: usize,
     spec: Spec,
 ) -> Result<(), Invalid> {
-    let max = spec.block().rlp_bytes_max as usize;
+    let max = spec.block_schedule().rlp_bytes_max as usize;
     if rlp_bytes > max {
         return Err(Invalid::TooLarge { bytes: rlp_bytes, max });
     }

@@ -47,7 +47,7 @@ pub fn mainnet_spec(number: u64, timestamp: u64) -> Spec {
 /// (EIP-7892).
 pub fn mainnet_blob_fraction(spec: Spec, timestamp: u64) -> u64 {
     let late = BLOB_FRACTIONS.iter().find(|(from, _)| timestamp >= *from);
-    late.map_or(spec.block().blob_fee_update_fraction, |(_, fraction)| *fraction)
+    late.map_or(spec.block_schedule().blob_fee_update_fraction, |(_, fraction)| *fraction)
 }
 
 /// Excess blob gas and the fee that follows from it; `None` when the fee is beyond any sense.
@@ -79,11 +79,11 @@ mod tests {
     #[test]
     fn the_blob_fee_never_overflows() {
         let largest = (BLOB_FEE_EXPONENT_MAX + 1) * eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE;
-        let prague = Spec::Prague.block().blob_fee_update_fraction;
+        let prague = Spec::Prague.block_schedule().blob_fee_update_fraction;
         assert_eq!(prague, eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE);
         assert!(blob_fee(largest - 1, prague).is_some());
         assert!(blob_fee(largest, prague).is_none());
-        let cancun = Spec::Cancun.block().blob_fee_update_fraction;
+        let cancun = Spec::Cancun.block_schedule().blob_fee_update_fraction;
         assert_eq!(cancun, eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_CANCUN);
         assert!(blob_fee(u64::MAX, cancun).is_none());
         assert_eq!(blob_fee(0x240000, cancun).map(|b| b.blob_gasprice), Some(2));

@@ -29,14 +29,14 @@ impl BlobSchedule {
 
     /// Mainnet's schedule under this name.
     fn named(name: &str, spec: Spec) -> BlobSchedule {
-        let block = spec.block();
+        let schedule = spec.block_schedule();
         match name {
             "BPO1" => BlobSchedule::new(10, 15, 8_346_193),
             "BPO2" => BlobSchedule::new(14, 21, 11_684_671),
             _ => BlobSchedule::new(
-                block.blobs_target,
-                block.blobs_max,
-                block.blob_fee_update_fraction,
+                schedule.blobs_target,
+                schedule.blobs_max,
+                schedule.blob_fee_update_fraction,
             ),
         }
     }

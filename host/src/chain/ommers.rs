@@ -16,7 +16,7 @@ const GENERATIONS_MAX: u64 = 6;
 
 /// The reward of a block.
 fn block_reward(spec: Spec) -> U256 {
-    U256::from(spec.block().reward_ether) * U256::from(10u64.pow(18))
+    U256::from(spec.block_schedule().reward_ether) * U256::from(10u64.pow(18))
 }
 
 /// Whom the block rewards, with how much.

@@ -127,7 +127,7 @@ fn bomb_delay(fork: &Fork) -> u64 {
         ("GrayGlacier", _) => 11_400_000,
         ("ArrowGlacier", _) => 10_700_000,
         ("Istanbul", _) => 5_000_000,
-        (_, spec) => spec.block().bomb_delay_blocks,
+        (_, spec) => spec.block_schedule().bomb_delay_blocks,
     }
 }
 

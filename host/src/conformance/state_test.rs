@@ -535,7 +535,7 @@ fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
     let schedule = unit.config.as_ref().and_then(|c| c.blob_schedule.as_ref());
     let fraction = schedule.and_then(|s| s.get(fork)).map(|s| s.base_fee_update_fraction.0);
     let excess = env.current_excess_blob_gas.map_or(0, |e| e.0);
-    let fraction = fraction.unwrap_or(spec.block().blob_fee_update_fraction);
+    let fraction = fraction.unwrap_or(spec.block_schedule().blob_fee_update_fraction);
     let has = |rule| spec.rules().has(rule);
     let block = BlockEnv {
         number: env.current_number.0,

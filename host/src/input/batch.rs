@@ -150,7 +150,10 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
     let blob = match has(Rule::Blobs) {
         true => {
             let error = || InputError::BlobFee { file: place.to_owned(), excess };
-            Some(forks::blob_fee(excess, spec.block().blob_fee_update_fraction).ok_or_else(error)?)
+            Some(
+                forks::blob_fee(excess, spec.block_schedule().blob_fee_update_fraction)
+                    .ok_or_else(error)?,
+            )
         }
         false => None,
     };

@@ -129,7 +129,7 @@ impl Encoder {
         Encoder {
             rules: env.spec.rules(),
             gas: env.spec.gas(),
-            blobs_max: env.spec.block().tx_blobs_max,
+            blobs_max: env.spec.block_schedule().tx_blobs_max,
             chain_id: env.chain_id,
             base_fee: env.block.basefee,
             blob_base_fee: blob.map_or(0, |blob| blob.blob_gasprice),

@@ -766,7 +766,7 @@ fn execute_storage() {
 // Net gas metering (EIP-1283, EIP-2200); before, by what changes from and to zero.
 fn execute_sstore(warm: u32, cold: bool) {
     let load = gas_sload();
-    let make = gas_sstore_set();
+    let init = gas_sstore_set();
     let reset = gas_sstore_reset();
     let clears = i32(gas_sstore_clear_refund());
     let unchanged = w_eq(slot_value, b);
@@ -775,12 +775,12 @@ fn execute_sstore(warm: u32, cold: bool) {
     var cost = load;
     var back = 0i;
     if !has(RULE_NET_STORAGE_GAS) {
-        cost = select(reset, make, current_zero && !new_zero);
+        cost = select(reset, init, current_zero && !new_zero);
         back = select(0i, clears, !current_zero && new_zero);
     } else if !unchanged {
         let original_zero = w_is_zero(slot_original);
         if w_eq(slot_original, slot_value) {
-            cost = select(reset, make, original_zero);
+            cost = select(reset, init, original_zero);
             back = select(0i, clears, !original_zero && new_zero);
         } else {
             if !original_zero {
@@ -788,7 +788,7 @@ fn execute_sstore(warm: u32, cold: bool) {
                 back += select(0i, clears, new_zero);
             }
             if w_eq(slot_original, b) {
-                back += i32(select(reset, make, original_zero) - load);
+                back += i32(select(reset, init, original_zero) - load);
             }
         }
     }

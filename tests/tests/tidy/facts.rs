@@ -61,14 +61,10 @@ fn compares(line: &str) -> bool {
         let name = &line[at + "Spec::".len()..];
         let after = name.trim_start_matches(is_name).trim_start();
         let is_variant = name.starts_with(|c: char| c.is_ascii_uppercase());
-        let generic = before.ends_with("->") || before.ends_with("=>") || after.starts_with("=>");
-        let operator = |text: &str, ends: bool| {
-            OPERATORS.iter().any(|op| if ends { text.ends_with(op) } else { text.starts_with(op) })
-        };
-        is_variant
-            && name.len() > 3
-            && !generic
-            && (operator(before, true) || operator(after, false))
+        let is_arrow = before.ends_with("->") || before.ends_with("=>");
+        let is_compared = OPERATORS.iter().any(|op| before.ends_with(op) && !is_arrow)
+            || OPERATORS.iter().any(|op| after.starts_with(op));
+        is_variant && is_compared
     });
     let number = ["spec as u32 ", "spec as u8 "].iter().any(|cast| {
         let after = line.split(cast).nth(1).unwrap_or_default();
