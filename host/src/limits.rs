@@ -13,8 +13,8 @@ pub const QUADRUPLED_ENTRIES_COUNT_MAX: u32 = 1 << 20;
 /// Accounts, and slots, that a state table holds at most: entry + 1 and the mask must fit 32 bits,
 /// and the hash index is twice as long.
 pub const TABLE_ENTRIES_COUNT_MAX: u32 = 1 << 30;
-/// Accounts, or slots, of the largest state table that is kept from block to block: 400 MB and more.
-/// Beyond that it starts anew, so that a long chain does not fill the memory.
+/// Accounts, or slots, of the largest state table that is kept from block to block, 400 MB and
+/// more. Beyond that it starts anew, so that a long chain does not fill the memory.
 pub const TABLE_KEPT_COUNT_MAX: u32 = 1 << 22;
 
 /// Changes of the state table that are remembered for a device's copy of it. More are told at
@@ -25,7 +25,7 @@ pub const TOUCHED_COUNT_MAX: usize = 1 << 16;
 /// sees a fraction. The array never moves, so its address space is reserved once (96 MiB, untouched
 /// pages cost nothing).
 pub const CODES_COUNT_MAX: u32 = CODE_TEMP_BASE;
-/// Codes of a `State` that are kept from block to block; beyond that they start anew with the table.
+/// Codes of a `State` that are kept from block to block; beyond that they and the table start anew.
 pub const CODES_KEPT_COUNT_MAX: u32 = CODES_COUNT_MAX / 2;
 /// Codes that one transaction makes or brings (init codes, deployed codes, EIP-7702 designators).
 /// CREATE costs 32,000 gas and takes two, so this covers 65 million gas of nothing else.

@@ -326,6 +326,19 @@ mod tests {
     }
 
     #[test]
+    fn what_came_and_went_is_not_wiped_in_the_next_block() {
+        let mut state = state();
+        let who = Address::repeat_byte(3);
+        let info = Some(AccountInfo { nonce: 1, ..AccountInfo::EMPTY });
+        state.apply(&change(who, info.clone(), &[])).expect("applied");
+        state.apply(&change(who, None, &[])).expect("applied");
+        assert_eq!(state.changes(), []);
+        state.commit(block(1), &[]).expect("committed");
+        state.apply(&change(who, info.clone(), &[])).expect("applied");
+        assert_eq!(state.changes(), [change(who, info, &[])]);
+    }
+
+    #[test]
     fn changes_that_others_made_are_followed() {
         let mut state = state();
         assert_as_behind(&state);

@@ -371,6 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_back_has_no_storage_of_before() {
+        let mut state = MemoryState::default();
+        let (who, slot) = (Address::repeat_byte(1), |n: u64| (U256::from(n), U256::from(n)));
+        state.add_account(who, U256::ZERO, 0, Bytes::new(), [slot(1)].into_iter().collect());
+        let change =
+            |info, storage| AccountChange { address: who, info, code: None, wiped: false, storage };
+        let gone = [change(None, Vec::new())];
+        let back = [change(Some(AccountInfo::EMPTY), vec![slot(2)])];
+        let roots = state.roots_after(&[&gone, &back]).expect("roots");
+        let mut alone = MemoryState::default();
+        assert_eq!(roots[0], alone.root());
+        alone.add_account(who, U256::ZERO, 0, Bytes::new(), [slot(2)].into_iter().collect());
+        assert_eq!(roots[1], alone.root());
+    }
+
+    #[test]
     fn storage_that_is_zero_is_none() {
         let mut state = MemoryState::default();
         let who = Address::repeat_byte(1);

@@ -195,6 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn a_code_stays_with_its_hash() {
+        let with = |hash: u8, code: Option<u8>| {
+            let code_hash = alloy_primitives::B256::repeat_byte(hash);
+            let info = Some(AccountInfo { code_hash, ..AccountInfo::EMPTY });
+            let code = code.map(|code| Bytes::from(vec![code]));
+            AccountChange { info, code, ..change(0, false, &[]) }
+        };
+        assert_eq!(sum(&[with(1, Some(1)), with(1, None)]), [with(1, Some(1))]);
+        assert_eq!(sum(&[with(1, Some(1)), with(2, None)]), [with(2, None)]);
+        assert_eq!(sum(&[with(1, Some(1)), with(2, Some(2))]), [with(2, Some(2))]);
+    }
+
+    #[test]
     fn a_credit_is_on_top_of_what_is_there() {
         let state = state();
         let mut pending = Pending::new(&state);
@@ -221,6 +234,9 @@ mod tests {
         assert!(!differ(&nothing, &[]) && !differ(&[], &nothing));
         let wiped = [change(5, true, &[(1, 10), (2, 20)])];
         assert!(differ(&wiped, &[]), "which slots there are is not known");
+        let empty = change(5, true, &[]);
+        assert!(differ(std::slice::from_ref(&empty), &[]), "there was storage");
+        assert!(differ(std::slice::from_ref(&empty), &[change(5, true, &[(1, 10)])]));
         for other in [change(6, false, &[]), change(5, false, &[(2, 1)]), gone()] {
             assert!(differ(std::slice::from_ref(&other), &nothing), "{other:?}");
             assert!(differ(&nothing, std::slice::from_ref(&other)), "{other:?}");
