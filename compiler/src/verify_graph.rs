@@ -210,7 +210,8 @@ mod tests {
             &mut region.nodes[at]
         }
         let load = |r: &Region| find(r, OpKind::Sload);
-        let cases: [(&str, &dyn Fn(&mut Region)); 18] = [
+        type Case<'a> = (&'a str, &'a dyn Fn(&mut Region));
+        let cases: [Case<'_>; 18] = [
             ("do not follow", &|r| r.parts[0].end -= 1),
             ("do not follow", &|r| r.parts.last_mut().expect("one").end += 1),
             ("do not come before", &|r| r.parts[0].parent = Some(0)),

@@ -37,14 +37,14 @@ pub struct Stored {
 }
 
 /// An input and the block's number, if it is one.
-type Key = (String, Option<u64>);
+type RowKey = (String, Option<u64>);
 
 /// An earlier file and what is in it.
 #[derive(Debug)]
 pub struct Earlier {
     path: PathBuf,
     file: File,
-    stored: HashMap<Key, VecDeque<Stored>>,
+    stored: HashMap<RowKey, VecDeque<Stored>>,
 }
 
 /// What tells rows apart.
@@ -88,8 +88,8 @@ impl Earlier {
 
 /// Puts rows together that belong to one block or batch.
 struct Groups<'a> {
-    earlier: &'a mut HashMap<Key, VecDeque<Stored>>,
-    last: Option<Key>,
+    earlier: &'a mut HashMap<RowKey, VecDeque<Stored>>,
+    last: Option<RowKey>,
 }
 
 impl Groups<'_> {

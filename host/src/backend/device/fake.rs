@@ -1,7 +1,7 @@
 //! A device that is none: the device's kernels, compiled for the CPU in the device's layout, behind
 //! the same driver layer. For tests, which can make any call fail.
 //!
-//! Queued waits until its stream is synchronised, so that a test sees who reads too early or changes
+//! Work waits until its stream is synchronised, so that a test sees who reads too early or changes
 //! what is still to be copied.
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +40,7 @@ pub struct Fault {
     pub error: DriverError,
 }
 
-enum Queued {
+enum FakeWork {
     Copy { to: u64, from: u64, bytes: usize },
     Zero { at: u64, bytes: u64 },
     Launch { kernel: Kernel, launch: Box<Launch>, job: Job },
@@ -51,7 +51,7 @@ enum Queued {
 struct FakeState {
     memory: BTreeMap<u64, (Space, Buffer)>,
     allocated: u64,
-    streams: HashMap<u64, Vec<Queued>>,
+    streams: HashMap<u64, Vec<FakeWork>>,
     host: HostSide,
     faults: Vec<Fault>,
     calls: HashMap<DriverCall, u64>,
@@ -130,7 +130,7 @@ impl FakeState {
         Ok(())
     }
 
-    fn push(&mut self, stream: Stream, work: Queued) -> Result<(), DriverError> {
+    fn push(&mut self, stream: Stream, work: FakeWork) -> Result<(), DriverError> {
         let queue = self.streams.get_mut(&stream.0);
         queue.ok_or_else(|| DriverError::Failed("no such stream".to_owned()))?.push(work);
         Ok(())
@@ -181,7 +181,7 @@ impl Driver for FakeDriver {
     }
 
     fn record(&self, event: Event, stream: Stream) -> Result<(), DriverError> {
-        self.inner().push(stream, Queued::Record(event))
+        self.inner().push(stream, FakeWork::Record(event))
     }
 
     fn elapsed(&self, from: Event, to: Event) -> Result<f32, DriverError> {
@@ -225,7 +225,7 @@ impl Driver for FakeDriver {
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
         inner.call(DriverCall::Copy)?;
-        inner.push(stream, Queued::Copy { to, from: from as u64, bytes })
+        inner.push(stream, FakeWork::Copy { to, from: from as u64, bytes })
     }
 
     unsafe fn download(
@@ -237,11 +237,11 @@ impl Driver for FakeDriver {
     ) -> Result<(), DriverError> {
         let mut inner = self.inner();
         inner.call(DriverCall::Copy)?;
-        inner.push(stream, Queued::Copy { to: to as u64, from, bytes })
+        inner.push(stream, FakeWork::Copy { to: to as u64, from, bytes })
     }
 
     unsafe fn zero(&self, stream: Stream, at: u64, bytes: u64) -> Result<(), DriverError> {
-        self.inner().push(stream, Queued::Zero { at, bytes })
+        self.inner().push(stream, FakeWork::Zero { at, bytes })
     }
 
     unsafe fn launch(
@@ -256,7 +256,7 @@ impl Driver for FakeDriver {
         inner.check(&Space::of_launch(launch))?;
         inner.check(&Space::of_job(kernel, job))?;
         let (launch, job) = (Box::new(*launch), *job);
-        inner.push(stream, Queued::Launch { kernel, launch, job })
+        inner.push(stream, FakeWork::Launch { kernel, launch, job })
     }
 
     fn synchronize(&self, stream: Stream) -> Result<(), DriverError> {
@@ -268,18 +268,18 @@ impl Driver for FakeDriver {
         for work in queue {
             match work {
                 // SAFETY: whoever queued it promised that both ranges are valid until now.
-                Queued::Copy { to, from, bytes } => unsafe {
+                FakeWork::Copy { to, from, bytes } => unsafe {
                     (to as *mut u8).copy_from_nonoverlapping(from as *const u8, bytes);
                 },
                 // SAFETY: as above.
-                Queued::Zero { at, bytes } => unsafe {
+                FakeWork::Zero { at, bytes } => unsafe {
                     (at as *mut u8).write_bytes(0, bytes as usize);
                 },
-                Queued::Launch { kernel, launch, job } => {
+                FakeWork::Launch { kernel, launch, job } => {
                     let instead = self.run_thread.as_ref();
                     self.pool.install(|| run(kernel, &launch, &job, instead));
                 }
-                Queued::Record(event) => {
+                FakeWork::Record(event) => {
                     self.inner().host.pass(event);
                 }
             }

@@ -25,7 +25,7 @@ use crate::types::Spec;
 static NEXT_GENERATION: AtomicU64 = AtomicU64::new(0);
 static NEXT_FOLLOWER: AtomicU64 = AtomicU64::new(1);
 
-/// Bytes of a piece of an [`CodeArena`].
+/// Bytes of a piece of a [`CodeArena`].
 const ARENA_BYTES: u64 = 4 << 20;
 
 /// What a stream of work needs at hand.
