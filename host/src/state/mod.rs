@@ -49,6 +49,9 @@ impl From<Error> for PageError {
     }
 }
 
+/// [`StorageProbe`] with errors of ours.
+type Probe<DB> = fn(&DB, Address) -> Result<bool, Error>;
+
 /// A state: what the database has, and what transactions changed since.
 ///
 /// It knows no spec, so one state can be used across a fork. As a [`DatabaseRef`] it gives the
@@ -60,7 +63,7 @@ pub struct State<DB> {
     waiting: AtomicUsize,
     codes: Codes,
     /// Tells whether an account has storage that is not empty (EIP-7610).
-    storage_probe: Option<fn(&DB, Address) -> Result<bool, Error>>,
+    storage_probe: Option<Probe<DB>>,
 }
 
 /// A seed that nobody knows, so that nobody can prepare collisions.
