@@ -87,6 +87,8 @@ pub const REDO_SLOTS_COUNT_MAX: usize = 64;
 /// running it some hundred times.
 pub const EFFECT_ASKED_COUNT_MIN: u32 = 2;
 
+/// Memory classes (`instance/layout.rs`).
+pub const CLASS_COUNT: usize = 7;
 /// Entries of a worker's memory of which class sufficed for a (callee, selector); direct-mapped.
 pub const CLASS_HINTS_COUNT: usize = 1 << 12;
 /// Instances of a class above this many bytes are returned to the system after each use: their

@@ -25,41 +25,12 @@
 
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
 use revm::context::transaction::Transaction as _;
-use serde::Serialize;
 use warpevm_compiler::effects::{EffectSet, Inputs, SegmentEnd, SegmentId, Step};
 use warpevm_compiler::symbolic::{self, ExprId, is_taken};
 use warpevm_compiler::{OpKind, Rule};
 
 use crate::limits::REDO_SLOTS_COUNT_MAX;
-use crate::types::{Env, Transaction, TxStatus};
-
-/// Why a transaction has to run again as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Refusal {
-    /// It is a creation, or brings authorizations.
-    NoCall,
-    /// Something else than slots changed: a balance, a nonce, a code.
-    Accounts,
-    /// The run did not end with success.
-    NoSuccess,
-    /// It observed slots of other accounts than the callee.
-    OtherAccounts,
-    /// It observed more slots than redo looks at.
-    ManySlots,
-    /// The path that it took is not known as a whole.
-    NoPath,
-    /// An expression has no value, such as a power with a huge exponent.
-    NoValue,
-    /// The path does not do what the run did.
-    Mismatch,
-    /// A check comes out differently now.
-    Check,
-    /// The key of a load or store is another one now.
-    Key,
-    /// Gas may be different now.
-    Gas,
-}
+use crate::types::{Env, Refusal, Transaction, TxStatus};
 
 /// A slot that the run read or wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

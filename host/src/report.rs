@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use warpevm_kernels::abi::{Layout, NEED};
 
-use crate::instance::layout::CLASS_COUNT;
+use crate::limits::CLASS_COUNT;
 use crate::types::{Fallback, Outcome, Report};
 
 /// How many needs there are.

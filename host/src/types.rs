@@ -1,6 +1,5 @@
 //! What goes in and what comes out, in revm and alloy types.
 
-pub use crate::redo::Refusal;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, U256};
 use revm::context::{BlockEnv, TxEnv};
 use serde::Serialize;
@@ -308,6 +307,34 @@ pub struct Outcome {
     pub result: Result<Executed, Rejected>,
     /// `None`: it ran wholly on the device asked for.
     pub fallback: Option<Fallback>,
+}
+
+/// Why a transaction has to run again as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// It is a creation, or brings authorizations.
+    NoCall,
+    /// Something else than slots changed: a balance, a nonce, a code.
+    Accounts,
+    /// The run did not end with success.
+    NoSuccess,
+    /// It observed slots of other accounts than the callee.
+    OtherAccounts,
+    /// It observed more slots than redo looks at.
+    ManySlots,
+    /// The path that it took is not known as a whole.
+    NoPath,
+    /// An expression has no value, such as a power with a huge exponent.
+    NoValue,
+    /// The path does not do what the run did.
+    Mismatch,
+    /// A check comes out differently now.
+    Check,
+    /// The key of a load or store is another one now.
+    Key,
+    /// Gas may be different now.
+    Gas,
 }
 
 /// Counts of what happened, part of every result.

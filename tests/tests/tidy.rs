@@ -174,9 +174,6 @@ fn declared_type(line: &str) -> Option<&str> {
 /// Rooms of `host/src` whose type names are told apart: readers of all of them meet each name.
 const ROOMS: [&str; 7] = ["backend", "code", "engine", "instance", "plan", "results", "state"];
 
-/// Files beside the rooms that belong to the reference, which has names of its own.
-const APART: [&str; 2] = ["host/src/reference.rs", "host/src/state_test.rs"];
-
 #[test]
 fn no_type_name_stands_twice() {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -184,7 +181,7 @@ fn no_type_name_stands_twice() {
     for (path, text) in sources().filter(|(path, _)| extension(path) == "rs") {
         let name = path.display().to_string();
         let is_beside = path.parent() == Some(Path::new("host/src"));
-        if (is_beside && !APART.contains(&name.as_str()))
+        if is_beside
             || rooms.iter().any(|room| name.starts_with(room))
         {
             for found in text.lines().filter_map(declared_type) {
@@ -197,6 +194,85 @@ fn no_type_name_stands_twice() {
     let twice: Vec<String> =
         twice.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect();
     fail_with("type names that stand twice", &twice);
+}
+
+/// Modules of `host/src` that all others may use.
+const GROUND: [&str; 6] = ["types", "error", "limits", "pool", "sync", "buffer"];
+
+/// The names in backticks of a cell.
+fn ticked(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// What each module of `host/src` may use, from the map in the architecture, in its order.
+fn map() -> Vec<(String, Vec<String>)> {
+    let page = read(Path::new("docs/ARCHITECTURE.md"));
+    let rows = page.split_once("| module | owns | may use |").expect("the map").1;
+    let rows = rows.lines().skip(2).take_while(|row| row.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [module, _, may] = cells[..] else { panic!("a row of the map: {row}") };
+        (ticked(module).remove(0), ticked(may))
+    })
+    .collect()
+}
+
+/// Modules of its crate that a source names, outside of tests and comments.
+fn modules_used(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    let code: String = lines.filter_map(|line| line.split("//").next()).collect();
+    let mut used = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let (names, many) = match rest.strip_prefix('{') {
+            Some(list) => (list.split('}').next().unwrap_or_default(), true),
+            None => (rest, false),
+        };
+        let name = |part: &str| {
+            let part = part.trim();
+            let end = part.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            part[..end.unwrap_or(part.len())].to_owned()
+        };
+        match many {
+            true => used.extend(names.split(',').map(name)),
+            false => drop(used.insert(name(names))),
+        }
+    }
+    used
+}
+
+#[test]
+fn modules_use_what_the_map_says() {
+    let map = map();
+    let names: Vec<&str> = map.iter().map(|(module, _)| module.as_str()).collect();
+    let all = |name: &str| names.contains(&name) || GROUND.contains(&name);
+    let mut wrong = Vec::new();
+    for (at, (module, may)) in map.iter().enumerate() {
+        // Arrows point up, so there is no circle.
+        let below = |name: &&String| !names[..at].contains(&name.as_str());
+        wrong.extend(may.iter().filter(below).map(|name| format!("{module} stands above {name}")));
+    }
+    let mut seen = BTreeSet::new();
+    for (path, text) in sources().filter(|(path, _)| extension(path) == "rs") {
+        let Ok(inner) = path.strip_prefix("host/src") else { continue };
+        let first = inner.iter().next().and_then(|name| name.to_str()).expect("UTF-8");
+        let module = first.trim_end_matches(".rs");
+        if module == "lib" || path.ends_with("tests.rs") {
+            continue;
+        }
+        seen.insert(module.to_owned());
+        let may = map.iter().find(|(name, _)| name == module).map_or(&[][..], |(_, may)| may);
+        if !all(module) {
+            wrong.push(format!("the map has no {module}"));
+        }
+        for used in modules_used(&text).into_iter().filter(|used| all(used) && used != module) {
+            if !GROUND.contains(&used.as_str()) && !may.contains(&used) {
+                wrong.push(format!("{} uses {used}", path.display()));
+            }
+        }
+    }
+    let gone = names.iter().filter(|name| !seen.contains(**name));
+    wrong.extend(gone.map(|name| format!("{name} is in the map alone")));
+    fail_with("what the map of the architecture does not allow", &wrong);
 }
 
 #[test]

@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::instance::decode::{CodeView, Scratch, changes};
 use crate::instance::finished::Finished;
 use crate::instance::session::{Hold, Session, Start};
-use crate::redo::{Call, Observed, Redo, Refusal};
+use crate::redo::{Call, Observed, Redo};
 use crate::state::table::Table;
-use crate::types::{Executed, Fallback, Outcome, Transaction};
+use crate::types::{Executed, Fallback, Outcome, Refusal, Transaction};
 
 /// A transaction that ran ahead.
 #[derive(Default)]

@@ -7,7 +7,8 @@ use super::commit::accesses;
 use crate::instance::decode::Overlay;
 use crate::instance::session::Session;
 use crate::plan::Accesses;
-use crate::redo::{Redo, Refusal};
+use crate::redo::Redo;
+use crate::types::Refusal;
 
 /// What the device did of a block.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,6 +4,8 @@ use warpevm_kernels::abi::{
     CALL_DEPTH_MAX, Frame, Instance, Journal, Layout, OverlayAccount, OverlaySlot, Region,
 };
 
+use crate::limits::CLASS_COUNT;
+
 /// Capacities of a class, in entries (bytes for memory, return data and logs).
 #[derive(Clone, Copy, Debug)]
 struct Capacities {
@@ -32,7 +34,7 @@ struct Capacities {
 /// - Class 6 is what 100 million gas can buy where each thing is cheapest: 1,024 frames with full
 ///   stacks, a memory of 1,000 frames of 256 KiB each, two million warm slots before Berlin. The
 ///   system commits only what is touched.
-const CLASSES: [Capacities; 7] = [
+const CLASSES: [Capacities; CLASS_COUNT] = [
     Capacities {
         frames: 6,
         slots: 146,
@@ -110,9 +112,6 @@ const REGION_ALIGN_BYTES: u64 = 16;
 
 /// Bytes between regions that nothing may touch. Instrumented kernels find out who does.
 const GUARD_BYTES: u64 = if warpevm_kernels::SANITIZED { 64 } else { 0 };
-
-/// Number of classes.
-pub const CLASS_COUNT: usize = CLASSES.len();
 
 /// A length of a hash index over `entries`: a power of two, at most half full.
 fn index_len(entries: u32) -> u32 {
