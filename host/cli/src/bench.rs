@@ -129,7 +129,7 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
     }
     // A file that says nothing would stand where an earlier one said something.
     if !measured.is_empty() {
-        write_files(args, rounds, &Report { measured, ablations, left_out, model })?;
+        write_files(args, rounds, &BenchRun { measured, ablations, left_out, model })?;
     }
     Ok(true)
 }
@@ -146,16 +146,16 @@ fn read(wanted: &Wanted) -> anyhow::Result<Plans> {
 }
 
 /// What a run gave.
-struct Report {
+struct BenchRun {
     measured: Vec<Measured>,
     ablations: Vec<Ablation>,
     left_out: Vec<String>,
     model: Model,
 }
 
-fn write_files(args: &BenchArgs, rounds: Rounds, report: &Report) -> anyhow::Result<()> {
+fn write_files(args: &BenchArgs, rounds: Rounds, report: &BenchRun) -> anyhow::Result<()> {
     let (command, machine) = (&command(), &machine(args));
-    let Report { measured, ablations, left_out, model } = report;
+    let BenchRun { measured, ablations, left_out, model } = report;
     if let Some(path) = &args.json {
         let rows = measured.iter().flat_map(|one| &one.rows);
         let text = match args.ablate {

@@ -47,7 +47,7 @@ pub(crate) struct Blocktest {
 
 /// What a file took on both.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
+struct FileRow {
     file: String,
     gas: u64,
     ours_seconds: f64,
@@ -164,7 +164,7 @@ fn compare(args: &Blocktest) -> Result<bool> {
 }
 
 /// Runs a file on both in turn; `None` where its blocks use no gas.
-fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<Option<Row>> {
+fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<Option<FileRow>> {
     let (mut ours, mut revm) = (Vec::new(), Vec::new());
     let mut gas = 0;
     for _ in 0..args.rounds() {
@@ -180,7 +180,7 @@ fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<
         return Ok(None);
     }
     let (file, ratio) = (file.name.clone(), ours_seconds / revm_seconds);
-    Ok(Some(Row { file, gas, ours_seconds, revm_seconds, ratio }))
+    Ok(Some(FileRow { file, gas, ours_seconds, revm_seconds, ratio }))
 }
 
 fn measure(suite: &Suite<'_>, file: &TestFile, executor: &dyn BlockExecutor) -> Result<Spent> {
@@ -196,7 +196,7 @@ fn measure(suite: &Suite<'_>, file: &TestFile, executor: &dyn BlockExecutor) -> 
     Ok(spent.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
 
-fn print(args: &Blocktest, rows: &[Row], total: &Summary) -> Result<()> {
+fn print(args: &Blocktest, rows: &[FileRow], total: &Summary) -> Result<()> {
     let rounds = args.rounds();
     line(format!("one thread each, in turn; median of {rounds} rounds, compiling included"))?;
     for row in rows.iter().take(WORST_SHOWN) {
@@ -209,7 +209,7 @@ fn print(args: &Blocktest, rows: &[Row], total: &Summary) -> Result<()> {
             row.gas as f64 / 1e6,
         ))?;
     }
-    let sum = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>();
+    let sum = |of: fn(&FileRow) -> f64| rows.iter().map(of).sum::<f64>();
     let (ours, revm) = (sum(|row| row.ours_seconds), sum(|row| row.revm_seconds));
     line(format!("{} files: {ours:.3} s, revm {revm:.3} s", rows.len()))?;
     if args.suite.json {

@@ -51,12 +51,12 @@ pub(crate) struct GraphArgs {
     #[arg(long, default_value_t = Spec::default())]
     pub spec: Spec,
     /// What is printed.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+    pub format: GraphFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum GraphFormat {
     /// Basic blocks, dependency graphs and lowered ops.
     Text,
     /// A drawing for Graphviz: ops if they are few, else basic blocks, else functions.
@@ -132,10 +132,10 @@ pub(crate) fn graph(args: &GraphArgs) -> anyhow::Result<bool> {
     let analysis = analyse(&code, args.spec);
     let part = analysis.part(args.function.map(|selector| selector.0), args.bb).context(place)?;
     let text = match args.format {
-        Format::Text => part.text(),
-        Format::Dot => part.dot(),
-        Format::Json => part.json().to_string(),
-        Format::Stats => stats(&part)?,
+        GraphFormat::Text => part.text(),
+        GraphFormat::Dot => part.dot(),
+        GraphFormat::Json => part.json().to_string(),
+        GraphFormat::Stats => stats(&part)?,
     };
     line(text.trim_end())?;
     Ok(true)

@@ -17,8 +17,8 @@ use super::compare::Comparison;
 use super::interrupt;
 use super::output::{Progress, Say, complain};
 use super::runner::Runner;
-use super::summary::Summary;
-use args::{Asked, Kind, Output};
+use super::summary::RunSummary;
+use args::{Asked, InputKind, Output};
 use rows::{Rows, Written};
 use serde_json::json;
 use std::path::Path;
@@ -28,22 +28,22 @@ use warpevm::input::{self, Input};
 
 /// Executes blocks; false if something is wrong.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
-    Run::new(args.asked()?)?.all()
+    Running::new(args.asked()?)?.all()
 }
 
 /// Simulates batches; false if something is wrong.
 pub(crate) fn simulate(args: &SimulateArgs) -> anyhow::Result<bool> {
-    Run::new(args.asked()?)?.all()
+    Running::new(args.asked()?)?.all()
 }
 
 /// A run of all inputs.
-struct Run {
+struct Running {
     asked: Asked,
     runner: Runner,
     rows: Option<Rows>,
     /// Where everything else is told.
     say: Say,
-    total: Summary,
+    total: RunSummary,
     comparisons: Vec<Comparison>,
     /// What failed, with its input.
     failures: Vec<String>,
@@ -54,20 +54,20 @@ struct Run {
 #[error("stopped")]
 struct Stopped;
 
-impl Run {
-    fn new(asked: Asked) -> anyhow::Result<Run> {
+impl Running {
+    fn new(asked: Asked) -> anyhow::Result<Running> {
         let runner = Runner::new(asked.config)?;
         interrupt::listen();
         let rows = Rows::open(&asked)?;
         let say = if asked.output == Output::Stdout { Say::Stderr } else { Say::Stdout };
-        let total = Summary { backend: Some(runner.backend), ..Summary::default() };
+        let total = RunSummary { backend: Some(runner.backend), ..RunSummary::default() };
         let (comparisons, failures) = (Vec::new(), Vec::new());
-        Ok(Run { asked, runner, rows, say, total, comparisons, failures })
+        Ok(Running { asked, runner, rows, say, total, comparisons, failures })
     }
 
     /// A summary of nothing yet.
-    fn summary(&self) -> Summary {
-        Summary { backend: Some(self.runner.backend), ..Summary::default() }
+    fn summary(&self) -> RunSummary {
+        RunSummary { backend: Some(self.runner.backend), ..RunSummary::default() }
     }
 
     fn all(mut self) -> anyhow::Result<bool> {
@@ -98,11 +98,11 @@ impl Run {
         let started = Instant::now();
         match input::open(path) {
             Ok(Input::Blocks(source)) => {
-                self.asked.takes(path, Kind::Blocks)?;
+                self.asked.takes(path, InputKind::Blocks)?;
                 self.blocks(path, &source, alone)
             }
             Ok(Input::Batch(batch)) => {
-                self.asked.takes(path, Kind::Batch)?;
+                self.asked.takes(path, InputKind::Batch)?;
                 self.batch(&batch, started.elapsed().as_secs_f64())
             }
             Err(error) => self.fail(&error.into()),

@@ -26,7 +26,7 @@ pub(crate) struct Runner {
 }
 
 /// What a backend made of an input.
-pub(crate) struct Ran {
+pub(crate) struct InputRan {
     /// One outcome for each transaction; of a block only up to one that is not valid.
     pub outcomes: Vec<Outcome>,
     pub report: Report,
@@ -48,14 +48,14 @@ impl Runner {
 
     /// Executes a block, system calls and withdrawals included. A transaction that is not valid
     /// ends it: its outcome is the last one.
-    pub(crate) fn block(&self, block: &BlockInput) -> anyhow::Result<Ran> {
+    pub(crate) fn block(&self, block: &BlockInput) -> anyhow::Result<InputRan> {
         let start = Instant::now();
         let ran = match self.backend {
             Backend::Revm => block.execute(&Revm)?,
             _ => block.execute(&self.engine)?,
         };
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Ran { outcomes: ran.outcomes, report: ran.report, seconds })
+        Ok(InputRan { outcomes: ran.outcomes, report: ran.report, seconds })
     }
 
     /// Simulates calls on a snapshot, which is read from its start.
@@ -64,19 +64,19 @@ impl Runner {
         env: &Env,
         calls: &[Transaction],
         state: &MemoryState,
-    ) -> anyhow::Result<Ran> {
+    ) -> anyhow::Result<InputRan> {
         let start = Instant::now();
         if self.backend == Backend::Revm {
             let mut sequential = Sequential::new(env, state).with_storage_probe();
             let outcomes = sequential.simulate(calls)?;
             let seconds = start.elapsed().as_secs_f64();
             let report = Report::of_reference(&outcomes, seconds);
-            return Ok(Ran { outcomes, report, seconds });
+            return Ok(InputRan { outcomes, report, seconds });
         }
         let snapshot = State::new(state)?.with_storage_probe();
         let batch = self.engine.simulate(env, calls, &snapshot)?;
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Ran { outcomes: batch.outcomes, report: batch.report, seconds })
+        Ok(InputRan { outcomes: batch.outcomes, report: batch.report, seconds })
     }
 
     /// Simulates calls on a snapshot that earlier calls may have read into the state table.
@@ -85,14 +85,14 @@ impl Runner {
         env: &Env,
         calls: &[Transaction],
         state: &State<&MemoryState>,
-    ) -> anyhow::Result<Ran> {
+    ) -> anyhow::Result<InputRan> {
         if self.backend == Backend::Revm {
             return self.calls(env, calls, state.database());
         }
         let start = Instant::now();
         let batch = self.engine.simulate(env, calls, state)?;
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Ran { outcomes: batch.outcomes, report: batch.report, seconds })
+        Ok(InputRan { outcomes: batch.outcomes, report: batch.report, seconds })
     }
 }
 

@@ -14,9 +14,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   warpevm statetest dev.tar.zst --backend wgpu --sample 12 --min-residency 0.99 --json";
 
 /// Executes through sequential revm.
-struct Revm;
+struct OnRevm;
 
-impl Executor for Revm {
+impl Executor for OnRevm {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let mut revm = Sequential::new(env, state).with_storage_probe();
         revm.transact_once(tx).map(|(outcome, _)| outcome).map_err(|e| e.to_string())
@@ -24,9 +24,9 @@ impl Executor for Revm {
 }
 
 /// Executes through an engine on the device asked for.
-struct Device(Engine);
+struct OnEngine(Engine);
 
-impl Executor for Device {
+impl Executor for OnEngine {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe();
         let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
@@ -39,9 +39,9 @@ impl Executor for Device {
 pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
     args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
-        Backend::Revm => Box::new(Revm),
+        Backend::Revm => Box::new(OnRevm),
         backend => {
-            Box::new(Device(Engine::new(Config { backend, threads: 1, ..Config::default() })?))
+            Box::new(OnEngine(Engine::new(Config { backend, threads: 1, ..Config::default() })?))
         }
     };
     let suite = Suite::new(args);

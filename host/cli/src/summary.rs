@@ -13,7 +13,7 @@ const STATUSES: [&str; 4] = ["success", "revert", "halt", "invalid"];
 
 /// A block's, a batch's or a whole run's results. The field names are those of `--json`.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Summary {
+pub(crate) struct RunSummary {
     /// The backend asked for.
     pub backend: Option<Backend>,
     /// Blocks executed.
@@ -71,7 +71,7 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
-impl Summary {
+impl RunSummary {
     /// Takes in a backend's report of a run of `seconds`.
     pub(crate) fn report(&mut self, report: &Report, seconds: f64) {
         self.transactions += report.transactions;
@@ -140,7 +140,7 @@ impl Summary {
     }
 
     /// Adds another summary to this one.
-    pub(crate) fn add(&mut self, other: &Summary) {
+    pub(crate) fn add(&mut self, other: &RunSummary) {
         self.blocks += other.blocks;
         self.batches += other.batches;
         self.transactions += other.transactions;
@@ -209,7 +209,7 @@ impl Summary {
         format!("{} of {} header checks FAIL", self.header_checks_failed, self.header_checks)
     }
 
-    /// What is wrong, where [`Summary::failed`] says that something is.
+    /// What is wrong, where [`RunSummary::failed`] says that something is.
     pub(crate) fn wrong(&self) -> String {
         let differs = (self.mismatches > 0).then(|| self.differences());
         let checks = (self.header_checks_failed > 0).then(|| self.failed_checks());
@@ -275,7 +275,7 @@ impl Summary {
         let suspensions = self.suspensions.iter().map(|(need, n)| format!("{need} {n}"));
         lines.push(format!("  fallbacks: {}", counts(fallbacks.collect())));
         lines.push(format!("  suspensions: {}", counts(suspensions.collect())));
-        let Summary { rounds, replays, redone, .. } = self;
+        let RunSummary { rounds, replays, redone, .. } = self;
         lines.push(format!("  rounds: {rounds}; replays: {replays}; redone: {redone}"));
         if self.device_transactions > 0 {
             let (given, beside) = (self.device_transactions, self.beside_device);

@@ -77,7 +77,7 @@ pub struct Fork {
 
 /// From where on the second fork of a transition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+enum ForkStart {
     Number(u64),
     Timestamp(u64),
     /// The total difficulty of the parent (EIP-3675).
@@ -88,7 +88,7 @@ enum Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     first: Fork,
-    second: Option<(Start, Fork)>,
+    second: Option<(ForkStart, Fork)>,
     /// Block of the DAO fork.
     dao: Option<u64>,
 }
@@ -117,7 +117,7 @@ impl Network {
         let (first, second) = forks.split_once("To").ok_or_else(unknown)?;
         let start = parse_start(start).ok_or_else(unknown)?;
         let dao = match start {
-            Start::Number(number) if second == "Dao" => Some(number),
+            ForkStart::Number(number) if second == "Dao" => Some(number),
             _ => None,
         };
         let second = if dao.is_some() { first } else { second };
@@ -128,9 +128,9 @@ impl Network {
     pub fn fork(&self, number: u64, timestamp: u64, difficulty: U256) -> &Fork {
         let Some((start, second)) = &self.second else { return &self.first };
         let started = match *start {
-            Start::Number(from) => number >= from,
-            Start::Timestamp(from) => timestamp >= from,
-            Start::Difficulty(from) => difficulty >= from,
+            ForkStart::Number(from) => number >= from,
+            ForkStart::Timestamp(from) => timestamp >= from,
+            ForkStart::Difficulty(from) => difficulty >= from,
         };
         if started { second } else { &self.first }
     }
@@ -142,15 +142,15 @@ impl Network {
 }
 
 /// `5`, `Time15k`, `DiffC0000`.
-fn parse_start(text: &str) -> Option<Start> {
+fn parse_start(text: &str) -> Option<ForkStart> {
     if let Some(difficulty) = text.strip_prefix("Diff") {
-        return U256::from_str_radix(difficulty, 16).ok().map(Start::Difficulty);
+        return U256::from_str_radix(difficulty, 16).ok().map(ForkStart::Difficulty);
     }
     let Some(time) = text.strip_prefix("Time") else {
-        return text.parse().ok().map(Start::Number);
+        return text.parse().ok().map(ForkStart::Number);
     };
     let (digits, unit) = time.strip_suffix('k').map_or((time, 1), |digits| (digits, 1000));
-    digits.parse::<u64>().ok()?.checked_mul(unit).map(Start::Timestamp)
+    digits.parse::<u64>().ok()?.checked_mul(unit).map(ForkStart::Timestamp)
 }
 
 fn spec(name: &str) -> Option<Spec> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Unit {
+struct BlockTestUnit {
     network: String,
     pre: UniqueMap<Fixed<Address>, TestAccount>,
     genesis_block_header: HeaderHash,
@@ -30,13 +30,13 @@ struct Unit {
     post_state_hash: Option<Fixed<B256>>,
     #[serde(rename = "lastblockhash")]
     last_block_hash: Fixed<B256>,
-    config: Option<Config>,
+    config: Option<ChainConfig>,
 }
 
 /// What tells a blockchain test from others, and from what may stand beside tests.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Kind {
+enum BlockTestKind {
     Test {
         #[serde(rename = "blocks")]
         _mark: IgnoredAny,
@@ -59,7 +59,7 @@ struct TestBlock {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Config {
+struct ChainConfig {
     chainid: Option<Int64>,
     blob_schedule: Option<BTreeMap<String, TestSchedule>>,
 }
@@ -89,9 +89,9 @@ pub fn run_file(
     filter: &dyn Fn(&str, &str) -> bool,
 ) -> Result<(Summary, Spent), InputError> {
     let (mut summary, mut spent) = (Summary::default(), Spent::default());
-    let kinds: BTreeMap<String, Kind> = parse(name, bytes)?;
-    let is_test = |test: &str| matches!(kinds.get(test), Some(Kind::Test { .. }));
-    let units: BTreeMap<String, Unit> = parse_some(name, bytes, &is_test)?;
+    let kinds: BTreeMap<String, BlockTestKind> = parse(name, bytes)?;
+    let is_test = |test: &str| matches!(kinds.get(test), Some(BlockTestKind::Test { .. }));
+    let units: BTreeMap<String, BlockTestUnit> = parse_some(name, bytes, &is_test)?;
     if kinds.len() > units.len() {
         summary.skip("not a blockchain test", (kinds.len() - units.len()) as u64);
     }
@@ -124,7 +124,7 @@ struct Case {
 }
 
 impl Case {
-    fn run(&mut self, unit: &Unit, executor: &dyn BlockExecutor) -> Result<(), String> {
+    fn run(&mut self, unit: &BlockTestUnit, executor: &dyn BlockExecutor) -> Result<(), String> {
         let mut chain = start(unit, executor)?;
         for (index, block) in unit.blocks.iter().enumerate() {
             let mut imported = chain.import(&block.rlp.0);
@@ -155,7 +155,7 @@ impl Case {
 }
 
 /// The chain with its genesis.
-fn start<'e>(unit: &Unit, executor: &'e dyn BlockExecutor) -> Result<Chain<'e>, String> {
+fn start<'e>(unit: &BlockTestUnit, executor: &'e dyn BlockExecutor) -> Result<Chain<'e>, String> {
     let config = unit.config.as_ref();
     let schedules = config.and_then(|config| config.blob_schedule.as_ref()).into_iter().flatten();
     let schedules = schedules.map(|(name, schedule)| {
@@ -228,7 +228,7 @@ fn judge(block: &TestBlock, imported: Result<Imported, ImportError>) -> Result<(
     }
 }
 
-fn check_end(unit: &Unit, chain: &Chain<'_>) -> Result<(), String> {
+fn check_end(unit: &BlockTestUnit, chain: &Chain<'_>) -> Result<(), String> {
     let head = chain.head();
     if head.hash != unit.last_block_hash.0 {
         return Err(format!("last block {}, expected {}", head.hash, unit.last_block_hash));

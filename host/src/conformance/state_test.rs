@@ -99,12 +99,12 @@ impl NotExecuted {
 }
 
 #[derive(Deserialize)]
-struct Unit {
+struct StateTestUnit {
     env: TestEnv,
     pre: UniqueMap<Fixed<Address>, TestAccount>,
     transaction: TestTransaction,
     post: BTreeMap<String, Vec<Post>>,
-    config: Option<Config>,
+    config: Option<TestConfig>,
     #[serde(rename = "_info")]
     info: Option<Info>,
 }
@@ -112,7 +112,7 @@ struct Unit {
 /// What tells a state test from others, and from what may stand beside tests.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Kind {
+enum StateTestKind {
     Test {
         #[serde(rename = "transaction")]
         _mark: IgnoredAny,
@@ -141,7 +141,7 @@ struct Info {
     filler: Option<String>,
 }
 
-impl Unit {
+impl StateTestUnit {
     /// Whether the block that the test was filled with paid its beneficiary a reward of nothing,
     /// also where it rejected the transaction. retesteth has it so; execution-spec-tests, which
     /// name no such tool, leave the state alone.
@@ -231,14 +231,14 @@ struct Indexes {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Config {
+struct TestConfig {
     chainid: Option<Int64>,
-    blob_schedule: Option<BTreeMap<String, BlobSchedule>>,
+    blob_schedule: Option<BTreeMap<String, TestBlobs>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BlobSchedule {
+struct TestBlobs {
     base_fee_update_fraction: Int64,
 }
 
@@ -280,9 +280,9 @@ impl TestState {
 }
 
 /// The state tests of a file, and how many of its keys are none.
-fn units(name: &str, bytes: &[u8]) -> Result<(BTreeMap<String, Unit>, u64), InputError> {
-    let kinds: BTreeMap<String, Kind> = parse(name, bytes)?;
-    let is_test = |test: &str| matches!(kinds.get(test), Some(Kind::Test { .. }));
+fn units(name: &str, bytes: &[u8]) -> Result<(BTreeMap<String, StateTestUnit>, u64), InputError> {
+    let kinds: BTreeMap<String, StateTestKind> = parse(name, bytes)?;
+    let is_test = |test: &str| matches!(kinds.get(test), Some(StateTestKind::Test { .. }));
     let units = parse_some(name, bytes, &is_test)?;
     let others = kinds.len() - units.len();
     Ok((units, others as u64))
@@ -371,7 +371,7 @@ fn run_case(
     file: &str,
     case: String,
     fork: &str,
-    unit: &Unit,
+    unit: &StateTestUnit,
     post: &Post,
     state: &TestState,
     executor: &dyn Executor,
@@ -530,7 +530,7 @@ fn difference(
     text
 }
 
-fn environment(unit: &Unit, spec: Spec, fork: &str) -> Result<Env, String> {
+fn environment(unit: &StateTestUnit, spec: Spec, fork: &str) -> Result<Env, String> {
     let env = &unit.env;
     let schedule = unit.config.as_ref().and_then(|c| c.blob_schedule.as_ref());
     let fraction = schedule.and_then(|s| s.get(fork)).map(|s| s.base_fee_update_fraction.0);

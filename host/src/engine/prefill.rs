@@ -16,7 +16,7 @@ use crate::state::table::{TableEntry, exists, is_empty};
 use crate::state::versions::Versions;
 
 /// A field's next value: where in the block, and which.
-enum Field<'l> {
+enum ListedField<'l> {
     Balance(U256),
     Nonce(u64),
     Code(&'l [u8]),
@@ -40,18 +40,18 @@ pub(super) fn prefill<DB: DatabaseRef + Sync>(
     for account in &list.accounts {
         let addr = account.address.into_array();
         let base = state.account_index(&addr)?;
-        let mut fields: Vec<(u32, Field<'_>)> = Vec::new();
+        let mut fields: Vec<(u32, ListedField<'_>)> = Vec::new();
         let balances = account.balance_changes.iter();
         fields.extend(balances.filter_map(|change| {
-            Some((place(change.block_access_index.0)?, Field::Balance(change.post_balance)))
+            Some((place(change.block_access_index.0)?, ListedField::Balance(change.post_balance)))
         }));
         let nonces = account.nonce_changes.iter();
         fields.extend(nonces.filter_map(|change| {
-            Some((place(change.block_access_index.0)?, Field::Nonce(change.new_nonce)))
+            Some((place(change.block_access_index.0)?, ListedField::Nonce(change.new_nonce)))
         }));
         let codes = account.code_changes.iter();
         fields.extend(codes.filter_map(|change| {
-            Some((place(change.block_access_index.0)?, Field::Code(&change.new_code)))
+            Some((place(change.block_access_index.0)?, ListedField::Code(&change.new_code)))
         }));
         fields.sort_by_key(|(order, _)| *order);
         publish_account(session, versions, base, &fields)?;
@@ -73,16 +73,16 @@ fn publish_account<DB: DatabaseRef + Sync>(
     session: &Session<'_, DB>,
     versions: &Versions,
     base: u32,
-    fields: &[(u32, Field<'_>)],
+    fields: &[(u32, ListedField<'_>)],
 ) -> Result<(), Error> {
     let state = session.state;
     let mut now = state.table().account(base);
     for same in fields.chunk_by(|(a, _), (b, _)| a == b) {
         for (_, field) in same {
             match field {
-                Field::Balance(balance) => now.balance = balance.into_limbs(),
-                Field::Nonce(nonce) => now.nonce = *nonce,
-                Field::Code(code) => {
+                ListedField::Balance(balance) => now.balance = balance.into_limbs(),
+                ListedField::Nonce(nonce) => now.nonce = *nonce,
+                ListedField::Code(code) => {
                     now.code = state.codes().intern(CodeBytes::new(code))?;
                     // A creation voids the storage.
                     if !code.is_empty() && !is_designator(code) {

@@ -24,11 +24,11 @@ const LINKS_MAX: usize = 40;
 pub(crate) struct Archive {
     /// How messages call it.
     pub name: String,
-    data: Data,
+    data: ArchiveBytes,
 }
 
 #[derive(Debug)]
-enum Data {
+enum ArchiveBytes {
     File(PathBuf),
     /// What came through a pipe, as it came.
     Memory(Vec<u8>),
@@ -53,11 +53,11 @@ pub(crate) struct Names {
 
 impl Archive {
     pub fn file(path: &Path) -> Archive {
-        Archive { name: path.display().to_string(), data: Data::File(path.to_owned()) }
+        Archive { name: path.display().to_string(), data: ArchiveBytes::File(path.to_owned()) }
     }
 
     pub fn memory(path: &Path, bytes: Vec<u8>) -> Archive {
-        Archive { name: path.display().to_string(), data: Data::Memory(bytes) }
+        Archive { name: path.display().to_string(), data: ArchiveBytes::Memory(bytes) }
     }
 
     fn damaged(&self, after: &str, error: io::Error) -> InputError {
@@ -75,8 +75,8 @@ impl Archive {
         let mut last = "its start".to_owned();
         let damaged = |after: &str, error| E::from(self.damaged(after, error));
         let compressed: Box<dyn Read + '_> = match &self.data {
-            Data::File(path) => Box::new(File::open(path).map_err(|e| InputError::io(path, e))?),
-            Data::Memory(bytes) => Box::new(&bytes[..]),
+            ArchiveBytes::File(path) => Box::new(File::open(path).map_err(|e| InputError::io(path, e))?),
+            ArchiveBytes::Memory(bytes) => Box::new(&bytes[..]),
         };
         let mut zstd =
             zstd::Decoder::new(BufReader::new(compressed)).map_err(|e| damaged(&last, e))?;

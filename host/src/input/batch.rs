@@ -40,14 +40,14 @@ pub struct BatchPart {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a batch (docs/BATCH.md)")]
-struct Batch {
+struct BatchFile {
     #[serde(deserialize_with = "spec")]
     spec: Spec,
     chain_id: Option<Int64>,
     #[serde(default, deserialize_with = "or_default")]
     env: BatchEnv,
     state: UniqueMap<Fixed<Address>, BatchAccount>,
-    calls: Vec<Call>,
+    calls: Vec<BatchCall>,
 }
 
 fn spec<'de, D: Deserializer<'de>>(json: D) -> Result<Spec, D::Error> {
@@ -82,7 +82,7 @@ struct BatchAccount {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Call {
+struct BatchCall {
     from: Fixed<Address>,
     // Without this, serde would take an absent `to` for null.
     #[serde(deserialize_with = "Option::deserialize")]
@@ -104,7 +104,7 @@ impl BatchInput {
 
     /// Parses the bytes of a batch file; `place` is how errors call it.
     pub fn parse(place: &str, bytes: &[u8]) -> Result<BatchInput, InputError> {
-        let batch: Batch = json::parse(place, bytes)?;
+        let batch: BatchFile = json::parse(place, bytes)?;
         let chain_id = batch.chain_id.map_or(1, |id| id.0);
         let mut state = MemoryState::default();
         for (address, account) in batch.state.0 {
@@ -179,7 +179,7 @@ fn env(place: &str, spec: Spec, chain_id: u64, env: &BatchEnv) -> Result<Env, In
     })
 }
 
-fn transaction(call: Call, chain_id: u64, state: &MemoryState) -> Transaction {
+fn transaction(call: BatchCall, chain_id: u64, state: &MemoryState) -> Transaction {
     let sender = state.accounts.get(&call.from.0);
     Transaction {
         tx_type: u8::from(call.access_list.is_some()),

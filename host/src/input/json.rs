@@ -270,15 +270,15 @@ pub fn parse_some<T: DeserializeOwned>(
     text: &[u8],
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, T>, InputError> {
-    parse_seed(file, text, Wanted { wanted, values: PhantomData })
+    parse_seed(file, text, WantedKeys { wanted, values: PhantomData })
 }
 
-struct Wanted<'a, T> {
+struct WantedKeys<'a, T> {
     wanted: &'a dyn Fn(&str) -> bool,
     values: PhantomData<T>,
 }
 
-impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Wanted<'_, T> {
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for WantedKeys<'_, T> {
     type Value = BTreeMap<String, T>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
@@ -286,7 +286,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Wanted<'_, T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Visitor<'de> for Wanted<'_, T> {
+impl<'de, T: DeserializeOwned> Visitor<'de> for WantedKeys<'_, T> {
     type Value = BTreeMap<String, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

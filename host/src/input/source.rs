@@ -64,7 +64,7 @@ impl FileSource {
     /// Opens a block folder, or a folder that has some below it.
     pub(super) fn open_folder(path: &Path) -> Result<FileSource, InputError> {
         let tree = walk(path)?;
-        let mut found = Building::default();
+        let mut found = FoundBlocks::default();
         for file in tree.files {
             let bytes = || fs::read(&file.own).map_err(|error| InputError::io(&file.own, error));
             let place = path.join(&file.path).display().to_string();
@@ -79,7 +79,7 @@ impl FileSource {
 
     /// Opens a `.tar.zst` of block folders.
     pub(super) fn open_archive(archive: Archive) -> Result<FileSource, InputError> {
-        let mut found = Building::default();
+        let mut found = FoundBlocks::default();
         let names = archive.visit(|path, read| {
             let place = format!("{}: {}", archive.name, path.display());
             found.file(path, path.to_owned(), || parse_block_hashes(&place, &read()?));
@@ -366,14 +366,14 @@ impl BlockSource for FileSource {
 
 /// A source while it is opened.
 #[derive(Default)]
-struct Building {
+struct FoundBlocks {
     blocks: BTreeMap<PathBuf, StoredBlock>,
     hashes: BTreeMap<PathBuf, Result<Hashes, InputError>>,
     /// Blocks in folders whose name begins with a dot.
     hidden: u64,
 }
 
-impl Building {
+impl FoundBlocks {
     /// Adds a file, if it is one of a block or `block_hashes.json`.
     fn file(
         &mut self,

@@ -309,10 +309,10 @@ pub fn simulate_sequential<DB: DatabaseRef>(
     Sequential::new(env, db).simulate(transactions)
 }
 
-type Transacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;
+type RevmTransacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;
 
 fn outcome_of<E: std::fmt::Display>(
-    result: Transacted<E>,
+    result: RevmTransacted<E>,
     spec: Spec,
 ) -> Result<(Outcome, EvmState), ReferenceError> {
     match result {

@@ -27,7 +27,7 @@ const SECRET_KEY_PLACEHOLDER: U256 = U256::ONE;
 
 /// An account of a state test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct TestAccount {
+struct ReproducedAccount {
     balance: U256,
     nonce: u64,
     code: Bytes,
@@ -39,20 +39,20 @@ struct TestAccount {
 pub struct StateTest {
     env: Env,
     transaction: Transaction,
-    pre: BTreeMap<Address, TestAccount>,
+    pre: BTreeMap<Address, ReproducedAccount>,
     comment: String,
 }
 
 /// What a state test expects.
 #[derive(Clone, Debug)]
-pub struct Expected {
+pub struct ExpectedPost {
     /// State root afterwards.
     pub hash: B256,
     /// keccak of the RLP of the logs.
     pub logs: B256,
     /// Why the transaction is not valid, if it is not.
     pub exception: Option<Rejected>,
-    post: BTreeMap<Address, TestAccount>,
+    post: BTreeMap<Address, ReproducedAccount>,
 }
 
 impl StateTest {
@@ -96,14 +96,14 @@ impl StateTest {
     }
 
     /// What revm makes of the test.
-    pub fn expected(&self) -> Result<Expected, ReferenceError> {
+    pub fn expected(&self) -> Result<ExpectedPost, ReferenceError> {
         let mut revm = Sequential::new(&self.env, self.state()).with_storage_probe();
         let outcome = revm.transact(&self.transaction)?;
         let mut post = self.pre.clone();
         let none = Vec::new();
         let logs = outcome.result.as_ref().map_or(&none, |executed| &executed.logs);
         apply(&mut post, &outcome);
-        Ok(Expected {
+        Ok(ExpectedPost {
             hash: state_root(&post),
             logs: keccak256(alloy_rlp::encode(logs)),
             exception: outcome.result.err(),
@@ -227,7 +227,7 @@ fn read_account<DB: DatabaseRef>(
     state: &CacheDB<DB>,
     address: Address,
     slots: &BTreeSet<U256>,
-) -> Result<Option<TestAccount>, DB::Error> {
+) -> Result<Option<ReproducedAccount>, DB::Error> {
     let Some(info) = state.basic_ref(address)? else { return Ok(None) };
     let code = match info.code {
         Some(code) => code,
@@ -241,11 +241,11 @@ fn read_account<DB: DatabaseRef>(
         }
     }
     let (balance, nonce) = (info.balance, info.nonce);
-    Ok(Some(TestAccount { balance, nonce, code: code.original_bytes(), storage }))
+    Ok(Some(ReproducedAccount { balance, nonce, code: code.original_bytes(), storage }))
 }
 
 /// Makes the accounts what they are after a transaction.
-fn apply(accounts: &mut BTreeMap<Address, TestAccount>, outcome: &Outcome) {
+fn apply(accounts: &mut BTreeMap<Address, ReproducedAccount>, outcome: &Outcome) {
     let changes = outcome.result.as_ref().map(|executed| executed.changes.as_slice());
     for change in changes.unwrap_or_default() {
         let Some(info) = &change.info else {
@@ -266,7 +266,7 @@ fn apply(accounts: &mut BTreeMap<Address, TestAccount>, outcome: &Outcome) {
     }
 }
 
-fn state_root(accounts: &BTreeMap<Address, TestAccount>) -> B256 {
+fn state_root(accounts: &BTreeMap<Address, ReproducedAccount>) -> B256 {
     state_root_unhashed(accounts.iter().map(|(address, account)| {
         let slots = account.storage.iter().map(|(key, value)| (B256::from(*key), *value));
         let account = TrieAccount {
@@ -283,8 +283,8 @@ fn quantity(value: U256) -> Value {
     Value::String(format!("{value:#x}"))
 }
 
-fn accounts(accounts: &BTreeMap<Address, TestAccount>) -> Value {
-    let account = |account: &TestAccount| {
+fn accounts(accounts: &BTreeMap<Address, ReproducedAccount>) -> Value {
+    let account = |account: &ReproducedAccount| {
         let slots = account.storage.iter();
         let storage: Map<String, Value> =
             slots.map(|(key, value)| (format!("{key:#x}"), quantity(*value))).collect();

@@ -77,10 +77,10 @@ impl Contract {
 }
 
 /// JSON in which no name of an object stands twice: else one of two codes would be lost.
-struct Strict(Value);
+struct StrictJson(Value);
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Strict, D::Error> {
+impl<'de> Deserialize<'de> for StrictJson {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<StrictJson, D::Error> {
         json.deserialize_any(StrictVisitor)
     }
 }
@@ -88,59 +88,59 @@ impl<'de> Deserialize<'de> for Strict {
 struct StrictVisitor;
 
 impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Strict;
+    type Value = StrictJson;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Strict, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StrictJson, A::Error> {
         let mut object = Map::new();
-        while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {
+        while let Some((name, StrictJson(value))) = map.next_entry::<String, StrictJson>()? {
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format!("`{name}` stands twice")));
             }
             object.insert(name, value);
         }
-        Ok(Strict(Value::Object(object)))
+        Ok(StrictJson(Value::Object(object)))
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Strict, A::Error> {
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<StrictJson, A::Error> {
         let mut all = Vec::new();
-        while let Some(Strict(value)) = seq.next_element()? {
+        while let Some(StrictJson(value)) = seq.next_element()? {
             all.push(value);
         }
-        Ok(Strict(Value::Array(all)))
+        Ok(StrictJson(Value::Array(all)))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Strict, E> {
-        Ok(Strict(text.into()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<StrictJson, E> {
+        Ok(StrictJson(text.into()))
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Strict, E> {
-        Ok(Strict(value.into()))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<StrictJson, E> {
+        Ok(StrictJson(value.into()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Strict, E> {
-        Ok(Strict(value.into()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<StrictJson, E> {
+        Ok(StrictJson(value.into()))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Strict, E> {
-        Ok(Strict(value.into()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<StrictJson, E> {
+        Ok(StrictJson(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Strict, E> {
-        Ok(Strict(value.into()))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<StrictJson, E> {
+        Ok(StrictJson(value.into()))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Strict, E> {
-        Ok(Strict(Value::Null))
+    fn visit_unit<E: Error>(self) -> Result<StrictJson, E> {
+        Ok(StrictJson(Value::Null))
     }
 }
 
 /// The contracts in JSON.
 pub(super) fn from_json(text: &str) -> anyhow::Result<Vec<Contract>> {
-    let Strict(json) = serde_json::from_str(text)?;
+    let StrictJson(json) = serde_json::from_str(text)?;
     if let Value::String(hex) = &json {
         let deployed = vec![("the string".to_owned(), hex.clone())];
         return Ok(vec![Contract { deployed, ..Contract::default() }]);

@@ -149,7 +149,7 @@ pub(super) enum Output {
 
 /// What an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum InputKind {
     Blocks,
     Batch,
 }
@@ -171,15 +171,15 @@ pub(super) struct Asked {
     pub resume: bool,
     pub json: bool,
     /// Flags that are for one kind of input only, and the command's own kind.
-    only: Vec<(&'static str, Kind)>,
+    only: Vec<(&'static str, InputKind)>,
 }
 
 impl RunArgs {
     pub(super) fn asked(&self) -> Result<Asked, Usage> {
         let given = [
-            ("--block", self.block.is_some(), Kind::Blocks),
-            ("--policy", self.policy.is_some(), Kind::Blocks),
-            ("--compare", self.compare, Kind::Batch),
+            ("--block", self.block.is_some(), InputKind::Blocks),
+            ("--policy", self.policy.is_some(), InputKind::Blocks),
+            ("--compare", self.compare, InputKind::Batch),
         ];
         let only = given.into_iter().filter(|(_, given, _)| *given);
         let only = only.map(|(flag, _, kind)| (flag, kind)).collect();
@@ -196,7 +196,7 @@ impl RunArgs {
 impl SimulateArgs {
     pub(super) fn asked(&self) -> Result<Asked, Usage> {
         let (all, auto) = (Selection::default(), PolicyArg::Auto);
-        self.common.asked(&self.inputs, all, auto, self.compare, vec![("simulate", Kind::Batch)])
+        self.common.asked(&self.inputs, all, auto, self.compare, vec![("simulate", InputKind::Batch)])
     }
 }
 
@@ -207,7 +207,7 @@ impl CommonArgs {
         selection: Selection,
         policy: PolicyArg,
         compare: bool,
-        only: Vec<(&'static str, Kind)>,
+        only: Vec<(&'static str, InputKind)>,
     ) -> Result<Asked, Usage> {
         self.refuse_what_does_nothing()?;
         let asked = Asked {
@@ -288,17 +288,17 @@ impl CommonArgs {
 
 impl Asked {
     /// Whether an input of this kind fits what was asked for.
-    pub(super) fn takes(&self, path: &Path, kind: Kind) -> Result<(), Usage> {
+    pub(super) fn takes(&self, path: &Path, kind: InputKind) -> Result<(), Usage> {
         let Some((flag, _)) = self.only.iter().find(|(_, only)| *only != kind) else {
             return Ok(());
         };
         let path = path.display();
         Err(Usage(match kind {
-            Kind::Blocks if *flag == "simulate" => {
+            InputKind::Blocks if *flag == "simulate" => {
                 format!("simulate: '{path}' holds blocks, which `warpevm run` executes")
             }
-            Kind::Blocks => format!("{flag}: only for batches, and '{path}' holds blocks"),
-            Kind::Batch => format!("{flag}: only for blocks, and '{path}' is a batch"),
+            InputKind::Blocks => format!("{flag}: only for batches, and '{path}' holds blocks"),
+            InputKind::Batch => format!("{flag}: only for blocks, and '{path}' is a batch"),
         }))
     }
 }
@@ -308,12 +308,12 @@ fn refused<T>(flag: &str, cause: &str) -> Result<T, Usage> {
 }
 
 /// What an input is, as far as its name tells before anything is read.
-fn kind_by_name(path: &Path) -> Option<Kind> {
+fn kind_by_name(path: &Path) -> Option<InputKind> {
     let ending = path.extension().and_then(|ending| ending.to_str());
     match ending {
-        _ if path.is_dir() => Some(Kind::Blocks),
-        Some("zst") => Some(Kind::Blocks),
-        Some("json") => Some(Kind::Batch),
+        _ if path.is_dir() => Some(InputKind::Blocks),
+        Some("zst") => Some(InputKind::Blocks),
+        Some("json") => Some(InputKind::Batch),
         _ => None,
     }
 }

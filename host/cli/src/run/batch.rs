@@ -1,12 +1,12 @@
 //! One batch: its calls in chunks, so that results stream, memory stays flat and progress shows.
 
 use super::args::OnMismatch;
-use super::settle::{Shown, count, replace};
-use super::{Run, table};
+use super::settle::{Differences, count, replace};
+use super::{Running, table};
 use crate::compare::{self, Comparison};
 use crate::interrupt;
 use crate::output::Progress;
-use crate::summary::Summary;
+use crate::summary::RunSummary;
 use alloy_primitives::Log;
 use anyhow::Context;
 use serde_json::json;
@@ -37,12 +37,12 @@ const CHUNK_TIME_MIN: Duration = Duration::from_millis(500);
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A batch while it runs.
-struct Batch<'a> {
+struct BatchRun<'a> {
     input: &'a BatchInput,
     parts: Vec<BatchPart>,
     state: State<&'a MemoryState>,
-    summary: Summary,
-    shown: Shown,
+    summary: RunSummary,
+    shown: Differences,
     /// The first results, for the table.
     table: Vec<[String; 4]>,
     /// Calls that are not valid, with the reason.
@@ -50,12 +50,12 @@ struct Batch<'a> {
 }
 
 /// Outcomes of a chunk's calls, and which of these differ from revm's.
-struct Chunk {
+struct SimulatedCalls {
     outcomes: Vec<Option<Outcome>>,
     wrong: BTreeSet<usize>,
 }
 
-impl Chunk {
+impl SimulatedCalls {
     /// Bytes of its results that calls choose.
     fn bytes(&self) -> usize {
         let executed = self.outcomes.iter().flatten().filter_map(|o| o.result.as_ref().ok());
@@ -75,7 +75,7 @@ fn next_size(size: usize, spent: Duration, bytes: usize) -> usize {
     }
 }
 
-impl Run {
+impl Running {
     /// Runs and tells a batch; `read` are the seconds that reading it took.
     pub(super) fn batch(&mut self, input: &BatchInput, read: f64) -> anyhow::Result<()> {
         let count = input.calls.len();
@@ -112,22 +112,22 @@ impl Run {
         Ok(())
     }
 
-    fn begin<'a>(&self, input: &'a BatchInput) -> anyhow::Result<Batch<'a>> {
+    fn begin<'a>(&self, input: &'a BatchInput) -> anyhow::Result<BatchRun<'a>> {
         let state = State::new(&input.state).with_context(|| input.place.clone())?;
         let name = Path::new(&input.place).file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Batch {
+        Ok(BatchRun {
             input,
             parts: input.parts(),
             state: state.with_storage_probe(),
-            summary: Summary { batches: 1, ..self.summary() },
-            shown: Shown::new(&self.asked.reproducers, name.into_owned()),
+            summary: RunSummary { batches: 1, ..self.summary() },
+            shown: Differences::new(&self.asked.reproducers, name.into_owned()),
             table: Vec::new(),
             invalid: Vec::new(),
         })
     }
 
     /// Runs the calls chunk by chunk, up to one that fails: then why.
-    fn chunks(&mut self, batch: &mut Batch<'_>) -> anyhow::Result<Option<anyhow::Error>> {
+    fn chunks(&mut self, batch: &mut BatchRun<'_>) -> anyhow::Result<Option<anyhow::Error>> {
         let count = batch.input.calls.len();
         let progress = Progress::new(count as u64, "calls");
         let (mut start, mut size) = (0, CHUNK_COUNT_FIRST);
@@ -152,8 +152,8 @@ impl Run {
     }
 
     /// Runs the calls of a range.
-    fn chunk(&self, batch: &mut Batch<'_>, range: Range<usize>) -> anyhow::Result<Chunk> {
-        let mut chunk = Chunk { outcomes: vec![None; range.len()], wrong: BTreeSet::new() };
+    fn chunk(&self, batch: &mut BatchRun<'_>, range: Range<usize>) -> anyhow::Result<SimulatedCalls> {
+        let mut chunk = SimulatedCalls { outcomes: vec![None; range.len()], wrong: BTreeSet::new() };
         for part in &batch.parts {
             let from = part.calls.partition_point(|call| *call < range.start);
             let to = part.calls.partition_point(|call| *call < range.end);
@@ -198,9 +198,9 @@ impl Run {
     /// Writes the rows of a chunk, and keeps what the table shows.
     fn batch_rows(
         &mut self,
-        batch: &mut Batch<'_>,
+        batch: &mut BatchRun<'_>,
         start: usize,
-        chunk: &Chunk,
+        chunk: &SimulatedCalls,
     ) -> anyhow::Result<()> {
         for (call, outcome) in (start..).zip(chunk.outcomes.iter().flatten()) {
             if batch.table.len() < table::ROWS_MAX {
@@ -223,7 +223,7 @@ impl Run {
         self.rows.as_mut().map_or(Ok(()), |rows| rows.flush())
     }
 
-    fn tell_batch(&self, batch: &Batch<'_>) -> anyhow::Result<()> {
+    fn tell_batch(&self, batch: &BatchRun<'_>) -> anyhow::Result<()> {
         let (place, summary, shown) = (&batch.input.place, &batch.summary, &batch.shown);
         if self.asked.json {
             let mut object = serde_json::to_value(summary)?;

@@ -1,11 +1,11 @@
 //! One block: run, validated, checked against its header, told.
 
 use super::args::OnMismatch;
-use super::settle::{Shown, count, replace};
-use super::{Run, table};
+use super::settle::{Differences, count, replace};
+use super::{Running, table};
 use crate::output::Progress;
-use crate::runner::{Ran, all_hashes_listed, invalid};
-use crate::summary::Summary;
+use crate::runner::{InputRan, all_hashes_listed, invalid};
+use crate::summary::RunSummary;
 use anyhow::Context;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -17,15 +17,15 @@ use warpevm::types::Outcome;
 
 /// What a block gave.
 struct Done {
-    summary: Summary,
-    ran: Ran,
+    summary: RunSummary,
+    ran: InputRan,
     /// Which transactions differ from revm's, and were not replaced.
     wrong: BTreeSet<usize>,
     checks: Vec<HeaderCheck>,
-    shown: Shown,
+    shown: Differences,
 }
 
-impl Run {
+impl Running {
     /// Runs and tells a block of an input; `read` are the seconds that reading it took, `single`
     /// says that there is no other.
     pub(super) fn block(
@@ -66,7 +66,7 @@ impl Run {
     }
 
     fn execute(&self, block: &BlockInput) -> anyhow::Result<Done> {
-        let mut summary = Summary { blocks: 1, ..self.summary() };
+        let mut summary = RunSummary { blocks: 1, ..self.summary() };
         let mut ran = self.runner.block(block)?;
         summary.report(&ran.report, ran.seconds);
         all_hashes_listed(block)?;
@@ -78,7 +78,7 @@ impl Run {
             return Err(invalid(block, ran.outcomes.len() - 1, &reason));
         }
         count(&mut summary, &validation);
-        let mut shown = Shown::new(&self.asked.reproducers, format!("block-{}", block.number));
+        let mut shown = Differences::new(&self.asked.reproducers, format!("block-{}", block.number));
         shown.take_in(&validation);
         let mut wrong: BTreeSet<usize> = validation.wrong.iter().map(|wrong| wrong.index).collect();
         if self.asked.on_mismatch == OnMismatch::Revm && !wrong.is_empty() {

@@ -8,23 +8,23 @@ use std::io::{self, BufWriter, Stdout, Write};
 use warpevm::results::{Earlier, Format, Row, Writer};
 
 /// What takes the bytes.
-enum Target {
+enum RowsFile {
     Stdout(BufWriter<Stdout>),
     File(NewFile),
 }
 
-impl Write for Target {
+impl Write for RowsFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::Stdout(out) => out.write(bytes),
-            Target::File(file) => file.write(bytes),
+            RowsFile::Stdout(out) => out.write(bytes),
+            RowsFile::File(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Target::Stdout(out) => out.flush(),
-            Target::File(file) => file.flush(),
+            RowsFile::Stdout(out) => out.flush(),
+            RowsFile::File(file) => file.flush(),
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) struct Written {
 
 /// Writes rows. A file has its name only when the run ends, and holds what it had until then.
 pub(super) struct Rows {
-    writer: Writer<Target>,
+    writer: Writer<RowsFile>,
     /// How messages call the target.
     place: String,
     earlier: Option<Earlier>,
@@ -47,7 +47,7 @@ pub(super) struct Rows {
 impl Rows {
     /// What was asked for, if anything.
     pub(super) fn open(asked: &Asked) -> anyhow::Result<Option<Rows>> {
-        let stdout = || Target::Stdout(BufWriter::new(io::stdout()));
+        let stdout = || RowsFile::Stdout(BufWriter::new(io::stdout()));
         let (target, format, place, earlier) = match &asked.output {
             Output::None => return Ok(None),
             Output::Json | Output::Stdout => {
@@ -56,7 +56,7 @@ impl Rows {
             Output::File(path, format) => {
                 let open = || Earlier::open(path, *format, asked.changes);
                 let earlier = asked.resume.then(open).transpose()?;
-                let file = Target::File(NewFile::create(path)?);
+                let file = RowsFile::File(NewFile::create(path)?);
                 (file, *format, path.display().to_string(), earlier)
             }
         };
@@ -92,8 +92,8 @@ impl Rows {
         self.flush()?;
         let (rows, place) = (self.writer.rows(), self.place);
         match self.writer.into_inner() {
-            Target::Stdout(_) => Ok(None),
-            Target::File(file) => {
+            RowsFile::Stdout(_) => Ok(None),
+            RowsFile::File(file) => {
                 file.finish()?;
                 Ok(Some(Written { rows, file: place }))
             }

@@ -2,8 +2,8 @@
 
 use crate::files;
 use crate::output::Say;
-use crate::runner::Ran;
-use crate::summary::Summary;
+use crate::runner::InputRan;
+use crate::summary::RunSummary;
 use anyhow::Context;
 use std::fs::{self, File};
 use std::io;
@@ -19,7 +19,7 @@ const REPRODUCERS_MAX: usize = 16;
 const NAMES_MAX: u32 = 10_000;
 
 /// Counts what the validation found.
-pub(super) fn count(summary: &mut Summary, validation: &Validation) {
+pub(super) fn count(summary: &mut RunSummary, validation: &Validation) {
     summary.validated += validation.checked;
     summary.unchecked += validation.unchecked;
     summary.mismatches += validation.wrong.len() as u64;
@@ -27,8 +27,8 @@ pub(super) fn count(summary: &mut Summary, validation: &Validation) {
 
 /// Takes revm's results, where ours differ.
 pub(super) fn replace(
-    summary: &mut Summary,
-    ran: &mut Ran,
+    summary: &mut RunSummary,
+    ran: &mut InputRan,
     expected: impl Iterator<Item = (usize, Outcome)>,
 ) {
     for (index, expected) in expected {
@@ -46,7 +46,7 @@ pub(super) fn replace(
 }
 
 /// What there is to say about the differences of a block or batch.
-pub(super) struct Shown {
+pub(super) struct Differences {
     folder: PathBuf,
     /// Begins the names of reproducers.
     name: String,
@@ -57,9 +57,9 @@ pub(super) struct Shown {
     pub failures: Vec<String>,
 }
 
-impl Shown {
-    pub(super) fn new(folder: &Path, name: String) -> Shown {
-        Shown {
+impl Differences {
+    pub(super) fn new(folder: &Path, name: String) -> Differences {
+        Differences {
             folder: folder.to_owned(),
             name,
             mismatches: 0,
@@ -163,7 +163,7 @@ mod tests {
     fn a_difference_is_told_whatever_becomes_of_its_reproducer() {
         let name = format!("warpevm-reproduce-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        let mut shown = Shown::new(&folder, "a".to_owned());
+        let mut shown = Differences::new(&folder, "a".to_owned());
         shown.take_in(&validation());
         assert!(
             shown.lines[0].contains("gas used: revm has 21000, got 21001"),
@@ -175,7 +175,7 @@ mod tests {
         assert!(path.is_file() && shown.failures.is_empty());
 
         // A folder cannot be made within a file.
-        let mut shown = Shown::new(&path, "a".to_owned());
+        let mut shown = Differences::new(&path, "a".to_owned());
         shown.take_in(&validation());
         shown.take_in(&validation());
         assert!(
