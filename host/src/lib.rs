@@ -5,12 +5,15 @@
 
 pub mod backend;
 pub mod buffer;
+#[cfg(feature = "chain")]
 pub mod chain;
 pub mod code;
+#[cfg(feature = "files")]
 pub mod conformance;
 mod convert;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "files")]
 pub mod input;
 pub mod instance;
 pub mod limits;
@@ -19,6 +22,7 @@ mod pool;
 pub mod redo;
 pub mod reference;
 pub mod report;
+#[cfg(feature = "files")]
 pub mod results;
 pub mod state;
 mod sync;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cudarc::nvrtc::{result, sys};
 
-use crate::sources::Module;
+use crate::sources::{Module, Target};
 
 /// The first version whose code is right. 12.9 and 13.0 give locals that are live at the same time
 /// the same place in the stack frame: seen in `map_swu` of op/bls12_381_map.cuh, whose machine code
@@ -48,15 +48,6 @@ impl From<result::NvrtcError> for NvrtcError {
     fn from(error: result::NvrtcError) -> NvrtcError {
         NvrtcError::Failed(format!("{error:?}"))
     }
-}
-
-/// What to compile to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// PTX for compute capability `major * 10 + minor`.
-    Ptx(u32),
-    /// Machine code for it.
-    Cubin(u32),
 }
 
 /// A loaded NVRTC.

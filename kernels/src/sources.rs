@@ -1,6 +1,14 @@
 //! The device code as NVRTC gets it: a few modules, each one text.
 
-use crate::nvrtc::Target;
+
+/// What to compile to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// PTX for compute capability `major * 10 + minor`.
+    Ptx(u32),
+    /// Machine code for it.
+    Cubin(u32),
+}
 
 /// A module of device code.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use warpevm_kernels::nvrtc::{self, Nvrtc, Target};
+use warpevm_kernels::nvrtc::{self, Nvrtc};
 use warpevm_kernels::sources::{MODULES, Module, OP_TEST, PTX_ARCH};
 
 /// The compilers; the numbers in the resource file are theirs.

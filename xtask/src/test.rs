@@ -31,6 +31,9 @@ const BLOCK_TESTS: [&str; 3] = ["blocks-dev", "legacy-dev", "bench-blocks"];
 pub const RELEASE_BUILD: [&str; 7] =
     ["build", "--release", "--package", "warpevm-cli", "--package", "warpevm-benches", "--bins"];
 
+/// The library is compiled with these alone, and without any.
+const FEATURES: [&str; 5] = ["", "cuda", "wgpu", "chain", "files"];
+
 enum Outcome {
     Passed,
     Failed(String),
@@ -88,6 +91,16 @@ impl Runner<'_> {
                 r.command(check)
             }
             Err(reason) => Outcome::Skipped(reason),
+        });
+        self.unless(quick, "features", |r| {
+            let each = FEATURES.iter().map(|feature| {
+                let mut check = cargo(root, &["check", "--quiet", "--package", "warpevm"]);
+                check.args(["--lib", "--no-default-features", "--features", feature]);
+                check.env("RUSTFLAGS", "-D warnings");
+                r.command(check)
+            });
+            let failed = each.into_iter().find(|outcome| !matches!(outcome, Outcome::Passed));
+            failed.unwrap_or(Outcome::Passed)
         });
         let mut cubins = None;
         self.unless(quick, "cuda kernels", |r| match cuda::Toolchain::install() {

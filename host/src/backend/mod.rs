@@ -1,9 +1,13 @@
 //! Devices: what runs instances.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod device;
+#[cfg(feature = "wgpu")]
 pub mod wgpu;
+
+use device::driver::AnyDriver;
 
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::{GAS_NUMBERS_MAX, GasNumbers, Launch};
@@ -27,4 +31,35 @@ pub(crate) fn launch_of(spec: Spec) -> Launch {
         gas: GAS[spec as usize],
         ..Default::default()
     }
+}
+
+/// What a build says that was made without the backend.
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+fn absent(feature: &str) -> String {
+    format!("this build is without the feature '{feature}'")
+}
+
+/// The GPU of the `cuda` backend, or all of them; else why there is none.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+    let drivers = cuda::real::CudaDriver::open(gpu)?.into_iter();
+    Ok(drivers.map(|driver| std::sync::Arc::new(driver) as AnyDriver).collect())
+}
+
+/// The same without it.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn cuda_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+    Err(absent("cuda"))
+}
+
+/// The adapter of the `wgpu` backend; else why there is none.
+#[cfg(feature = "wgpu")]
+pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+    Ok(vec![std::sync::Arc::new(wgpu::WgpuDriver::open(gpu)?)])
+}
+
+/// The same without it.
+#[cfg(not(feature = "wgpu"))]
+pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+    Err(absent("wgpu"))
 }

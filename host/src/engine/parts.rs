@@ -11,11 +11,10 @@ use warpevm_kernels::abi::Layout;
 use super::cost::Costs;
 use super::functions::Functions;
 use crate::backend::cpu::Worker;
-use crate::backend::cuda::real::CudaDriver;
 use crate::backend::device::driver::AnyDriver;
 use crate::backend::device::fake::FakeDriver;
 use crate::backend::device::{Device, Means};
-use crate::backend::wgpu::WgpuDriver;
+use crate::backend::{cuda_drivers, wgpu_drivers};
 use crate::code::CodeCache;
 use crate::error::Error;
 use crate::instance::layout::classes;
@@ -108,22 +107,13 @@ pub struct Engine {
 impl Engine {
     /// An engine. Threads start when they are first needed; a GPU is opened now.
     pub fn new(config: Config) -> Result<Engine, Error> {
-        let device = match config.backend {
-            Backend::Cuda => {
-                let drivers = CudaDriver::open(config.gpu).map_err(Error::NoDevice)?;
-                let shared = |driver| Arc::new(driver) as AnyDriver;
-                Some(Device::new(drivers.into_iter().map(shared).collect(), config.grouping)?)
-            }
-            Backend::CudaFake => {
-                let driver = FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?;
-                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
-            }
-            Backend::Wgpu => {
-                let driver = WgpuDriver::open(config.gpu).map_err(Error::NoDevice)?;
-                Some(Device::new(vec![Arc::new(driver)], config.grouping)?)
-            }
-            Backend::Cpu | Backend::Revm => None,
+        let drivers: Vec<AnyDriver> = match config.backend {
+            Backend::Cuda => cuda_drivers(config.gpu).map_err(Error::NoDevice)?,
+            Backend::CudaFake => vec![Arc::new(FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?)],
+            Backend::Wgpu => wgpu_drivers(config.gpu).map_err(Error::NoDevice)?,
+            Backend::Cpu | Backend::Revm => return Ok(Self::with(config, None)),
         };
+        let device = Some(Device::new(drivers, config.grouping)?);
         Ok(Self::with(config, device))
     }
 

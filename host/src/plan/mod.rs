@@ -21,7 +21,7 @@ mod history;
 mod observe;
 mod predict;
 mod print;
-#[cfg(test)]
+#[cfg(all(test, feature = "files"))]
 mod tests;
 mod waits;
 mod worth;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::keccak256;
-use warpevm_kernels::nvrtc::{Nvrtc, Target};
+use warpevm_kernels::nvrtc::Nvrtc;
 use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH};
 
 use crate::pool;
