@@ -94,9 +94,8 @@ impl Runner<'_> {
         });
         self.unless(quick, "features", |r| {
             let each = FEATURES.iter().map(|feature| {
-                let mut check = cargo(root, &["check", "--quiet", "--package", "warpevm"]);
-                check.args(["--lib", "--no-default-features", "--features", feature]);
-                check.env("RUSTFLAGS", "-D warnings");
+                let mut check = cargo(root, &["clippy", "--quiet", "--package", "warpevm", "--lib"]);
+                check.args(["--no-default-features", "--features", feature, "--", "-D", "warnings"]);
                 r.command(check)
             });
             let failed = each.into_iter().find(|outcome| !matches!(outcome, Outcome::Passed));
