@@ -152,7 +152,8 @@ fn account<DB: DatabaseRef>(change: &AccountChange, before: &DB) -> Result<Accou
             };
             let (balance, nonce, code_hash) = (info.balance, info.nonce, info.code_hash);
             account.info = AccountInfo { balance, nonce, code_hash, code, ..Default::default() };
-            if change.wiped {
+            // Before EIP-161 an empty account can be there, which revm keeps if it is new.
+            if change.wiped || account.is_empty() {
                 account.mark_created();
             }
         }
