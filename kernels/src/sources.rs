@@ -1,6 +1,5 @@
 //! The device code as NVRTC gets it: a few modules, each one text.
 
-
 /// What to compile to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {

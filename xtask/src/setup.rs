@@ -56,8 +56,8 @@ pub fn component(name: &str) -> Result<(), String> {
     Err(format!("{name} is not installed, and rustup could not add it"))
 }
 
-/// Packages of PyPI in a folder of their own in the cache, installed if they are not. The error is a
-/// reason to skip; `what` says for people what they are.
+/// Packages of PyPI in a folder of their own in the cache, installed if they are not. The error is
+/// a reason to skip; `what` says for people what they are.
 pub fn wheels(name: &str, what: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let cache = cache_dir().map_err(|error| format!("{error:#}"))?;
     let mut hasher = DefaultHasher::new();

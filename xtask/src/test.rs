@@ -94,8 +94,16 @@ impl Runner<'_> {
         });
         self.unless(quick, "features", |r| {
             let each = FEATURES.iter().map(|feature| {
-                let mut check = cargo(root, &["clippy", "--quiet", "--package", "warpevm", "--lib"]);
-                check.args(["--no-default-features", "--features", feature, "--", "-D", "warnings"]);
+                let mut check =
+                    cargo(root, &["clippy", "--quiet", "--package", "warpevm", "--lib"]);
+                check.args([
+                    "--no-default-features",
+                    "--features",
+                    feature,
+                    "--",
+                    "-D",
+                    "warnings",
+                ]);
                 r.command(check)
             });
             let failed = each.into_iter().find(|outcome| !matches!(outcome, Outcome::Passed));

@@ -19,7 +19,9 @@ use crate::code::CodeCache;
 use crate::error::Error;
 use crate::instance::layout::classes;
 use crate::instance::session::Session;
-use crate::limits::{CLASS_COUNT, DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT};
+use crate::limits::{
+    CLASS_COUNT, DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT,
+};
 use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::report::Counts;

@@ -75,7 +75,9 @@ impl Archive {
         let mut last = "its start".to_owned();
         let damaged = |after: &str, error| E::from(self.damaged(after, error));
         let compressed: Box<dyn Read + '_> = match &self.data {
-            ArchiveBytes::File(path) => Box::new(File::open(path).map_err(|e| InputError::io(path, e))?),
+            ArchiveBytes::File(path) => {
+                Box::new(File::open(path).map_err(|e| InputError::io(path, e))?)
+            }
             ArchiveBytes::Memory(bytes) => Box::new(&bytes[..]),
         };
         let mut zstd =

@@ -196,7 +196,13 @@ impl RunArgs {
 impl SimulateArgs {
     pub(super) fn asked(&self) -> Result<Asked, Usage> {
         let (all, auto) = (Selection::default(), PolicyArg::Auto);
-        self.common.asked(&self.inputs, all, auto, self.compare, vec![("simulate", InputKind::Batch)])
+        self.common.asked(
+            &self.inputs,
+            all,
+            auto,
+            self.compare,
+            vec![("simulate", InputKind::Batch)],
+        )
     }
 }
 

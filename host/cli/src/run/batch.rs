@@ -152,8 +152,13 @@ impl Running {
     }
 
     /// Runs the calls of a range.
-    fn chunk(&self, batch: &mut BatchRun<'_>, range: Range<usize>) -> anyhow::Result<SimulatedCalls> {
-        let mut chunk = SimulatedCalls { outcomes: vec![None; range.len()], wrong: BTreeSet::new() };
+    fn chunk(
+        &self,
+        batch: &mut BatchRun<'_>,
+        range: Range<usize>,
+    ) -> anyhow::Result<SimulatedCalls> {
+        let mut chunk =
+            SimulatedCalls { outcomes: vec![None; range.len()], wrong: BTreeSet::new() };
         for part in &batch.parts {
             let from = part.calls.partition_point(|call| *call < range.start);
             let to = part.calls.partition_point(|call| *call < range.end);

@@ -78,7 +78,8 @@ impl Running {
             return Err(invalid(block, ran.outcomes.len() - 1, &reason));
         }
         count(&mut summary, &validation);
-        let mut shown = Differences::new(&self.asked.reproducers, format!("block-{}", block.number));
+        let mut shown =
+            Differences::new(&self.asked.reproducers, format!("block-{}", block.number));
         shown.take_in(&validation);
         let mut wrong: BTreeSet<usize> = validation.wrong.iter().map(|wrong| wrong.index).collect();
         if self.asked.on_mismatch == OnMismatch::Revm && !wrong.is_empty() {

@@ -33,7 +33,9 @@ use crate::instance::layout::next_class;
 use crate::instance::need::{Answer, Page, Server, Shown, is_done, page_in};
 use crate::instance::session::{Hold, Session};
 use crate::instance::view::View;
-use crate::limits::{CLASS_COUNT, DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES};
+use crate::limits::{
+    CLASS_COUNT, DEVICE_CLASS_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_RESULT_BYTES,
+};
 use crate::pool::Pool;
 use crate::report::Counts;
 use crate::types::{Fallback, Rejected, Transaction};

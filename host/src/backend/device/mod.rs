@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::instance::finished::Finished;
 use crate::instance::session::Session;
 use crate::limits::{
-    CLASS_COUNT,     DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_MEMORY_PERCENT,
+    CLASS_COUNT, DEVICE_INSTANCES_COUNT_MAX, DEVICE_INSTANCES_COUNT_MIN, DEVICE_MEMORY_PERCENT,
     DEVICE_MIRRORS_COUNT, DEVICE_TRIES_COUNT,
 };
 use crate::pool::{self, Pool};
