@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use warpevm_kernels::nvrtc::{self, Nvrtc};
-use warpevm_kernels::sources::{MODULES, Module, OP_TEST, PTX_ARCH};
+use warpevm_kernels::sources::{MODULES, Module, OP_TEST, PTX_ARCH, Target};
 
 /// The compilers; the numbers in the resource file are theirs.
 const WHEELS: [&str; 5] = [

@@ -8,7 +8,7 @@
 //! aside meanwhile: revm adds to zero, and the sum is made afterwards.
 
 use super::spec::{InSpec, instructions};
-use super::{Transacted, config};
+use super::{RevmTransacted, config};
 use crate::limits::SYSTEM_CALL_GAS;
 use crate::types::{Env, Transaction};
 use alloy_primitives::{Address, Bytes, U256};
@@ -118,14 +118,14 @@ impl<DB: Storage, I> Evm<DB, I> {
     }
 
     /// Executes a transaction: its result, and all that it touched.
-    pub(super) fn transact(&mut self, tx: Transaction) -> Transacted<DB::Error> {
+    pub(super) fn transact(&mut self, tx: Transaction) -> RevmTransacted<DB::Error> {
         self.inner.ctx.set_tx(tx);
         let result = MainHandler::<DB, I>::default().run(self);
         self.ended(result)
     }
 
     /// The same under the inspector.
-    pub fn inspect(&mut self, tx: Transaction) -> Transacted<DB::Error>
+    pub fn inspect(&mut self, tx: Transaction) -> RevmTransacted<DB::Error>
     where
         I: Inspector<MainnetContext<DB>, EthInterpreter, FrameInput, FrameResult>,
     {
@@ -135,7 +135,7 @@ impl<DB: Storage, I> Evm<DB, I> {
     }
 
     /// Makes a system call. revm's own has more gas, which a later fork gives it (EIP-8037).
-    pub(super) fn system_call(&mut self, to: Address, data: Bytes) -> Transacted<DB::Error> {
+    pub(super) fn system_call(&mut self, to: Address, data: Bytes) -> RevmTransacted<DB::Error> {
         let mut tx = Transaction::new_system_tx(to, data);
         tx.gas_limit = SYSTEM_CALL_GAS;
         self.inner.ctx.set_tx(tx);

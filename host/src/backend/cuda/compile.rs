@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::keccak256;
 use warpevm_kernels::nvrtc::Nvrtc;
-use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH};
+use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH, Target};
 
 use crate::pool;
 
