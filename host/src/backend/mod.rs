@@ -63,3 +63,20 @@ pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
 pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
     Err(absent("wgpu"))
 }
+
+/// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub const CACHE_VAR: &str = "WARPEVM_CACHE";
+
+/// The folder of compiled kernels.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub(crate) fn cache_dir() -> Option<std::path::PathBuf> {
+    if let Some(dir) = std::env::var_os(CACHE_VAR) {
+        return Some(std::path::PathBuf::from(dir).join("kernels"));
+    }
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(dir) => std::path::PathBuf::from(dir),
+        None => std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
+    };
+    Some(base.join("warpevm/kernels"))
+}

@@ -8,10 +8,9 @@ use alloy_primitives::keccak256;
 use warpevm_kernels::nvrtc::Nvrtc;
 use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH, Target};
 
+use crate::backend::cache_dir;
 use crate::pool;
 
-/// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
-pub const CACHE_VAR: &str = "WARPEVM_CACHE";
 /// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead
 /// of NVRTC's. Where there is no NVRTC, the folder `kernels` beside the program is looked for.
 pub const PREBUILT_VAR: &str = "WARPEVM_KERNELS";
@@ -22,18 +21,6 @@ const MAGIC: &[u8] = b"\x7fELF";
 
 /// A module's machine code.
 pub type Compiled = Vec<u8>;
-
-/// The folder of compiled kernels.
-pub(crate) fn cache_dir() -> Option<PathBuf> {
-    if let Some(dir) = std::env::var_os(CACHE_VAR) {
-        return Some(PathBuf::from(dir).join("kernels"));
-    }
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
-    };
-    Some(base.join("warpevm/kernels"))
-}
 
 /// What names a module's machine code: the source, its options (the architecture among them), the
 /// compiler's version.

@@ -24,7 +24,7 @@ use warpevm_shaders::gpu::{self, Adapter, Gpu, GpuError, Options};
 use warpevm_shaders::{FIELD_DATA, Module, modules};
 
 use self::places::Places;
-use crate::backend::cuda::compile::cache_dir;
+use crate::backend::cache_dir;
 use crate::backend::device::driver::{Driver, DriverError, Event, Space, Stream};
 use crate::backend::device::host_side::HostSide;
 use crate::limits::{
