@@ -103,10 +103,13 @@ fn cargo(root: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// The program that writes the examples.
+const EXAMPLE: &str = "generate-example";
+
 /// The generator of the examples is no part of xtask: it needs revm, and xtask must build fast.
 fn example(root: &Path, check: bool) -> Command {
     let mut command =
-        cargo(root, &["run", "--quiet", "--package", "warpevm-tests", "--bin", "generate-example"]);
+        cargo(root, &["run", "--quiet", "--package", "warpevm-tests", "--bin", EXAMPLE]);
     if check {
         command.args(["--", "--check"]);
     }

@@ -3,8 +3,9 @@
 //! Every step runs, also after a failure. What cannot run here is skipped visibly, with its reason;
 //! `--strict` makes each skip a failure. The command ends with a table and a line of totals.
 
-use crate::{cargo, counts, cuda, example, generate, setup};
+use crate::{EXAMPLE, cargo, counts, cuda, generate, setup};
 use anyhow::{Context, Result};
+use std::borrow::BorrowMut;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ pub const RELEASE_BUILD: [&str; 7] =
 
 /// The library is compiled with these alone, and without any.
 const FEATURES: [&str; 5] = ["", "cuda", "wgpu", "chain", "files"];
+
+/// Tells the tests where the command line's binary is (`tests/tests/common`).
+const BINARY_VAR: &str = "WARPEVM_BINARY";
 
 enum Outcome {
     Passed,
@@ -124,6 +128,8 @@ impl Runner<'_> {
             Err(reason) => Outcome::Skipped(reason),
         });
         self.cubins = cubins;
+        // The workspace's tests build these with its features; alone they would be built again.
+        let built = |name| setup::target_dir(root).join("debug").join(name);
         let mut vulkan = None;
         self.step("vulkan driver", |_| match setup::vulkan_driver() {
             Ok(driver) => {
@@ -136,7 +142,8 @@ impl Runner<'_> {
         self.vulkan = vulkan;
         if setup::runs("cargo", &["nextest", "--version"]) {
             self.step("tests", |r| {
-                r.command(cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]))
+                let mut tests = cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]);
+                r.command(tests.env(BINARY_VAR, built("warpevm")))
             });
             // nextest runs no documentation tests.
             self.step("documentation tests", |r| {
@@ -144,10 +151,11 @@ impl Runner<'_> {
             });
         } else {
             self.step("tests", |r| {
-                r.command(cargo(root, &["test", "--workspace", "--no-fail-fast"]))
+                let mut tests = cargo(root, &["test", "--workspace", "--no-fail-fast"]);
+                r.command(tests.env(BINARY_VAR, built("warpevm")))
             });
         }
-        self.step("example files", |r| r.command(example(root, true)));
+        self.step("example files", |r| r.command(Command::new(built(EXAMPLE)).arg("--check")));
         self.unless(quick, "release build", |r| r.command(cargo(root, &RELEASE_BUILD)));
         self.unless(quick, "instruction counts", |r| match counts::missing(r.root) {
             None => match counts::run(r.root, false) {
@@ -250,8 +258,9 @@ impl Runner<'_> {
         }
     }
 
-    fn command(&self, mut command: Command) -> Outcome {
-        self.prepare(&mut command);
+    fn command(&self, mut command: impl BorrowMut<Command>) -> Outcome {
+        let command = command.borrow_mut();
+        self.prepare(command);
         match command.status() {
             Ok(status) if status.success() => Outcome::Passed,
             Ok(status) => Outcome::Failed(status.to_string()),

@@ -68,11 +68,17 @@ pub fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// The command line's binary, built once for these tests: cargo builds binaries only of the package
-/// that is tested.
+/// Names the command line's binary where it is built already.
+const BINARY_VAR: &str = "WARPEVM_BINARY";
+
+/// The command line's binary: the one that is named, else built once for these tests, since cargo
+/// builds binaries only of the package that is tested.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(built) = std::env::var_os(BINARY_VAR) {
+            return PathBuf::from(built);
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet", "--package", "warpevm-cli", "--bin", "warpevm"]);
