@@ -14,9 +14,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   warpevm statetest dev.tar.zst --backend wgpu --sample 12 --min-residency 0.99 --json";
 
 /// Executes through sequential revm.
-struct OnRevm;
+struct CaseOnRevm;
 
-impl Executor for OnRevm {
+impl Executor for CaseOnRevm {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let mut revm = Sequential::new(env, state).with_storage_probe();
         revm.transact_once(tx).map(|(outcome, _)| outcome).map_err(|e| e.to_string())
@@ -24,9 +24,9 @@ impl Executor for OnRevm {
 }
 
 /// Executes through an engine on the device asked for.
-struct OnEngine(Engine);
+struct CaseOnEngine(Engine);
 
-impl Executor for OnEngine {
+impl Executor for CaseOnEngine {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe();
         let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
@@ -39,10 +39,12 @@ impl Executor for OnEngine {
 pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
     args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
-        Backend::Revm => Box::new(OnRevm),
-        backend => {
-            Box::new(OnEngine(Engine::new(Config { backend, threads: 1, ..Config::default() })?))
-        }
+        Backend::Revm => Box::new(CaseOnRevm),
+        backend => Box::new(CaseOnEngine(Engine::new(Config {
+            backend,
+            threads: 1,
+            ..Config::default()
+        })?)),
     };
     let suite = Suite::new(args);
     let total = suite.run(&|file, filter| {

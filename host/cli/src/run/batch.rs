@@ -1,7 +1,7 @@
 //! One batch: its calls in chunks, so that results stream, memory stays flat and progress shows.
 
 use super::args::OnMismatch;
-use super::settle::{Differences, count, replace};
+use super::settle::{Disagreements, count, replace};
 use super::{Running, table};
 use crate::compare::{self, Comparison};
 use crate::interrupt;
@@ -42,7 +42,7 @@ struct BatchRun<'a> {
     parts: Vec<BatchPart>,
     state: State<&'a MemoryState>,
     summary: RunSummary,
-    shown: Differences,
+    shown: Disagreements,
     /// The first results, for the table.
     table: Vec<[String; 4]>,
     /// Calls that are not valid, with the reason.
@@ -120,7 +120,7 @@ impl Running {
             parts: input.parts(),
             state: state.with_storage_probe(),
             summary: RunSummary { batches: 1, ..self.summary() },
-            shown: Differences::new(&self.asked.reproducers, name.into_owned()),
+            shown: Disagreements::new(&self.asked.reproducers, name.into_owned()),
             table: Vec::new(),
             invalid: Vec::new(),
         })

@@ -1,7 +1,7 @@
 //! One block: run, validated, checked against its header, told.
 
 use super::args::OnMismatch;
-use super::settle::{Differences, count, replace};
+use super::settle::{Disagreements, count, replace};
 use super::{Running, table};
 use crate::output::Progress;
 use crate::runner::{InputRan, all_hashes_listed, invalid};
@@ -22,7 +22,7 @@ struct Done {
     /// Which transactions differ from revm's, and were not replaced.
     wrong: BTreeSet<usize>,
     checks: Vec<HeaderCheck>,
-    shown: Differences,
+    shown: Disagreements,
 }
 
 impl Running {
@@ -79,7 +79,7 @@ impl Running {
         }
         count(&mut summary, &validation);
         let mut shown =
-            Differences::new(&self.asked.reproducers, format!("block-{}", block.number));
+            Disagreements::new(&self.asked.reproducers, format!("block-{}", block.number));
         shown.take_in(&validation);
         let mut wrong: BTreeSet<usize> = validation.wrong.iter().map(|wrong| wrong.index).collect();
         if self.asked.on_mismatch == OnMismatch::Revm && !wrong.is_empty() {

@@ -46,7 +46,7 @@ pub(super) fn replace(
 }
 
 /// What there is to say about the differences of a block or batch.
-pub(super) struct Differences {
+pub(super) struct Disagreements {
     folder: PathBuf,
     /// Begins the names of reproducers.
     name: String,
@@ -57,9 +57,9 @@ pub(super) struct Differences {
     pub failures: Vec<String>,
 }
 
-impl Differences {
-    pub(super) fn new(folder: &Path, name: String) -> Differences {
-        Differences {
+impl Disagreements {
+    pub(super) fn new(folder: &Path, name: String) -> Disagreements {
+        Disagreements {
             folder: folder.to_owned(),
             name,
             mismatches: 0,
@@ -163,7 +163,7 @@ mod tests {
     fn a_difference_is_told_whatever_becomes_of_its_reproducer() {
         let name = format!("warpevm-reproduce-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        let mut shown = Differences::new(&folder, "a".to_owned());
+        let mut shown = Disagreements::new(&folder, "a".to_owned());
         shown.take_in(&validation());
         assert!(
             shown.lines[0].contains("gas used: revm has 21000, got 21001"),
@@ -175,7 +175,7 @@ mod tests {
         assert!(path.is_file() && shown.failures.is_empty());
 
         // A folder cannot be made within a file.
-        let mut shown = Differences::new(&path, "a".to_owned());
+        let mut shown = Disagreements::new(&path, "a".to_owned());
         shown.take_in(&validation());
         shown.take_in(&validation());
         assert!(
