@@ -33,7 +33,7 @@ pub const RELEASE_BUILD: [&str; 7] =
     ["build", "--release", "--package", "warpevm-cli", "--package", "warpevm-benches", "--bins"];
 
 /// The library is compiled with these alone, and without any.
-const FEATURES: [&str; 5] = ["", "cuda", "wgpu", "chain", "files"];
+const FEATURES: [&str; 5] = ["", "warpevm/cuda", "warpevm/wgpu", "warpevm/chain", "warpevm/files"];
 
 /// Tells the tests where the command line's binary is (`tests/tests/common`).
 const BINARY_VAR: &str = "WARPEVM_BINARY";
@@ -98,16 +98,11 @@ impl Runner<'_> {
         });
         self.unless(quick, "features", |r| {
             let each = FEATURES.iter().map(|feature| {
-                let mut check =
-                    cargo(root, &["clippy", "--quiet", "--package", "warpevm", "--lib"]);
-                check.args([
-                    "--no-default-features",
-                    "--features",
-                    feature,
-                    "--",
-                    "-D",
-                    "warnings",
-                ]);
+                let mut check = cargo(root, &["clippy", "--quiet", "--lib"]);
+                // With the dependencies of the step before.
+                check.args(["--package", "warpevm", "--package", "warpevm-unify"]);
+                check.args(["--no-default-features", "--features", feature]);
+                check.args(["--", "-D", "warnings"]);
                 r.command(check)
             });
             let failed = each.into_iter().find(|outcome| !matches!(outcome, Outcome::Passed));
