@@ -96,8 +96,10 @@ impl Analysis {
         let holds = |bb: &Bb| (bb.start..bb.end).contains(&pc);
         let found = bbs.iter().position(holds).map(|at| BbId(at as u32));
         found.ok_or_else(|| {
-            let ends = [bbs.iter().rfind(|bb| bb.end <= pc), bbs.iter().find(|bb| bb.start > pc)];
-            let near = ends.into_iter().flatten().filter(|bb| bb.start < bb.end);
+            // The last one may be empty: what runs off the end stops.
+            let mut full = bbs.iter().filter(|bb| bb.start < bb.end);
+            let ends = [full.clone().rfind(|bb| bb.end <= pc), full.find(|bb| bb.start > pc)];
+            let near = ends.into_iter().flatten();
             let near: Vec<_> = near.map(|bb| format!("[{:#x}, {:#x})", bb.start, bb.end)).collect();
             let bytes = self.code.len();
             let has = format!("the code has {bytes} bytes, near are {}", near.join(" and "));

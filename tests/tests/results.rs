@@ -193,7 +193,7 @@ fn flags_that_would_do_nothing_are_wrong_usage() {
         (vec!["simulate", batch, "--gpu", "7"], "--gpu", "runs on no GPU"),
         (vec!["simulate", batch, "--grouping", "start"], "--grouping", "runs on no GPU"),
         (vec!["simulate", batch, "--instances-per-warp", "32"], "--instances", "no GPU"),
-        (vec!["simulate", batch, "--threads", "1025"], "--threads", "at most 1024"),
+        (vec!["simulate", batch, "--threads", "513"], "--threads", "at most 512"),
         (vec!["simulate", batch, "--threads", "-1"], "'-1'", "unexpected argument"),
         (vec!["simulate", batch, "--min-residency", "1.5"], "--min-residency", "from 0 to 1"),
         (vec!["simulate", batch, "--min-residency", "NaN"], "--min-residency", "from 0 to 1"),

@@ -256,9 +256,9 @@ mod linux {
         let tests = folder(&[("a.json", &state_test("Cancun", RIGHT))]);
         let (batch, block) = (example_batch(), example_block());
         for args in [
-            ["statetest", &tests, "--jobs", "1024"],
-            ["simulate", text(&batch), "--threads", "1024"],
-            ["run", text(&block), "--threads", "1024"],
+            ["statetest", &tests, "--jobs", "512"],
+            ["simulate", text(&batch), "--threads", "512"],
+            ["run", text(&block), "--threads", "512"],
         ] {
             let mut ours = command();
             // A stack that no address space has room for.
@@ -266,7 +266,7 @@ mod linux {
             let output = ours.args(args).output().expect("it runs");
             let stderr = String::from_utf8(output.stderr).expect("UTF-8");
             assert_eq!(output.status.code(), Some(1), "{stderr}");
-            assert!(stderr.starts_with("error: cannot start 1024 threads: "), "{stderr}");
+            assert!(stderr.starts_with("error: cannot start 512 threads: "), "{stderr}");
             assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
         }
     }

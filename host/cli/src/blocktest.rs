@@ -209,7 +209,7 @@ fn print(args: &Blocktest, rows: &[FileRow], total: &Summary) -> Result<()> {
             row.gas as f64 / 1e6,
         ))?;
     }
-    let sum = |of: fn(&FileRow) -> f64| rows.iter().map(of).sum::<f64>();
+    let sum = |of: fn(&FileRow) -> f64| 0.0 + rows.iter().map(of).sum::<f64>();
     let (ours, revm) = (sum(|row| row.ours_seconds), sum(|row| row.revm_seconds));
     line(format!("{} files: {ours:.3} s, revm {revm:.3} s", rows.len()))?;
     if args.suite.json {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 /// A file while it is written, under another name in its folder. It gets its name when it is
 /// finished; one that is dropped before leaves nothing, and what had the name stays as it was. What
@@ -19,6 +19,10 @@ impl NewFile {
     /// Begins a file that will be `path`. Fails where its folder cannot be written.
     pub(crate) fn create(path: &Path) -> anyhow::Result<NewFile> {
         let place = || path.display().to_string();
+        let last = path.as_os_str().as_encoded_bytes().last().copied();
+        if last.is_some_and(|byte| is_separator(byte.into())) {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(place);
+        }
         // A link stays a link to what is written.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let as_it_is = fs::metadata(&target).is_ok_and(|there| !there.is_file());

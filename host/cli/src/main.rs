@@ -32,7 +32,7 @@ const WRONG_USAGE: u8 = 2;
 
 /// Executes Ethereum transactions, and compares every result with revm.
 #[derive(Debug, Parser)]
-#[command(name = "warpevm", version, about, max_term_width = 100)]
+#[command(name = "warpevm", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -86,9 +86,9 @@ pub(crate) struct EngineArgs {
     pub instances_per_warp: Option<u8>,
 }
 
-/// More threads than most machines run at once. Each takes a stack and instance memory, and 2,048
-/// of them take 19 s to start on two cores.
-pub(crate) const THREADS_COUNT_MAX: usize = 1024;
+/// As many as the engine has ranges of code ids for. Each takes a stack and instance memory, and
+/// 2,048 of them take 19 s to start on two cores.
+pub(crate) const THREADS_COUNT_MAX: usize = warpevm::limits::WORKERS_COUNT_MAX as usize;
 
 /// Parses a number of threads.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {

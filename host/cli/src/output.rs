@@ -1,5 +1,6 @@
 //! What goes to stdout and how a run shows that it goes on.
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +16,12 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Writes a line to stdout. Unlike `println!` it does not panic when the pipe is closed.
 pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_ref().as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
+    let write = |mut out: io::StdoutLock<'_>| {
+        out.write_all(text.as_ref().as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()
+    };
+    write(io::stdout().lock()).context("standard output")
 }
 
 /// Writes a line to stderr. Where that is closed or full, nobody can be told.

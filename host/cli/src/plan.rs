@@ -116,6 +116,9 @@ impl PlanArgs {
             (Some(_), _) if !executes => {
                 Some("--learn needs an execution: --from executed or --write-access-list")
             }
+            (Some(Learn::Transaction), Some(_)) => Some(
+                "--access-list is of a whole block, which --learn transaction does not predict",
+            ),
             (Some(_), _) if !predicts => {
                 Some("--learn is for the prediction, which --dot --from executed does not show")
             }

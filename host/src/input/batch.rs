@@ -55,7 +55,7 @@ fn spec<'de, D: Deserializer<'de>>(json: D) -> Result<Spec, D::Error> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "an object")]
 struct BatchEnv {
     number: Option<Int64>,
     timestamp: Option<Int64>,
@@ -70,7 +70,7 @@ struct BatchEnv {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 struct BatchAccount {
     balance: Option<Quantity>,
     nonce: Option<Int64>,
@@ -81,7 +81,7 @@ struct BatchAccount {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object")]
 struct BatchCall {
     from: Fixed<Address>,
     // Without this, serde would take an absent `to` for null.

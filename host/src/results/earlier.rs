@@ -7,9 +7,11 @@
 //! wrong, so that what was wrong once is not forgotten.
 
 use super::write::{Format, columns};
+use alloy_primitives::{B256, hex};
 use serde::Deserialize;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +19,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum EarlierError {
-    #[error("{}: {source}", file.display())]
-    Io { file: PathBuf, source: io::Error },
+    // No source: the message has it.
+    #[error("{}: {error}", file.display())]
+    Io { file: PathBuf, error: io::Error },
     #[error("{}: was written with other columns than now (docs/RESULTS.md)", file.display())]
     Columns { file: PathBuf },
     #[error("{}: row {row}: {message}", file.display())]
@@ -32,6 +35,8 @@ pub struct Stored {
     pub rows: u64,
     /// Whether they can be taken over: in order from the first, none known to be wrong.
     good: bool,
+    /// Stands for the hashes of the transactions: blocks of one number may differ in them.
+    txs: u64,
     from: u64,
     to: u64,
 }
@@ -52,14 +57,22 @@ pub struct Earlier {
 struct Head {
     input: String,
     block: Option<u64>,
+    tx: Option<String>,
     call_id: u64,
     differs: bool,
+}
+
+/// What stands for a list of transactions, one hash more: as rows have it, none in a batch.
+fn with_tx(txs: u64, tx: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (txs, tx).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Earlier {
     /// Reads what a file holds. It must have the columns that would be written now.
     pub fn open(path: &Path, format: Format, on_demand: bool) -> Result<Earlier, EarlierError> {
-        let failed = |source| EarlierError::Io { file: path.to_owned(), source };
+        let failed = |error| EarlierError::Io { file: path.to_owned(), error };
         let file = File::open(path).map_err(failed)?;
         let mut earlier = Earlier { path: path.to_owned(), file, stored: HashMap::new() };
         let mut groups = Groups { earlier: &mut earlier.stored, last: None };
@@ -71,15 +84,30 @@ impl Earlier {
         Ok(earlier)
     }
 
-    /// The rows of the next block or batch of this name, if all of its `count` rows are there.
-    pub fn take(&mut self, input: &str, block: Option<u64>, count: u64) -> Option<Stored> {
-        let found = self.stored.get_mut(&(input.to_owned(), block))?.pop_front()?;
-        (found.good && found.rows == count).then_some(found)
+    /// The rows of the next block of this number and these transactions, or of the next batch of
+    /// this name, if all of its `count` rows are there.
+    pub fn take(
+        &mut self,
+        input: &str,
+        block: Option<(u64, &[B256])>,
+        count: u64,
+    ) -> Option<Stored> {
+        let txs = match block {
+            Some((_, hashes)) => {
+                hashes.iter().fold(0, |txs, hash| with_tx(txs, Some(&hex::encode_prefixed(hash))))
+            }
+            None => (0..count).fold(0, |txs, _| with_tx(txs, None)),
+        };
+        let key = (input.to_owned(), block.map(|(number, _)| number));
+        let stored = self.stored.get_mut(&key)?;
+        let whole = |one: &Stored| one.good && one.rows == count && one.txs == txs;
+        let at = stored.iter().position(whole)?;
+        stored.remove(at)
     }
 
     /// Copies rows as they are.
     pub fn copy(&mut self, stored: &Stored, to: &mut impl Write) -> Result<(), EarlierError> {
-        let failed = |source| EarlierError::Io { file: self.path.clone(), source };
+        let failed = |error| EarlierError::Io { file: self.path.clone(), error };
         self.file.seek(SeekFrom::Start(stored.from)).map_err(failed)?;
         let mut rows = (&self.file).take(stored.to - stored.from);
         io::copy(&mut rows, to).map(drop).map_err(failed)
@@ -97,10 +125,11 @@ impl Groups<'_> {
         let key = (head.input, head.block);
         let groups = self.earlier.entry(key.clone()).or_default();
         if self.last.as_ref() != Some(&key) || head.call_id == 0 {
-            groups.push_back(Stored { rows: 0, good: true, from, to });
+            groups.push_back(Stored { rows: 0, good: true, txs: 0, from, to });
         }
         if let Some(group) = groups.back_mut() {
             group.good &= head.call_id == group.rows && !head.differs;
+            group.txs = with_tx(group.txs, head.tx.as_deref());
             group.rows += 1;
             group.to = to;
         }
@@ -117,7 +146,7 @@ fn read_json_lines(
     let (mut from, mut line) = (0, Vec::new());
     for row in 0.. {
         line.clear();
-        let failed = |source| EarlierError::Io { file: file.to_owned(), source };
+        let failed = |error| EarlierError::Io { file: file.to_owned(), error };
         let len = input.read_until(b'\n', &mut line).map_err(failed)?;
         if line.last() != Some(&b'\n') {
             break;
@@ -144,8 +173,12 @@ fn read_csv(
     on_demand: bool,
     groups: &mut Groups<'_>,
 ) -> Result<(), EarlierError> {
-    let failed = |source| EarlierError::Io { file: file.to_owned(), source };
+    let failed = |error| EarlierError::Io { file: file.to_owned(), error };
     let (len, ended) = length_and_end(&mut input).map_err(failed)?;
+    if len == 0 {
+        // The run that began it was killed before it had written anything.
+        return Ok(());
+    }
     let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let header = csv.headers().map_err(|error| failed(error.into()))?.clone();
     same_columns(file, header.iter(), on_demand)?;
@@ -199,7 +232,6 @@ mod tests {
     use super::*;
     use crate::results::reason::tests::reverted;
     use crate::results::{Row, Transacted, Writer};
-    use alloy_primitives::B256;
 
     /// A file of rows: input, block, how many rows, whether they differ. The last `cut` bytes are
     /// missing.
@@ -226,7 +258,8 @@ mod tests {
     }
 
     fn rows(earlier: &mut Earlier, input: &str, block: u64, count: u64) -> Option<String> {
-        let stored = earlier.take(input, Some(block), count)?;
+        let hashes = vec![B256::ZERO; count as usize];
+        let stored = earlier.take(input, Some((block, &hashes)), count)?;
         let mut bytes = Vec::new();
         earlier.copy(&stored, &mut bytes).expect("copied");
         Some(String::from_utf8(bytes).expect("UTF-8"))
@@ -268,5 +301,27 @@ mod tests {
         assert!(rows(&mut twice, "a", 1, 2).is_some() && rows(&mut twice, "a", 1, 2).is_some());
         let mut wrong = earlier(Format::JsonLines, &[("a", 1, 2, true)], 0);
         assert_eq!(rows(&mut wrong, "a", 1, 2), None);
+    }
+
+    #[test]
+    fn another_block_of_the_same_number_is_not_taken() {
+        for format in [Format::JsonLines, Format::Csv] {
+            let mut earlier = earlier(format, &[("a", 1, 2, false)], 0);
+            let others = [B256::repeat_byte(1), B256::repeat_byte(2)];
+            assert_eq!(earlier.take("a", Some((1, &others)), 2), None);
+            assert!(rows(&mut earlier, "a", 1, 2).is_some());
+        }
+    }
+
+    #[test]
+    fn an_empty_file_holds_nothing() {
+        for format in [Format::JsonLines, Format::Csv] {
+            let name = format!("warpevm-empty-{}-{format:?}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, b"").expect("written");
+            let mut opened = Earlier::open(&path, format, false).expect("read");
+            std::fs::remove_file(&path).expect("removed");
+            assert_eq!(opened.take("a", None, 1), None);
+        }
     }
 }

@@ -188,6 +188,10 @@ impl RunArgs {
         if self.common.engine.backend == BackendArg::Revm && !serial {
             return refused("--policy", "the revm backend runs one transaction after the other");
         }
+        let engine = &self.common.engine;
+        if engine.backend == BackendArg::Cpu && engine.threads == 1 && !serial {
+            return refused("--policy", "one thread executes a block in its order");
+        }
         let selection = self.block.clone().unwrap_or_default();
         self.common.asked(&self.inputs, selection, policy, self.compare, only)
     }
@@ -267,6 +271,8 @@ impl CommonArgs {
             ("--validate", compares_itself, itself),
             ("--reproducers", self.reproducers.is_some() && off, not_compared),
             ("--on-mismatch", self.on_mismatch.is_some() && off, not_compared),
+            ("--on-mismatch", self.on_mismatch.is_some() && revm, itself),
+            ("--min-residency", self.min_residency > 0.0 && revm, "revm is no device to leave"),
             ("--changes", self.changes && no_rows, "there are no rows: --output or --json"),
             ("--resume", self.resume && no_file, "there is no file to go on with: --output FILE"),
         ];

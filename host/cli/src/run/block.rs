@@ -38,7 +38,7 @@ impl Running {
         let input = path.display().to_string();
         let count = block.transactions.len();
         if let Some(rows) = &mut self.rows
-            && rows.take(&input, Some(block.number), count)?
+            && rows.take(&input, Some((block.number, &block.hashes)), count)?
         {
             self.total.resumed += count as u64;
             return Ok(());

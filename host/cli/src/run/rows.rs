@@ -2,6 +2,7 @@
 
 use super::args::{Asked, Output};
 use crate::files::NewFile;
+use alloy_primitives::B256;
 use anyhow::Context;
 use serde::Serialize;
 use std::io::{self, BufWriter, Stdout, Write};
@@ -78,7 +79,7 @@ impl Rows {
     pub(super) fn take(
         &mut self,
         input: &str,
-        block: Option<u64>,
+        block: Option<(u64, &[B256])>,
         count: usize,
     ) -> anyhow::Result<bool> {
         let Some(earlier) = &mut self.earlier else { return Ok(false) };
