@@ -900,6 +900,45 @@ fn draft_hash(op: &Draft) -> u64 {
     mix(mix(head, pair), u64::from(op.args[2].raw()))
 }
 
+/// Operands of an op that stand in the op itself, and whether others follow in an `Ext`.
+pub(crate) fn head_operands(kind: OpKind, inputs: usize) -> (usize, bool) {
+    match kind {
+        OpKind::Log | OpKind::DelegateCall | OpKind::StaticCall => (2, true),
+        OpKind::ExtCodeCopy | OpKind::Create2 | OpKind::Call | OpKind::CallCode => (3, true),
+        _ => (inputs, false),
+    }
+}
+
+/// The kind of op that an opcode becomes where nothing is known of its operands.
+pub(crate) fn kind_of(byte: u8) -> OpKind {
+    match byte {
+        op::EXP => OpKind::Exp,
+        op::KECCAK256 => OpKind::Keccak,
+        op::CALLDATACOPY => OpKind::CallDataCopy,
+        op::CODECOPY => OpKind::CodeCopy,
+        op::EXTCODECOPY => OpKind::ExtCodeCopy,
+        op::RETURNDATACOPY => OpKind::ReturnDataCopy,
+        op::MLOAD => OpKind::Mload,
+        op::MSTORE => OpKind::Mstore,
+        op::MSTORE8 => OpKind::Mstore8,
+        op::SLOAD => OpKind::Sload,
+        op::SSTORE => OpKind::Sstore,
+        op::MSIZE => OpKind::Msize,
+        op::GAS => OpKind::Gas,
+        op::TLOAD => OpKind::Tload,
+        op::TSTORE => OpKind::Tstore,
+        op::MCOPY => OpKind::Mcopy,
+        op::LOG0..=op::LOG4 => OpKind::Log,
+        op::CREATE => OpKind::Create,
+        op::CREATE2 => OpKind::Create2,
+        op::CALL => OpKind::Call,
+        op::CALLCODE => OpKind::CallCode,
+        op::DELEGATECALL => OpKind::DelegateCall,
+        op::STATICCALL => OpKind::StaticCall,
+        other => pure_kind(other),
+    }
+}
+
 /// The kind of op that an opcode without special treatment becomes.
 fn pure_kind(byte: u8) -> OpKind {
     match byte {

@@ -7,10 +7,13 @@
 //!    [`liveness`] over them;
 //! 3. [`graph`]: per extended bb an SSA dependency graph, optimised while it is built;
 //! 4. [`program`]: the lowered ops that a device runs.
+//!
+//! [`baseline`] goes from bytes to ops at once, for code that is seen for the first time.
 
 pub mod access;
 mod analysis;
 pub mod asm;
+pub mod baseline;
 mod build;
 pub mod cfg;
 mod dce;
@@ -45,6 +48,7 @@ pub mod value;
 pub mod verify;
 mod verify_graph;
 
+pub use baseline::{Baseline, compile_baseline};
 pub use options::Options;
 pub use part::{NoPart, Part};
 pub use program::{Op, OpKind, Operand, Program};

@@ -21,7 +21,7 @@ use crate::graph::{Node, Part, Region, for_each_operand, observes_gas};
 use crate::limits::{BB_SLOTS_MAX, STACK_HEIGHT_MAX};
 use crate::liveness::contains;
 use crate::moves::{Moves, Source};
-use crate::program::{OP_BAD_JUMP, Op, OpKind, Operand, Program};
+use crate::program::{OP_BAD_JUMP, Op, OpKind, Operand, Program, jump_table};
 use crate::value::{ConstId, NodeId, Val, ValKind};
 
 const NO_SLOT: i32 = i32::MAX;
@@ -615,15 +615,13 @@ impl Lowering {
         for value in &mut self.program.consts {
             *value = *builder.pool.get(ConstId(value.to()));
         }
-        self.program.jump_table = vec![OP_BAD_JUMP; input.code.len()];
-        for (i, bb) in input.cfg.bbs.iter().enumerate() {
-            if bb.jumpdest
-                && let Some(id) = input.flow.general(BbId(i as u32))
-                && input.flow.ebb(id).computed_entry
-            {
-                self.program.jump_table[bb.start as usize] = self.starts[id.index()];
-            }
-        }
+        let targets = input.cfg.bbs.iter().enumerate().filter_map(|(i, bb)| {
+            let id = input.flow.general(BbId(i as u32)).filter(|_| bb.jumpdest)?;
+            let is_target = input.flow.ebb(id).computed_entry;
+            is_target.then(|| (bb.start, self.starts[id.index()]))
+        });
+        self.program.jump_table = jump_table(input.code.len(), targets);
+        self.program.code_bytes = input.code.len() as u32;
         self.program.entry = self.starts[0];
         self.program
     }

@@ -265,8 +265,7 @@ pub(crate) fn lowered_text(program: &Program) -> String {
     for at in 0..program.ops.len() {
         out += &lowered_line(program, at);
     }
-    let targets = program.jump_table.iter().enumerate().filter(|(_, to)| **to != 0);
-    for (pc, to) in targets {
+    for (pc, to) in program.jump_targets() {
         let _ = writeln!(out, " jump table {pc:#x} -> {to}");
     }
     out

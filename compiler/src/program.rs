@@ -35,10 +35,12 @@
 //! - Memory of a frame never shrinks: a `MemExpand` (or a checked op with constant operands) in an
 //!   earlier section, or in every bb before, covers as well as one in the same section.
 //! - Only JUMPDESTs that a computed jump of this program can reach need a bb of their own: in a
-//!   program without `Jump` and `JumpI` the jump table is all [`OP_BAD_JUMP`].
+//!   program without `Jump` and `JumpI` the jump table names none.
 //! - A program ends with a terminator; `GoTo`, conditional jumps and the jump table name the index
 //!   of a `Bb` op (or op 0, 1 or 2). What falls through reaches a `Bb`, or a `GoTo` that belongs to
 //!   the bb.
+//! - A program that grows while it runs ([`crate::baseline`], on the CPU alone) has a `Lower` for
+//!   each JUMPDEST, from op 3 on, which jumps and the jump table may name in place of its `Bb`.
 //!
 //! Numbers and field order are the device ABI; `cargo xtask generate` writes them for C++ and WGSL.
 
@@ -155,6 +157,8 @@ op_kinds! {
     Bb "i",
     /// Start of a later gas section: `imm` static gas.
     Section "i",
+    /// Stands for a bb of a program that grows: goes to op `imm`, or asks for it while that is 0.
+    Lower "JT",
     /// `sp += x`, then falls through to the `Bb` that follows.
     Fall "xT",
     /// Jump to op `imm`.
@@ -391,14 +395,72 @@ pub struct Program {
     pub ops: Vec<Op>,
     /// Constants, shared by all ops.
     pub consts: Vec<U256>,
-    /// Per pc: the index of the `Bb` op of the JUMPDEST there, else [`OP_BAD_JUMP`]. As long as the
-    /// code.
+    /// Where computed jumps lead ([`jump_target`]).
     pub jump_table: Vec<u32>,
+    /// Bytes of the code.
+    pub code_bytes: u32,
     /// The index of the op where execution starts.
     pub entry: u32,
 }
 
+/// Bytes of code that one block of a jump table is for: two words, a bit for each pc that may be
+/// jumped to, and where in the table the target of the first of them stands. Targets follow the
+/// blocks.
+pub const JUMP_BLOCK_BYTES: usize = 32;
+
+/// The jump table of a code of so many bytes, from (pc, op) in ascending order.
+pub fn jump_table(bytes: usize, targets: impl IntoIterator<Item = (u32, u32)>) -> Vec<u32> {
+    let blocks = bytes.div_ceil(JUMP_BLOCK_BYTES);
+    let mut table = vec![0; 2 * blocks];
+    let mut block = 0;
+    for (pc, op) in targets {
+        let of = pc as usize / JUMP_BLOCK_BYTES;
+        if table[2 * of] == 0 || block != of {
+            (block, table[2 * of + 1]) = (of, table.len() as u32);
+        }
+        table[2 * of] |= 1 << (pc as usize % JUMP_BLOCK_BYTES);
+        table.push(op);
+    }
+    table
+}
+
+/// Where in a jump table the target of a jump to `pc` stands.
+pub(crate) fn jump_place(table: &[u32], bytes: usize, pc: usize) -> Option<usize> {
+    if pc >= bytes {
+        return None;
+    }
+    let block = pc / JUMP_BLOCK_BYTES;
+    let (bits, bit) = (table[2 * block], pc % JUMP_BLOCK_BYTES);
+    let before = (bits & ((1 << bit) - 1)).count_ones();
+    (bits >> bit & 1 != 0).then(|| (table[2 * block + 1] + before) as usize)
+}
+
+/// The op that a jump to `pc` of a code of so many bytes leads to.
+pub fn jump_target(table: &[u32], bytes: usize, pc: usize) -> u32 {
+    jump_place(table, bytes, pc).map_or(OP_BAD_JUMP, |place| table[place])
+}
+
+/// All pcs of a jump table with their targets, in ascending order.
+pub fn jump_targets(table: &[u32], bytes: usize) -> impl Iterator<Item = (u32, u32)> + '_ {
+    (0..bytes.div_ceil(JUMP_BLOCK_BYTES)).flat_map(move |block| {
+        let (bits, first) = (table[2 * block], table[2 * block + 1]);
+        let set = (0..JUMP_BLOCK_BYTES).filter(move |bit| bits >> bit & 1 != 0);
+        let pc = move |bit| (block * JUMP_BLOCK_BYTES + bit) as u32;
+        set.enumerate().map(move |(i, bit)| (pc(bit), table[first as usize + i]))
+    })
+}
+
 impl Program {
+    /// The op that a jump to `pc` leads to.
+    pub fn jump_target(&self, pc: usize) -> u32 {
+        jump_target(&self.jump_table, self.code_bytes as usize, pc)
+    }
+
+    /// The pcs that jumps may lead to with their ops, in ascending order.
+    pub fn jump_targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        jump_targets(&self.jump_table, self.code_bytes as usize)
+    }
+
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         size_of::<Program>()

@@ -8,7 +8,7 @@
 //! Covered bytes are computed anew from the ops alone, by a forward must-analysis over the bbs:
 //! a bb that the jump table names starts with nothing. An error is always a bug of the compiler.
 
-use crate::program::{OP_INVALID, OP_STOP, Op, OpKind, Operand, Program};
+use crate::program::{JUMP_BLOCK_BYTES, OP_INVALID, OP_STOP, Op, OpKind, Operand, Program};
 
 /// A rule that a program breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,14 +90,36 @@ impl Verifier<'_> {
             return fail(self.kinds.len() - 1, "the program does not end with a terminator");
         }
         self.target(0, self.program.entry)?;
-        for target in &self.program.jump_table {
-            self.target(0, *target)?;
+        self.jump_table()
+    }
+
+    /// The blocks of the jump table, and what they name.
+    fn jump_table(&self) -> Result<(), VerifyError> {
+        let table = &self.program.jump_table[..];
+        let bytes = self.program.code_bytes as usize;
+        let Some((blocks, targets)) = table.split_at_checked(2 * bytes.div_ceil(JUMP_BLOCK_BYTES))
+        else {
+            return fail(0, "the jump table is shorter than the code");
+        };
+        let mut next = blocks.len();
+        for block in blocks.chunks_exact(2).filter(|block| block[0] != 0) {
+            if block[1] as usize != next {
+                return fail(0, "a block of the jump table names a wrong place");
+            }
+            next += block[0].count_ones() as usize;
         }
-        Ok(())
+        if next != table.len() {
+            return fail(0, "the jump table has as many targets as bits");
+        }
+        if bytes % JUMP_BLOCK_BYTES != 0 && blocks[blocks.len() - 2] >> (bytes % 32) != 0 {
+            return fail(0, "the jump table goes on after the code");
+        }
+        targets.iter().try_for_each(|target| self.target(0, *target))
     }
 
     fn target(&self, from: usize, to: u32) -> Result<(), VerifyError> {
-        if to <= OP_INVALID || self.kinds.get(to as usize) == Some(&OpKind::Bb) {
+        let named = self.kinds.get(to as usize);
+        if to <= OP_INVALID || matches!(named, Some(OpKind::Bb | OpKind::Lower)) {
             return Ok(());
         }
         fail(from, format!("target {to} is no bb"))
@@ -107,6 +129,11 @@ impl Verifier<'_> {
     fn bbs(&self) -> Result<Vec<BbRange>, VerifyError> {
         let mut bbs = Vec::new();
         let mut at = OP_INVALID as usize + 1;
+        while self.kinds.get(at) == Some(&OpKind::Lower) {
+            self.check_op(at, OpKind::Lower, at)?;
+            bbs.push(BbRange { start: at, end: at + 1 });
+            at += 1;
+        }
         while at < self.kinds.len() {
             if self.kinds[at] != OpKind::Bb {
                 return fail(at, "a bb must start here");
@@ -152,7 +179,7 @@ impl Verifier<'_> {
     fn check_op(&self, at: usize, kind: OpKind, bb: usize) -> Result<(), VerifyError> {
         let op = self.op(at);
         let shape = kind.shape();
-        if matches!(kind, OpKind::Bb | OpKind::Ext) {
+        if matches!(kind, OpKind::Bb | OpKind::Ext) || kind == OpKind::Lower && at != bb {
             return fail(at, format!("{} in the middle of a bb", kind.name()));
         }
         let fields = [('d', op.dst), ('a', op.a), ('b', op.b), ('c', op.c)];
@@ -226,7 +253,7 @@ impl Verifier<'_> {
         }
         let mut reached = Reached { bb_of, covered: vec![None; bbs.len()], work: Vec::new() };
         reached.meet(self.program.entry, 0);
-        self.program.jump_table.iter().for_each(|to| reached.meet(*to, 0));
+        self.program.jump_targets().for_each(|(_, to)| reached.meet(to, 0));
         while let Some(bb) = reached.work.pop() {
             let range = &bbs[bb as usize];
             let before = reached.covered[bb as usize].expect("it is in the work list");
@@ -321,6 +348,7 @@ impl Reached {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::jump_table;
     use crate::{Spec, compile};
 
     fn program() -> Program {
@@ -360,8 +388,16 @@ mod tests {
         assert!(end.contains("terminator"), "{end}");
         let entry = broken(|p| p.entry = 4);
         assert!(entry.contains("no bb"), "{entry}");
-        let table = broken(|p| p.jump_table[0] = 99);
+        let table = broken(|p| p.jump_table = jump_table(p.code_bytes as usize, [(0, 99)]));
         assert!(table.contains("no bb"), "{table}");
+        let short = broken(|p| p.jump_table.truncate(1));
+        assert!(short.contains("shorter"), "{short}");
+        let place = broken(|p| (p.jump_table[0], p.jump_table[1]) = (1, 1));
+        assert!(place.contains("wrong place"), "{place}");
+        let count = broken(|p| p.jump_table.push(3));
+        assert!(count.contains("as many"), "{count}");
+        let beyond = broken(|p| p.jump_table = jump_table(32, [(31, 3)]));
+        assert!(beyond.contains("after the code"), "{beyond}");
         let unused = broken(|p| op(p, OpKind::Sload).c = Operand::slot(0));
         assert!(unused.contains("not used"), "{unused}");
         let constant = broken(|p| op(p, OpKind::MstoreK).a = Operand::constant(77));

@@ -10,7 +10,7 @@ use warpevm::reference::validate::compare;
 use warpevm::state::MemoryState;
 use warpevm::{
     Backend, Config, Engine, Error, Fallback, Hints, Outcome, Policy, Rejected, Report, State,
-    TxStatus, Waits, types::AccountInfo,
+    Tiers, TxStatus, Waits, types::AccountInfo,
 };
 
 use crate::case::Case;
@@ -29,24 +29,40 @@ const BASE: Config = Config {
     redo: true,
     passes: warpevm_compiler::Options::ALL,
     instances_per_warp: warpevm::limits::DEVICE_INSTANCES_COUNT_MIN,
+    tiers: Tiers::Full,
 };
 
 /// Engines that differ in everything that must not change a result.
 const CONFIGS: [Config; 8] = [
     BASE,
-    Config { execute_class: 0, step_budget: 2, ..BASE },
-    Config { simulate_class: 1, execute_class: 0, step_budget: 7, ..BASE },
+    Config { execute_class: 0, step_budget: 2, tiers: Tiers::Swap, ..BASE },
+    Config { simulate_class: 1, execute_class: 0, step_budget: 7, tiers: Tiers::Baseline, ..BASE },
     Config { threads: 2, ..BASE },
-    Config { threads: 3, simulate_class: 2, execute_class: 0, step_budget: 3, ..BASE },
-    Config { threads: 2, policy: Policy::Waves, ..BASE },
-    Config { threads: 3, policy: Policy::Optimistic, ..BASE },
+    Config {
+        threads: 3,
+        simulate_class: 2,
+        execute_class: 0,
+        step_budget: 3,
+        tiers: Tiers::Auto,
+        ..BASE
+    },
+    Config { threads: 2, policy: Policy::Waves, tiers: Tiers::Swap, ..BASE },
+    Config { threads: 3, policy: Policy::Optimistic, tiers: Tiers::Baseline, ..BASE },
     Config { threads: 4, policy: Policy::Declared, step_budget: 5, redo: false, ..BASE },
 ];
 
 /// The same for devices: few, since each opens the device, and with large budgets of steps, since
 /// rounds take long there.
-const DEVICE_CONFIGS: [Config; 2] =
-    [BASE, Config { threads: 2, execute_class: 0, policy: Policy::Optimistic, ..BASE }];
+const DEVICE_CONFIGS: [Config; 2] = [
+    BASE,
+    Config {
+        threads: 2,
+        execute_class: 0,
+        policy: Policy::Optimistic,
+        tiers: Tiers::Baseline,
+        ..BASE
+    },
+];
 
 /// How many engines a case may name.
 pub const ENGINES: usize = CONFIGS.len();

@@ -1,7 +1,7 @@
 //! Any bytes compile, for every spec and with any passes, to a program that keeps its contract.
 
 use warpevm_compiler::opcode::OPCODES;
-use warpevm_compiler::{Options, Spec, compile_with, program, verify};
+use warpevm_compiler::{Options, Spec, compile_with, verify};
 
 use crate::rng::Rng;
 
@@ -11,11 +11,10 @@ pub fn compile_any(code: &[u8], spec: Spec, options: &Options) {
     if let Err(error) = verify::verify(&made) {
         panic!("{spec}: {error}");
     }
-    assert_eq!(made.jump_table.len(), code.len());
+    assert_eq!(made.code_bytes as usize, code.len());
     assert!((made.entry as usize) < made.ops.len());
-    let targets = made.jump_table.iter().zip(code);
-    for (target, byte) in targets.filter(|(target, _)| **target != program::OP_BAD_JUMP) {
-        assert_eq!(*byte, 0x5b, "{spec}: a jump to op {target}");
+    for (pc, target) in made.jump_targets() {
+        assert_eq!(code[pc as usize], 0x5b, "{spec}: a jump to op {target}");
     }
     // Linear in the code: a copy of each bb at most, and what the limits grant small codes.
     assert!(made.ops.len() <= 40_000 + 16 * code.len(), "{} ops", made.ops.len());

@@ -28,6 +28,7 @@ pub mod state;
 mod sync;
 pub mod types;
 
+pub use code::Tiers;
 pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{
     Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal,

@@ -32,6 +32,17 @@ pub const CODES_KEPT_COUNT_MAX: u32 = CODES_COUNT_MAX / 2;
 pub const CODES_PER_TX_COUNT_MAX: u32 = 4096;
 /// Workers of all engines that run on one `State` at a time; each has its own range of code ids.
 pub const WORKERS_COUNT_MAX: u32 = 512;
+/// Frames that open on a code before it is compiled in full: by what a compile takes and a better
+/// program saves it pays after some hundred, but cores that are idle take it, and a code that is
+/// met so often is met again.
+pub const CODE_FRAMES_COUNT_HOT: u32 = 16;
+/// Bytes of the largest code whose program grows: room for all that it may give is reserved. Since
+/// EIP-170 none is longer; init codes are, and run once.
+pub const CODE_GROWING_BYTES_MAX: usize = 24_576;
+/// Codes that wait for their full compile at most; more are asked for again.
+pub const CODE_COMPILES_QUEUED_COUNT_MAX: usize = 1024;
+/// Codes that are compiled in the background at once, at most, and on half of the cores.
+pub const CODE_COMPILES_COUNT_MAX: usize = 8;
 /// Zero bytes that follow the bytes of a code: PUSH32 at the end reads past it.
 pub const CODE_PADDING_BYTES: usize = 32;
 /// Bytes of programs, access sets and effects that are kept before the codes asked for least are

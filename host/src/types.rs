@@ -337,6 +337,25 @@ pub enum Refusal {
     Gas,
 }
 
+/// What each tier of programs ([`crate::Tiers`]) made, since the engine began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct TierCounts {
+    /// Codes that the baseline lowered, in whole or in part.
+    pub baseline: u64,
+    /// Bytes of these codes.
+    pub baseline_code_bytes: u64,
+    /// Bytes of their programs.
+    pub baseline_bytes: u64,
+    /// Codes that were compiled in full in the background.
+    pub compiled: u64,
+    /// Bytes of these codes.
+    pub compiled_bytes: u64,
+    /// Seconds that this took, summed over threads.
+    pub compile_seconds: f64,
+    /// Codes that were refused as too many waited.
+    pub refused: u64,
+}
+
 /// Counts of what happened, part of every result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {

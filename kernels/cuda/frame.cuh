@@ -235,10 +235,44 @@ WE_DEV WE_INLINE u32 code_to_run(Vm& vm, u32 i, u32& code, u32& delegate) {
     return CTL_NEXT;
 }
 
-WE_DEV WE_INLINE u32 need_compiled(Vm& vm, u32 code) {
-    if (code == CODE_EMPTY || (vm.codes()[code].flags & CODE_COMPILED)) return CTL_NEXT;
+WE_DEV WE_INLINE u32 need_code(Vm& vm, u32 code) {
     WE_SET(vm.m, Instance, 0, need_code, code);
     return suspend_op(vm, NEED_CODE);
+}
+
+#if WE_TILE == 1
+// The code has no program yet, is counted, or runs a better program than its own.
+WE_DEV WE_NOINLINE u32 prepare_code(Vm& vm, u32& code) {
+    const Code* entry = vm.codes() + code;
+    // Another thread may set flags at any time, after what they are about.
+    u32 flags = __atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE);
+    if (flags & CODE_REPLACED) {
+        code = entry->next;
+        return CTL_NEXT;
+    }
+    if (flags & CODE_COMPILED) {
+        // Threads may miss each other's frames: heat is a guess.
+        u32* heat = (u32*)&entry->heat;
+        u32 left = __atomic_load_n(heat, __ATOMIC_RELAXED);
+        if (left != 0) {
+            __atomic_store_n(heat, left - 1, __ATOMIC_RELAXED);
+            return CTL_NEXT;
+        }
+    }
+    return need_code(vm, code);
+}
+#endif
+
+// The id whose program runs in a frame of `code`.
+WE_DEV WE_INLINE u32 need_compiled(Vm& vm, u32& code) {
+    if (code == CODE_EMPTY) return CTL_NEXT;
+    u32 flags = vm.codes()[code].flags;
+#if WE_TILE == 1
+    const u32 all = CODE_COMPILED | CODE_COUNTED | CODE_REPLACED;
+    return (flags & all) == CODE_COMPILED ? (u32)CTL_NEXT : prepare_code(vm, code);
+#else
+    return flags & CODE_COMPILED ? (u32)CTL_NEXT : need_code(vm, code);
+#endif
 }
 
 // What the call costs besides the section's static gas and memory.

@@ -55,7 +55,11 @@ struct Operands {
 
 WE_DEV WE_INLINE u32 jump_target(const Code* code, const u256& pc) {
     if (!fits_u32(pc) || low_u32(pc) >= code->len) return 0;
-    return ((const u32*)code->jump_table)[low_u32(pc)];
+    const u32* table = (const u32*)code->jump_table;
+    u32 at = low_u32(pc), block = at / 32 * 2;
+    u32 bits = table[block], bit = 1u << at % 32;
+    if (!(bits & bit)) return 0;
+    return table[table[block + 1] + popcount32(bits & (bit - 1))];
 }
 
 WE_DEV WE_INLINE CallArgs call_args(const Operands& o, const Op* p) {
@@ -272,6 +276,22 @@ next:
         gas -= p->imm;
         p++;
         WE_NEXT;
+    }
+    WE_CASE(LOWER) {
+#if WE_TILE == 1
+        // Another thread may set it at any time, after what it names.
+        u32 to = __atomic_load_n(&p->imm, __ATOMIC_ACQUIRE);
+        if (to == 0) {
+            WE_SET(vm.m, Instance, 0, need_code, vm.code);
+            WE_SET(vm.m, Instance, 0, need_off, (u32)(p - ops));
+            ctl = suspend_here(vm, NEED_LOWER);
+            goto stop;
+        }
+        p = ops + to;
+        WE_NEXT;
+#else
+        WE_HALT(END_INVALID_OPCODE);  // programs of devices are whole
+#endif
     }
     WE_CASE(FALL) {
         o.sp += (u32)(i32)p->x;

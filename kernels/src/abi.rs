@@ -194,6 +194,11 @@ device_consts! {
     CODE_COMPILED = 1;
     /// Code flag: EIP-7702 delegation designator; `delegate` holds its target.
     CODE_DELEGATION = 2;
+    /// Code flag: `heat` counts the frames that open down to 0; then `Code` is needed again. On the
+    /// CPU alone.
+    CODE_COUNTED = 4;
+    /// Code flag: frames that open run code `next` instead, the same code with a better program.
+    CODE_REPLACED = 8;
 
     /// Bytes of a modexp base or modulus up to which the device computes it itself: all that is
     /// valid from Osaka on (EIP-7823). The exponent is read in place and has no limit.
@@ -229,7 +234,8 @@ device_enum! {
     Account = 1,
     /// Put slot `need_key` of account `need_addr` into the state table.
     Slot = 2,
-    /// Compile code `need_code` (its bytes are in the code table) or load its bytes.
+    /// Compile code `need_code` (its bytes are in the code table), load its bytes, or hear that it
+    /// is hot.
     Code = 3,
     /// Compile the init code at `need_off`, `need_len` of instance memory; answer in `resume_code`.
     InitCode = 4,
@@ -248,6 +254,8 @@ device_enum! {
     /// Run the kernel of precompiles, then launch again: the same fields as for `Precompile`, and
     /// the kernel answers as the host would. Only where kernels are split (`WE_SPLIT`).
     Kernel = 10,
+    /// Lower the bb that op `need_off` of code `need_code` stands for. On the CPU alone.
+    Lower = 11,
 }
 
 device_enum! {
@@ -566,7 +574,7 @@ device_structs! {
         ops: u64,
         /// `Word` array
         consts: u64,
-        /// u32 array, `len` entries
+        /// u32 array: the program's jump table
         jump_table: u64,
         len: u32,
         entry: u32,
@@ -574,6 +582,11 @@ device_structs! {
         flags: u32,
         /// Target of a delegation (EIP-7702).
         delegate: Addr,
+        /// With `CODE_COUNTED`: frames until it is hot.
+        heat: u32,
+        /// With `CODE_REPLACED`: the id whose program runs.
+        next: u32,
+        reserved: u64,
     }
 
     /// Where the regions of instance memory stand; one per memory class. Offsets from the

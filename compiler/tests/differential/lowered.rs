@@ -22,7 +22,7 @@ struct Machine<'a> {
 fn edges(program: &Program) -> Vec<u32> {
     let mut edges = vec![0; program.ops.len()];
     edges[program.entry as usize] += 2;
-    program.jump_table.iter().for_each(|to| edges[*to as usize] += 2);
+    program.jump_targets().for_each(|(_, to)| edges[to as usize] += 2);
     for (at, op) in program.ops.iter().enumerate() {
         let kind = OpKind::from_code(op.code).expect("verified");
         if kind.shape().contains('J') {
@@ -134,12 +134,12 @@ impl Machine<'_> {
             OpKind::Revert => return Ok(Some(End::Revert(world.read(a, b)?))),
             OpKind::SelfDestruct => return Ok(Some(End::SelfDestruct(a))),
             OpKind::Fall => false,
-            OpKind::GoTo => true,
+            OpKind::GoTo | OpKind::Lower => true,
             OpKind::Jump | OpKind::JumpI => {
                 let target = if kind == OpKind::Jump { a } else { b };
-                let target = self.program.jump_table.get(target.saturating_to::<usize>());
+                let target = self.program.jump_target(target.saturating_to());
                 let jumps = kind == OpKind::Jump || !a.is_zero();
-                self.go(op, jumps.then(|| target.copied().unwrap_or(0)));
+                self.go(op, jumps.then_some(target));
                 return Ok(None);
             }
             OpKind::JumpIf => !a.is_zero(),

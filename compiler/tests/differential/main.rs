@@ -8,19 +8,54 @@ mod stack;
 mod world;
 
 use proptest::prelude::*;
-use warpevm_compiler::{Options, Spec, compile_with, verify};
+use warpevm_compiler::baseline::{Scratch, grow};
+use warpevm_compiler::{Baseline, Options, Program, Spec, compile_baseline, compile_with, verify};
 use world::World;
 
 const GAS: u64 = 2_000_000;
 
-/// Compiles and runs `code` both ways and compares all that can be seen.
+/// Compiles and runs `code` every way and compares all that can be seen.
 fn check(code: &[u8], spec: Spec, options: &Options, call_data: &[u8]) -> Result<(), String> {
-    let program = compile_with(code, spec, options);
-    verify::verify(&program).map_err(|e| e.to_string())?;
+    check_program(&compile_with(code, spec, options), code, spec, call_data)?;
+    let at_once = compile_baseline(code, spec);
+    check_program(&at_once, code, spec, call_data).map_err(|what| format!("baseline: {what}"))?;
+    let grown = grown(code, spec, call_data);
+    check_program(&grown, code, spec, call_data).map_err(|what| format!("grown: {what}"))
+}
+
+/// A program that grew in an order that `order` gives.
+fn grown(code: &[u8], spec: Spec, order: &[u8]) -> Program {
+    let mut scratch = Scratch::default();
+    let mut baseline = Baseline::new(code, spec);
+    let mut program = baseline.start(code, &mut scratch);
+    let count = program.jump_targets().count();
+    let mut left: Vec<u32> = (0..count as u32).collect();
+    let mut order = order.iter().cycle();
+    while !left.is_empty() {
+        let at = usize::from(*order.next().unwrap_or(&0)) % left.len();
+        let n = left.swap_remove(at);
+        let place = (0..program.ops.len() as u32).find(|op| baseline.jumpdest_of(*op) == Some(n));
+        assert!(place.is_some(), "an op stands for JUMPDEST {n}");
+        if !baseline.is_lowered(n) {
+            grow(&mut program, baseline.lower(code, n, &mut scratch));
+        }
+    }
+    assert!(program.ops.len() <= Baseline::ops_max(code.len()), "{} ops", program.ops.len());
+    assert!(program.consts.len() <= Baseline::consts_max(code.len()));
+    program
+}
+
+fn check_program(
+    program: &Program,
+    code: &[u8],
+    spec: Spec,
+    call_data: &[u8],
+) -> Result<(), String> {
+    verify::verify(program).map_err(|e| e.to_string())?;
     let mut want = World::new(spec, GAS, call_data);
     let mut got = want.clone();
     let want_end = stack::run(code, &mut want);
-    let (got_end, _) = lowered::run(&program, code, &mut got);
+    let (got_end, _) = lowered::run(program, code, &mut got);
     match (&want_end, &got_end) {
         (Err(_), Err(_)) => Ok(()),
         (Ok(want_end), Ok(got_end)) => {

@@ -86,10 +86,11 @@ impl Worker {
         tx: &Transaction,
         start: Start,
     ) -> Result<Ran, Error> {
+        session.take_better();
         self.encoded.clear();
         self.temps.truncate(0);
         let (temps, counts) = (&mut self.temps, &mut self.counts);
-        let mut server = Server { session, temps, counts };
+        let mut server = Server { session, temps, counts, on_device: false };
         match session.encoder.encode(tx, &mut server, &mut self.encoded) {
             Ok(()) => {}
             Err(NotEncoded::Rejected(reason)) => return Ok(Ran::Rejected(reason)),
@@ -204,7 +205,8 @@ impl Worker {
             versions.describe(&mut launch);
         }
         *head_mut(memory) = Instance::default();
-        let mut server = Server { session, temps: &mut self.temps, counts: &mut self.counts };
+        let (temps, counts) = (&mut self.temps, &mut self.counts);
+        let mut server = Server { session, temps, counts, on_device: false };
         let mut last = Instance::default();
         loop {
             hold.table().describe(&mut launch);
@@ -225,7 +227,7 @@ impl Worker {
                     page_in(hold, &page)?;
                     server.counts.page_in += start.elapsed();
                 }
-                Answer::Program(id) => session.codes.set_program(id, server.program(id)?),
+                Answer::Program(id) => server.provide(id)?,
                 // Here the interpreter runs precompiles itself.
                 Answer::Kernel(number) => {
                     return Err(Error::Device(format!("precompile {number} was left to a kernel")));

@@ -1,8 +1,9 @@
 //! What is known of codes, by hash and spec, kept across batches, blocks and states.
 //!
-//! A code is compiled when it first runs. Access sets of its functions and their effects follow
-//! from an analysis, which takes longer: it is made once, when the first of them is, and dropped
-//! when analyses take too much memory. When what is known takes too much, the half of the codes
+//! A code is compiled when it first runs, by the baseline, and by the full compiler when it is hot
+//! ([`super::tier`]). Access sets of its functions and their effects follow from an analysis, which
+//! takes longer: it is made once, when the first of them is, and dropped when analyses take too
+//! much memory. When what is known takes too much, the half of the codes
 //! goes that was asked for least.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,17 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{B256, Bytes};
-use warpevm_compiler::{Analysis, EffectSet, Options, Program, Spec, analyse, compile_with};
+use warpevm_compiler::{
+    Analysis, EffectSet, Options, Program, Spec, analyse, compile_baseline, compile_with,
+};
 
-use super::ids::delegate_of;
+use super::growing::Growing;
+use super::ids::{CodeBytes, delegate_of};
 use super::knowledge::{
     FUNCTION_BYTES, Function, KNOWLEDGE_BYTES, Knowledge, Predicted, drop_colder_half,
 };
+use super::tier::{Background, Compiled, Tiers};
 use crate::limits::{
-    CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, EFFECT_ASKED_COUNT_MIN,
-    PLAN_WANTED_SETS_COUNT_MAX,
+    CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, CODE_FRAMES_COUNT_HOT,
+    CODE_GROWING_BYTES_MAX, EFFECT_ASKED_COUNT_MIN, PLAN_WANTED_SETS_COUNT_MAX,
 };
 use crate::sync::lock;
+use crate::types::TierCounts;
 
 /// A code, by its hash, in a spec.
 type CodeKey = (B256, Spec);
@@ -49,6 +55,11 @@ pub struct CodeCache {
     wanted: Mutex<Wanted>,
     /// The passes that make programs.
     passes: Options,
+    /// Which programs run.
+    tiers: Tiers,
+    background: Background,
+    /// Codes that the baseline compiled, their bytes, and those of their programs.
+    at_once: [AtomicU64; 3],
     /// How often effects are asked for until they are made.
     asked_min: u32,
 }
@@ -64,15 +75,19 @@ impl Default for CodeCache {
             analyses_bytes_max: CODE_ANALYSES_BYTES_MAX,
             wanted: Mutex::default(),
             passes: Options::ALL,
+            tiers: Tiers::Full,
+            background: Background::new(Options::ALL),
+            at_once: Default::default(),
             asked_min: EFFECT_ASKED_COUNT_MIN,
         }
     }
 }
 
 impl CodeCache {
-    /// A cache of programs that these passes make.
-    pub fn with_passes(passes: Options) -> CodeCache {
-        CodeCache { passes, ..CodeCache::default() }
+    /// A cache of programs of these tiers; these passes make the full ones.
+    pub fn with(passes: Options, tiers: Tiers) -> CodeCache {
+        let background = Background::new(passes);
+        CodeCache { passes, tiers, background, ..CodeCache::default() }
     }
 
     /// A cache that makes effects when they are asked for the first time.
@@ -80,24 +95,139 @@ impl CodeCache {
         CodeCache { asked_min: 1, ..CodeCache::default() }
     }
 
-    /// The program of a code; compiled on first use, by one thread while others wait.
-    pub fn program(&self, hash: B256, code: &[u8], spec: Spec) -> Arc<Program> {
-        let (known, _) = self.known((hash, spec));
-        if let Some(program) = known.program.get() {
-            return program.clone();
-        }
+    /// The program that a CPU runs of a code.
+    pub fn program(&self, code: &CodeBytes, spec: Spec) -> Compiled {
+        let (known, _) = self.known((code.hash, spec));
+        let program = known.program.get().map(|program| Compiled::Whole(program.clone()));
+        let program = program.unwrap_or_else(|| match self.tiers {
+            Tiers::Full => Compiled::Whole(self.full(&known, code, spec)),
+            _ => self.baseline(&known, code, spec),
+        });
+        self.shrink();
+        program
+    }
+
+    /// The program that a device runs of a code.
+    pub fn device_program(&self, code: &CodeBytes, spec: Spec) -> Arc<Program> {
+        let (known, _) = self.known((code.hash, spec));
+        let program = known.program.get().cloned();
+        let program = program.unwrap_or_else(|| match self.tiers {
+            Tiers::Full | Tiers::Swap => self.full(&known, code, spec),
+            Tiers::Auto | Tiers::Baseline => {
+                if self.tiers == Tiers::Auto {
+                    self.background.ask(&known, &code.code(), spec);
+                }
+                self.whole(&known, code, spec)
+            }
+        });
+        self.shrink();
+        program
+    }
+
+    /// The full program; compiled on first use, by one thread while others wait.
+    fn full(&self, known: &Knowledge, code: &CodeBytes, spec: Spec) -> Arc<Program> {
         let make = || {
             let analysed = known.analysis.try_lock().ok().and_then(|kept| kept.clone());
             let program = match analysed {
                 Some(analysis) if self.passes == Options::ALL => analysis.program.clone(),
-                _ => compile_with(code, spec, &self.passes),
+                _ => compile_with(code.as_slice(), spec, &self.passes),
             };
             self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
             Arc::new(program)
         };
-        let program = known.program.get_or_init(make).clone();
-        self.shrink();
-        program
+        known.program.get_or_init(make).clone()
+    }
+
+    /// The baseline's program, all of it.
+    fn whole(&self, known: &Knowledge, code: &CodeBytes, spec: Spec) -> Arc<Program> {
+        let make = || {
+            let program = compile_baseline(code.as_slice(), spec);
+            self.made_at_once(1, code.as_slice().len(), program.bytes());
+            Arc::new(program)
+        };
+        known.whole.get_or_init(make).clone()
+    }
+
+    /// The baseline's program, lowered as it is entered.
+    fn baseline(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> Compiled {
+        if code.as_slice().len() > CODE_GROWING_BYTES_MAX {
+            return Compiled::Whole(self.whole(known, code, spec));
+        }
+        if self.tiers == Tiers::Auto && known.heat.asked() >= CODE_FRAMES_COUNT_HOT.into() {
+            self.background.ask(known, &code.code(), spec);
+        }
+        if let Some(growing) = known.growing.get() {
+            return Compiled::Growing(growing.clone());
+        }
+        let Some(growing) = Growing::new(code.code(), spec) else {
+            return Compiled::Whole(self.whole(known, code, spec));
+        };
+        let growing = known.growing.get_or_init(|| {
+            self.made_at_once(1, code.as_slice().len(), growing.bytes());
+            Arc::new(growing)
+        });
+        if let Some(program) = known.program.get() {
+            growing.set_better(program.clone());
+        }
+        Compiled::Growing(growing.clone())
+    }
+
+    fn made_at_once(&self, codes: u64, code_bytes: usize, bytes: usize) {
+        let counts = [codes, code_bytes as u64, bytes as u64];
+        for (count, more) in self.at_once.iter().zip(counts) {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Lowers the run that an op of a program stands for; whether it stands for one.
+    pub fn lower(&self, growing: &Growing, op: u32) -> bool {
+        let Some(bytes) = growing.lower(op) else { return false };
+        self.made_at_once(0, 0, bytes);
+        true
+    }
+
+    /// A program turned out to be hot; with [`Tiers::Swap`] there is a better one at once. `false`:
+    /// too many wait for theirs.
+    pub fn heard_hot(&self, code: &CodeBytes, spec: Spec, growing: &Growing) -> bool {
+        let (known, _) = self.known((code.hash, spec));
+        match self.tiers {
+            Tiers::Auto => return self.background.ask(&known, &code.code(), spec),
+            Tiers::Swap => growing.set_better(self.full(&known, code, spec)),
+            Tiers::Baseline | Tiers::Full => {}
+        }
+        true
+    }
+
+    /// After how many frames a program that grows is hot; `None`: never.
+    pub fn frames_to_hot(&self) -> Option<u32> {
+        match self.tiers {
+            Tiers::Auto => Some(CODE_FRAMES_COUNT_HOT),
+            Tiers::Swap => Some(1),
+            Tiers::Baseline | Tiers::Full => None,
+        }
+    }
+
+    /// A number that changes when there are better programs than before.
+    pub fn generation(&self) -> u64 {
+        self.background.finished()
+    }
+
+    /// Waits until the compiles that were asked for are done.
+    pub fn settle(&self) {
+        self.background.settle();
+    }
+
+    /// What each tier made so far.
+    pub fn tier_counts(&self) -> TierCounts {
+        let [codes, code_bytes, bytes] =
+            self.at_once.each_ref().map(|count| count.load(Ordering::Relaxed));
+        TierCounts {
+            baseline: codes,
+            baseline_code_bytes: code_bytes,
+            baseline_bytes: bytes,
+            ..self.background.counts()
+        }
     }
 
     /// What is predicted of a function's calls. If nothing is, notes that it is wanted
@@ -186,6 +316,11 @@ impl CodeCache {
             self.shrink();
             return None;
         }
+        if self.tiers == Tiers::Auto && known.program.get().is_none() {
+            // An analysis takes longer than a compile, and somebody waits: not for cold code.
+            self.background.ask(&known, &Bytes::copy_from_slice(code), spec);
+            return None;
+        }
         let make = || {
             known.effects_count.fetch_add(1, Ordering::Relaxed);
             let effects = self.analysis(&known, code, spec).effect_set(selector);
@@ -249,6 +384,7 @@ impl CodeCache {
         if self.analyses_bytes.load(Ordering::Relaxed) > self.analyses_bytes_max {
             self.shrink_analyses();
         }
+        self.bytes.fetch_add(self.background.take_bytes(), Ordering::Relaxed);
         if self.bytes.load(Ordering::Relaxed) <= self.bytes_max {
             return;
         }
@@ -317,6 +453,10 @@ mod tests {
         CodeCache { bytes_max, asked_min, ..CodeCache::default() }
     }
 
+    fn code_of(n: u8) -> CodeBytes {
+        CodeBytes::with_hash(&[0x60, n, 0x00], B256::with_last_byte(n))
+    }
+
     fn want(cache: &CodeCache, code: u8, selector: u32) -> Option<Predicted> {
         let bytes = || Some(Bytes::from_static(&LOADS));
         cache.predicted(B256::with_last_byte(code), Spec::Osaka, Some(selector), bytes)
@@ -330,7 +470,7 @@ mod tests {
     fn the_cache_stays_within_its_bound() {
         let programs = cache(4096, 1);
         for n in 0..200u8 {
-            programs.program(B256::with_last_byte(n), &[0x60, n, 0x00], Spec::Osaka);
+            programs.program(&code_of(n), Spec::Osaka);
             assert!(programs.bytes.load(Ordering::Relaxed) <= 4096);
         }
         assert!(programs.len() < 100 && !programs.is_empty(), "{} programs", programs.len());
@@ -348,7 +488,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_most_stays() {
         let cache = cache(64 << 10, 1);
-        let get = |n: u8| cache.program(B256::with_last_byte(n), &[0x60, n, 0x00], Spec::Osaka);
+        let get = |n: u8| cache.device_program(&code_of(n), Spec::Osaka);
         let hot = get(0);
         (0..100).for_each(|_| drop(get(0)));
         (1..200).for_each(|n| drop(get(n)));
@@ -376,10 +516,11 @@ mod tests {
     #[test]
     fn a_program_is_compiled_once() {
         let cache = CodeCache::default();
-        let a = cache.program(B256::ZERO, &LOADS, Spec::Osaka);
-        let b = cache.program(B256::ZERO, &LOADS, Spec::Osaka);
+        let code = CodeBytes::with_hash(&LOADS, B256::ZERO);
+        let a = cache.device_program(&code, Spec::Osaka);
+        let b = cache.device_program(&code, Spec::Osaka);
         assert!(Arc::ptr_eq(&a, &b));
-        assert!(!Arc::ptr_eq(&a, &cache.program(B256::ZERO, &LOADS, Spec::Cancun)));
+        assert!(!Arc::ptr_eq(&a, &cache.device_program(&code, Spec::Cancun)));
     }
 
     #[test]
@@ -390,7 +531,7 @@ mod tests {
             let known = codes.get(&(B256::ZERO, Spec::Osaka)).expect("it is known");
             lock(&known.analysis).clone()
         };
-        cache.program(B256::ZERO, &LOADS, Spec::Osaka);
+        cache.program(&CodeBytes::with_hash(&LOADS, B256::ZERO), Spec::Osaka);
         assert!(analysis().is_none(), "running a code needs none");
         effects(&cache, 1);
         let first = analysis().expect("effects follow from one");

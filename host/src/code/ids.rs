@@ -6,13 +6,17 @@
 //! A worker's number is its range, in every state.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256};
 use warpevm_compiler::{Program, Rule, Spec};
-use warpevm_kernels::abi::{self, CODE_COMPILED, CODE_DELEGATION, CODE_EMPTY, Word};
+use warpevm_kernels::abi::{
+    self, CODE_COMPILED, CODE_COUNTED, CODE_DELEGATION, CODE_EMPTY, CODE_REPLACED, Word,
+};
 
+use super::growing::Growing;
+use super::tier::Compiled;
 use crate::buffer::Column;
 use crate::error::Error;
 use crate::limits::{
@@ -108,7 +112,16 @@ pub struct CodeArray {
     pub spec: Spec,
     column: Column<abi::Code>,
     /// Keeps the programs of the lasting ids alive; its lock is the right to fill them in.
-    programs: Mutex<Vec<Arc<Program>>>,
+    programs: Mutex<Programs>,
+    /// The generation of programs that was looked at last.
+    generation: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Programs {
+    /// By id.
+    whole: Vec<(u32, Arc<Program>)>,
+    growing: HashMap<u32, Arc<Growing>>,
 }
 
 impl CodeArray {
@@ -116,7 +129,7 @@ impl CodeArray {
         let entries = CODES_COUNT_MAX + WORKERS_COUNT_MAX * CODES_PER_TX_COUNT_MAX;
         let column =
             Column::zeroed(entries).ok_or(Error::Limit("no address space for the code table"))?;
-        Ok(CodeArray { spec, column, programs: Mutex::default() })
+        Ok(CodeArray { spec, column, programs: Mutex::default(), generation: AtomicU64::new(0) })
     }
 
     /// Where the kernels find it.
@@ -141,33 +154,97 @@ impl CodeArray {
         word_hash(unsafe { self.field::<Word>(id, std::mem::offset_of!(abi::Code, hash)).read() })
     }
 
-    /// Fills in the program fields, then the flag.
+    /// Fills in the program fields, then the flags.
     ///
     /// # Safety
     /// The caller holds the right to `id`: the lock, or it is a temporary id of its worker. The
     /// program outlives the id.
-    unsafe fn compiled(&self, id: u32, program: &Program) {
+    unsafe fn compiled(&self, id: u32, program: &Compiled, frames: Option<u32>) {
         use std::mem::offset_of;
+        let ([ops, consts, jump_table], entry) = program.addresses();
         // SAFETY: aligned and inside the column; kernels read these after they saw the flag.
         unsafe {
-            self.field::<u64>(id, offset_of!(abi::Code, ops)).write(program.ops.as_ptr() as u64);
-            self.field::<u64>(id, offset_of!(abi::Code, consts))
-                .write(program.consts.as_ptr() as u64);
-            self.field::<u64>(id, offset_of!(abi::Code, jump_table))
-                .write(program.jump_table.as_ptr() as u64);
-            self.field::<u32>(id, offset_of!(abi::Code, entry)).write(program.entry);
+            self.field::<u64>(id, offset_of!(abi::Code, ops)).write(ops);
+            self.field::<u64>(id, offset_of!(abi::Code, consts)).write(consts);
+            self.field::<u64>(id, offset_of!(abi::Code, jump_table)).write(jump_table);
+            self.field::<u32>(id, offset_of!(abi::Code, entry)).write(entry);
+            self.field::<u32>(id, offset_of!(abi::Code, heat)).write(frames.unwrap_or(0));
         }
-        self.flags(id).fetch_or(CODE_COMPILED, Ordering::Release);
+        let counted = if frames.is_some() { CODE_COUNTED } else { 0 };
+        self.flags(id).fetch_or(CODE_COMPILED | counted, Ordering::Release);
     }
 
-    /// Gives a lasting code its program.
-    pub fn set_program(&self, id: u32, program: Arc<Program>) {
+    /// Gives a lasting code its program. One that grows is hot after so many frames.
+    pub fn set_program(&self, id: u32, program: Compiled, frames: Option<u32>) {
         let mut programs = lock(&self.programs);
-        if self.flags(id).load(Ordering::Acquire) & CODE_COMPILED == 0 {
-            // SAFETY: the lock is held, and `programs` keeps the program.
-            unsafe { self.compiled(id, &program) };
-            programs.push(program);
+        if self.flags(id).load(Ordering::Acquire) & CODE_COMPILED != 0 {
+            return;
         }
+        let frames = frames.filter(|_| program.growing().is_some());
+        // SAFETY: the lock is held, and `programs` keeps the program.
+        unsafe { self.compiled(id, &program, frames) };
+        match program {
+            Compiled::Whole(program) => programs.whole.push((id, program)),
+            Compiled::Growing(growing) => {
+                programs.growing.insert(id, growing);
+            }
+        }
+    }
+
+    /// The program of a lasting code, if it grows.
+    pub fn growing(&self, id: u32) -> Option<Arc<Growing>> {
+        lock(&self.programs).growing.get(&id).cloned()
+    }
+
+    /// Whether a lasting code turned out to be hot; says so once.
+    pub fn is_hot(&self, id: u32) -> bool {
+        let before = self.flags(id).fetch_and(!CODE_COUNTED, Ordering::AcqRel);
+        before & CODE_COMPILED != 0 && before & CODE_COUNTED != 0
+    }
+
+    /// A lasting code that was hot is counted anew.
+    pub fn count_again(&self, id: u32, frames: u32) {
+        // SAFETY: aligned and inside the column; kernels access it atomically as well.
+        let heat =
+            unsafe { AtomicU32::from_ptr(self.field(id, std::mem::offset_of!(abi::Code, heat))) };
+        heat.store(frames, Ordering::Relaxed);
+        self.flags(id).fetch_or(CODE_COUNTED, Ordering::Release);
+    }
+
+    /// Frames that open from now on run better programs, where there are any. `generation` changes
+    /// when there are; by it nobody looks twice.
+    pub fn take_better(&self, codes: &Codes, generation: u64) {
+        if self.generation.swap(generation, Ordering::AcqRel) == generation {
+            return;
+        }
+        let mut programs = lock(&self.programs);
+        let better = programs.growing.iter().filter(|(_, growing)| growing.better().is_some());
+        let better = better.map(|(id, _)| *id);
+        let better: Vec<u32> = better.collect();
+        better.into_iter().for_each(|id| self.replace_with(codes, id, &mut programs));
+    }
+
+    /// Frames that open on a code from now on run its better program.
+    pub fn replace(&self, codes: &Codes, id: u32) {
+        self.replace_with(codes, id, &mut lock(&self.programs));
+    }
+
+    fn replace_with(&self, codes: &Codes, id: u32, programs: &mut Programs) {
+        let better = programs.growing.get(&id).and_then(|growing| growing.better());
+        let Some(program) = better.cloned() else { return };
+        if self.flags(id).load(Ordering::Acquire) & CODE_REPLACED != 0 {
+            return;
+        }
+        // Without an id for it the code goes on as it is.
+        let Some(next) = codes.another(id) else { return };
+        // SAFETY: the lock is held, and `programs` keeps the program; nobody knows the new id until
+        // the flag is set.
+        unsafe {
+            self.compiled(next, &Compiled::Whole(program.clone()), None);
+            self.field::<u32>(id, std::mem::offset_of!(abi::Code, next)).write(next);
+        }
+        self.flags(id).fetch_or(CODE_REPLACED, Ordering::Release);
+        programs.whole.push((next, program));
     }
 }
 
@@ -204,7 +281,7 @@ impl Codes {
             // SAFETY: nobody else knows the array yet.
             unsafe { array.column.write(id as u32, code.entry(spec)) };
         }
-        array.set_program(CODE_EMPTY, Arc::new(empty_program()));
+        array.set_program(CODE_EMPTY, Compiled::Whole(Arc::new(empty_program())), None);
         this.arrays.push(array.clone());
         Ok(array)
     }
@@ -233,17 +310,33 @@ impl Codes {
         if let Some(&id) = this.by_hash.get(&code.hash) {
             return Ok(id);
         }
-        let id = this.codes.len() as u32;
+        let hash = code.hash;
+        let id = this.add(code).ok_or(Error::Limit("codes of a state"))?;
+        this.by_hash.insert(hash, id);
+        Ok(id)
+    }
+
+    /// Another id for a code, which no account has: frames run it.
+    fn another(&self, id: u32) -> Option<u32> {
+        let mut this = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let code = this.codes.get(id as usize)?.clone();
+        this.add(code)
+    }
+}
+
+impl Interned {
+    /// The next id.
+    fn add(&mut self, code: CodeBytes) -> Option<u32> {
+        let id = self.codes.len() as u32;
         if id >= CODES_COUNT_MAX {
-            return Err(Error::Limit("codes of a state"));
+            return None;
         }
-        for array in &this.arrays {
+        for array in &self.arrays {
             // SAFETY: the id is not known to anyone yet, and the write lock excludes other writers.
             unsafe { array.column.write(id, code.entry(array.spec)) };
         }
-        this.by_hash.insert(code.hash, id);
-        this.codes.push(code);
-        Ok(id)
+        self.codes.push(code);
+        Some(id)
     }
 }
 
@@ -254,9 +347,8 @@ pub fn empty_program() -> Program {
     let op = |kind: OpKind| Op { code: kind as u16, ..bytemuck::Zeroable::zeroed() };
     Program {
         ops: vec![op(OpKind::BadJump), op(OpKind::Stop)],
-        consts: Vec::new(),
-        jump_table: Vec::new(),
         entry: OP_STOP,
+        ..Program::default()
     }
 }
 
@@ -298,7 +390,7 @@ impl Drop for Number {
 #[derive(Debug)]
 pub struct TempCodes {
     base: u32,
-    codes: Vec<(CodeBytes, Option<Arc<Program>>)>,
+    codes: Vec<(CodeBytes, Option<Compiled>)>,
     ids: HashMap<B256, u32>,
 }
 
@@ -349,16 +441,16 @@ impl TempCodes {
     }
 
     /// Gives a code its program.
-    pub fn set_program(&mut self, array: &CodeArray, id: u32, program: Arc<Program>) {
+    pub fn set_program(&mut self, array: &CodeArray, id: u32, program: Compiled) {
         if let Some(entry) = self.codes.get_mut(id.wrapping_sub(self.base) as usize) {
             // SAFETY: the id belongs to this worker; the entry keeps the program as long as the id.
-            unsafe { array.compiled(id, &program) };
+            unsafe { array.compiled(id, &program, None) };
             entry.1 = Some(program);
         }
     }
 
     /// The program of a temporary code, if it has one.
-    pub fn program(&self, id: u32) -> Option<&Arc<Program>> {
+    pub fn program(&self, id: u32) -> Option<&Compiled> {
         self.codes.get(id.checked_sub(self.base)? as usize)?.1.as_ref()
     }
 
@@ -405,7 +497,7 @@ mod tests {
         let array = Codes::new().array(Spec::Osaka).expect("array");
         let mut temps = TempCodes::new(3);
         let a = temps.add(&array, CodeBytes::new(&[1])).expect("room");
-        temps.set_program(&array, a, Arc::new(empty_program()));
+        temps.set_program(&array, a, Compiled::Whole(Arc::new(empty_program())));
         assert_eq!(array.column.get(a).flags, CODE_COMPILED);
         assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(a), "an equal code");
         temps.truncate(0);

@@ -1,7 +1,7 @@
 //! What is known of one code in one spec, each part made when it is first wanted.
 
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use alloy_primitives::Address;
@@ -9,6 +9,7 @@ use alloy_primitives::map::HashMap;
 use warpevm_compiler::access::Expr;
 use warpevm_compiler::{AccessSet, Analysis, EffectSet, Program};
 
+use super::growing::Growing;
 use crate::limits::{CODE_FUNCTIONS_COUNT_MAX, PLAN_SET_EXPRESSIONS_COUNT_MAX};
 
 /// What a call touches, as far as that is known of the code.
@@ -61,6 +62,11 @@ impl Heat {
         self.at.store(now, Ordering::Relaxed);
     }
 
+    /// How often it was asked for, of late.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// What is dropped first has the least.
     pub fn rank(&self) -> (u64, u64) {
         (self.asked.load(Ordering::Relaxed), self.at.load(Ordering::Relaxed))
@@ -107,8 +113,14 @@ impl Function {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Knowledge {
-    /// The code compiled.
+    /// The code compiled in full.
     pub program: OnceLock<Arc<Program>>,
+    /// The baseline's program, all of it.
+    pub whole: OnceLock<Arc<Program>>,
+    /// The baseline's program, as far as it was entered.
+    pub growing: OnceLock<Arc<Growing>>,
+    /// Somebody asked for the full program.
+    pub asked_to_compile: AtomicBool,
     /// Where it delegates to (EIP-7702).
     pub delegate: OnceLock<Address>,
     /// What functions are derived from; dropped when all of them take too much.
@@ -158,6 +170,8 @@ impl Knowledge {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
         KNOWLEDGE_BYTES
             + self.program.get().map_or(0, |program| program.bytes())
+            + self.whole.get().map_or(0, |program| program.bytes())
+            + self.growing.get().map_or(0, |growing| growing.bytes())
             + functions.values().map(|function| function.bytes()).sum::<usize>()
     }
 

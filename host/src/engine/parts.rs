@@ -15,7 +15,7 @@ use crate::backend::device::driver::AnyDriver;
 use crate::backend::device::fake::FakeDriver;
 use crate::backend::device::{Device, Means};
 use crate::backend::{cuda_drivers, wgpu_drivers};
-use crate::code::CodeCache;
+use crate::code::{CodeCache, Tiers};
 use crate::error::Error;
 use crate::instance::layout::classes;
 use crate::instance::session::Session;
@@ -28,7 +28,7 @@ use crate::report::Counts;
 use crate::state::State;
 use crate::state::versions::Versions;
 use crate::sync::lock;
-use crate::types::{Backend, Env, Grouping, Policy, Report};
+use crate::types::{Backend, Env, Grouping, Policy, Report, TierCounts};
 
 /// How an engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Config {
     pub redo: bool,
     /// The compiler's passes. Results do not depend on them.
     pub passes: Options,
+    /// Which programs of a code run. Results do not depend on it.
+    pub tiers: Tiers,
 }
 
 impl Default for Config {
@@ -75,6 +77,7 @@ impl Default for Config {
             policy: Policy::Auto,
             redo: true,
             passes: Options::ALL,
+            tiers: Tiers::Auto,
         }
     }
 }
@@ -129,7 +132,7 @@ impl Engine {
     /// other passes.
     pub fn beside(&self, config: Config) -> Result<Engine, Error> {
         let engine = Engine::new(config)?;
-        if config.passes != self.config.passes {
+        if (config.passes, config.tiers) != (self.config.passes, self.config.tiers) {
             return Ok(engine);
         }
         let codes = self.codes.clone();
@@ -137,7 +140,7 @@ impl Engine {
     }
 
     fn with(config: Config, device: Option<Device>) -> Engine {
-        let codes = Arc::new(CodeCache::with_passes(config.passes));
+        let codes = Arc::new(CodeCache::with(config.passes, config.tiers));
         Engine {
             config,
             layouts: Arc::new(classes()),
@@ -174,6 +177,16 @@ impl Engine {
     /// How it works.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What each tier of programs made so far.
+    pub fn tiers(&self) -> TierCounts {
+        self.codes.tier_counts()
+    }
+
+    /// Waits until codes that are hot have been compiled.
+    pub fn settle(&self) {
+        self.codes.settle();
     }
 
     /// Threads that it uses.

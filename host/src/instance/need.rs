@@ -12,6 +12,7 @@ use warpevm_compiler::Program;
 use warpevm_compiler::precompile;
 use warpevm_kernels::abi::{self, Addr, CODE_EMPTY, Instance, Layout, Need, Region, Status, Word};
 
+use crate::code::Compiled;
 use crate::code::ids::{CodeBytes, TempCodes, hash_word};
 use crate::error::Error;
 use crate::instance::encode::{CodeSink, NotEncoded};
@@ -30,7 +31,8 @@ pub enum Answer {
     Resume(abi::Answer, Option<Bytes>),
     /// It goes on once this is in the table.
     Page(Page),
-    /// It goes on once this lasting code has its program ([`Server::program`]).
+    /// It goes on once this lasting code has its program ([`Server::provide`], or
+    /// [`Server::device_program`]).
     Program(u32),
     /// It goes on after the kernel of the precompile with this number.
     Kernel(u32),
@@ -91,6 +93,8 @@ pub struct Server<'a, 's, DB> {
     pub temps: &'a mut TempCodes,
     /// Where needs and times are counted.
     pub counts: &'a mut Counts,
+    /// The instances run on a device, whose programs are whole.
+    pub on_device: bool,
 }
 
 impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
@@ -131,32 +135,78 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
                 Answer::Restart(region, asked.need_len)
             }
             Need::Steps => Answer::Resume(abi::Answer::default(), None),
+            Need::Lower => self.lower(asked.need_code, asked.need_off)?,
         };
         Ok(answer)
     }
 
     /// A temporary code gets its program at once; a lasting one is for whoever asks.
     fn called(&mut self, id: u32) -> Result<Answer, Error> {
-        if self.temps.get(id).is_none() {
+        let Some(code) = self.temps.get(id).cloned() else {
             return Ok(Answer::Program(id));
-        }
-        let program = self.program(id)?;
+        };
+        let program = self.compiled(&code);
         self.temps.set_program(&self.session.codes, id, program);
         Ok(Answer::Resume(abi::Answer::default(), None))
     }
 
-    /// The program of a code.
-    pub fn program(&mut self, id: u32) -> Result<Arc<Program>, Error> {
+    fn code_of(&self, id: u32) -> Result<CodeBytes, Error> {
         let code = self.session.code_view(self.temps).get(id);
-        let code = code.ok_or_else(|| Error::Device(format!("no code {id}")))?;
-        Ok(self.compiled(&code))
+        code.ok_or_else(|| Error::Device(format!("no code {id}")))
     }
 
-    fn compiled(&mut self, code: &CodeBytes) -> Arc<Program> {
+    /// The whole program of a code.
+    pub fn device_program(&mut self, id: u32) -> Result<Arc<Program>, Error> {
+        let code = self.code_of(id)?;
         let start = Instant::now();
-        let program = self.session.compiled(code);
+        let program = self.session.cache.device_program(&code, self.session.spec());
+        self.counts.compile += start.elapsed();
+        Ok(program)
+    }
+
+    /// Gives a lasting code its program on the CPU, or hears that it is hot.
+    pub fn provide(&mut self, id: u32) -> Result<(), Error> {
+        let code = self.code_of(id)?;
+        let Session { codes, cache, .. } = self.session;
+        if !codes.is_hot(id) {
+            let program = self.compiled(&code);
+            codes.set_program(id, program, cache.frames_to_hot());
+        } else if let Some(growing) = codes.growing(id) {
+            let start = Instant::now();
+            let taken = cache.heard_hot(&code, self.session.spec(), &growing);
+            self.counts.compile += start.elapsed();
+            if growing.better().is_some() {
+                codes.replace(self.session.state.codes(), id);
+            } else if let Some(frames) = cache.frames_to_hot().filter(|_| !taken) {
+                codes.count_again(id, frames);
+            }
+        }
+        Ok(())
+    }
+
+    fn compiled(&mut self, code: &CodeBytes) -> Compiled {
+        let start = Instant::now();
+        let (cache, spec) = (self.session.cache, self.session.spec());
+        let program = match self.on_device {
+            true => Compiled::Whole(cache.device_program(code, spec)),
+            false => cache.program(code, spec),
+        };
         self.counts.compile += start.elapsed();
         program
+    }
+
+    /// Lowers what op `at` of code `id` stands for.
+    fn lower(&mut self, id: u32, at: u32) -> Result<Answer, Error> {
+        let start = Instant::now();
+        let growing = match self.temps.program(id) {
+            Some(program) => program.growing().cloned(),
+            None => self.session.codes.growing(id),
+        };
+        if !growing.is_some_and(|growing| self.session.cache.lower(&growing, at)) {
+            return Err(Error::Device(format!("op {at} of code {id} stands for nothing")));
+        }
+        self.counts.compile += start.elapsed();
+        Ok(Answer::Resume(abi::Answer::default(), None))
     }
 
     /// An id for a code that a transaction brings or makes; `None`: there is none left. Equal codes
@@ -223,7 +273,7 @@ pub fn is_done(head: &Instance) -> Result<bool, Error> {
 
 /// The instance asks for the same again, though it was served and nothing happened in between.
 fn is_stuck(last: &Instance, now: &Instance) -> bool {
-    let paged = [Need::Account as u32, Need::Slot as u32, Need::Code as u32];
+    let paged = [Need::Account, Need::Slot, Need::Code, Need::Lower].map(|need| need as u32);
     paged.contains(&now.need)
         && last.need == now.need
         && last.steps == now.steps

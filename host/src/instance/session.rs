@@ -6,7 +6,7 @@ use revm::DatabaseRef;
 use warpevm_kernels::abi;
 
 use crate::code::CodeCache;
-use crate::code::ids::{CodeArray, CodeBytes, TempCodes};
+use crate::code::ids::{CodeArray, TempCodes};
 use crate::error::Error;
 use crate::instance::decode::CodeView;
 use crate::instance::encode::{Encoder, block_env};
@@ -73,9 +73,9 @@ impl<'s, DB: DatabaseRef + Sync> Session<'s, DB> {
         CodeView { array: &self.codes, lasting: self.state.codes(), temps }
     }
 
-    /// The program of a code.
-    pub fn compiled(&self, code: &CodeBytes) -> Arc<warpevm_compiler::Program> {
-        self.cache.program(code.hash, code.as_slice(), self.spec())
+    /// Frames that open from now on run better programs, where the background made any.
+    pub fn take_better(&self) {
+        self.codes.take_better(self.state.codes(), self.cache.generation());
     }
 }
 

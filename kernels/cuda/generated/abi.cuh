@@ -43,6 +43,8 @@ static constexpr u32 TX_COST_OVERFLOW = 0x40u;
 static constexpr u32 AUTH_VALID = 0x1u;
 static constexpr u32 CODE_COMPILED = 0x1u;
 static constexpr u32 CODE_DELEGATION = 0x2u;
+static constexpr u32 CODE_COUNTED = 0x4u;
+static constexpr u32 CODE_REPLACED = 0x8u;
 static constexpr u32 MODEXP_BYTES_DEVICE_MAX = 0x400u;
 static constexpr u64 HASH_SECRET_A = 0x9e3779b97f4a7c15ull;
 static constexpr u64 HASH_SECRET_B = 0xd6e8feb86659fd93ull;
@@ -63,6 +65,7 @@ static constexpr u32 NEED_PRECOMPILE = 7;
 static constexpr u32 NEED_CLASS = 8;
 static constexpr u32 NEED_STEPS = 9;
 static constexpr u32 NEED_KERNEL = 10;
+static constexpr u32 NEED_LOWER = 11;
 
 static constexpr u32 PHASE_PROLOGUE = 0;
 static constexpr u32 PHASE_START = 1;
@@ -306,9 +309,12 @@ struct Code {
     u32 entry;
     u32 flags;
     Addr delegate;
+    u32 heat;
+    u32 next;
+    u64 reserved;
 };
-static_assert(sizeof(Code) == 96, "ABI");
-static_assert(WE_OFFSETOF(Code, delegate) == 76, "ABI");
+static_assert(sizeof(Code) == 112, "ABI");
+static_assert(WE_OFFSETOF(Code, reserved) == 104, "ABI");
 
 struct Layout {
     u64 bytes;

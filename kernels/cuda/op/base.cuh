@@ -82,6 +82,15 @@ WE_DEV WE_INLINE u32 clz64(u64 x) {
 #endif
 }
 
+// Bits that are set.
+WE_DEV WE_INLINE u32 popcount32(u32 x) {
+#if WE_PTX
+    return (u32)__popc((int)x);
+#else
+    return (u32)__builtin_popcount(x);
+#endif
+}
+
 WE_DEV WE_INLINE u32 bswap32(u32 x) {
 #if WE_PTX
     return __byte_perm(x, 0, 0x0123);

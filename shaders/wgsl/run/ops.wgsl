@@ -403,7 +403,14 @@ fn jump_target(pc: Word) -> u32 {
     if !w_fits_u32(pc) || pc.lo.x >= code_len {
         return 0u;
     }
-    return code_at(jump_off + 4u * pc.lo.x);
+    let block = jump_off + pc.lo.x / 32u * 8u;
+    let bits = code_at(block);
+    let bit = 1u << (pc.lo.x % 32u);
+    if (bits & bit) == 0u {
+        return 0u;
+    }
+    let place = code_at(block + 4u) + countOneBits(bits & (bit - 1u));
+    return code_at(jump_off + 4u * place);
 }
 
 // Moves `sp` by the signed immediate.

@@ -25,6 +25,7 @@ use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{CodeArena, Io, Mirror, Pieces, Reading};
 use crate::backend::launch_of;
+use crate::code::Compiled;
 use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::encode::{Encoded, NotEncoded};
@@ -231,7 +232,7 @@ impl Wants {
             }
             Answer::Program(code) => {
                 if self.programs.iter().all(|(known, _)| *known != code) {
-                    self.programs.push((code, server.program(code)?));
+                    self.programs.push((code, server.device_program(code)?));
                 }
                 Default::default()
             }
@@ -361,7 +362,7 @@ impl Lane {
         self.temp_compiled.clear();
         self.arena.reset();
         let (temps, counts) = (&mut self.temps, &mut self.counts);
-        let mut server = Server { session, temps, counts };
+        let mut server = Server { session, temps, counts, on_device: true };
         let mut members = Vec::with_capacity(txs.len());
         let mut hold = Hold::new(session.state);
         for (index, tx) in txs.iter().enumerate() {
@@ -514,7 +515,7 @@ impl Lane {
             }
             let program = self.temps.program(id);
             let compiled = match program {
-                Some(program) if self.temp_compiled.insert(id) => {
+                Some(Compiled::Whole(program)) if self.temp_compiled.insert(id) => {
                     let entry = &mut self.temp_entries[i as usize];
                     self.arena.put_program(entry, program, &mut pieces)?;
                     true
@@ -694,7 +695,7 @@ impl Lane {
             }
             let last = &mut wave.needs[*id as usize];
             let (temps, counts) = (&mut self.temps, &mut self.counts);
-            let mut server = Server { session, temps, counts };
+            let mut server = Server { session, temps, counts, on_device: true };
             let answer = server.serve(head, last, Shown::Packed(rest), wave.layout)?;
             wants.add(*id, answer, &mut server)?;
         }
