@@ -59,7 +59,8 @@ fn contenders(base: Config, in_order: bool) -> Vec<Contender> {
 /// The cases to look at: the largest batch of each of the first names of a suite; of a series, its
 /// middle and its end.
 pub fn choose(cases: &[Planned]) -> Vec<&Planned> {
-    let mut suites: Vec<Suite> = cases.iter().map(|case| case.suite).collect();
+    let suites = cases.iter().map(|case| case.suite).filter(|suite| *suite != Suite::Cold);
+    let mut suites: Vec<Suite> = suites.collect();
     suites.dedup();
     let mut chosen = Vec::new();
     for suite in suites {

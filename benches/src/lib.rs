@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod ablate;
+pub mod cold;
 pub mod figures;
 pub mod html;
 pub mod measure;

@@ -13,7 +13,7 @@ use warpevm::plan::{BlockAccesses, Dag, Plan};
 use warpevm::reference::{self, BareTotals, Parallel, Trace, validate};
 use warpevm::state::MemoryState;
 use warpevm::types::{Backend, Outcome, Policy, Report, TxStatus};
-use warpevm::{Config, Engine, Hints, State};
+use warpevm::{Config, Engine, Hints, State, Tiers};
 
 /// All of it, with the snapshot read from the database.
 pub const END_TO_END: &str = "end-to-end";
@@ -121,14 +121,15 @@ struct Runner<'c> {
 enum Kind<'c> {
     Revm,
     Parallel(Parallel),
+    /// With full programs, as after many runs; and for the first run as a user has it.
     Engine(Box<Engine>, Option<Box<State<&'c MemoryState>>>),
 }
 
 /// What revm makes of a case.
-struct Expected {
-    outcomes: Vec<Outcome>,
-    hash: B256,
-    totals: BareTotals,
+pub(super) struct Expected {
+    pub outcomes: Vec<Outcome>,
+    pub hash: B256,
+    pub totals: BareTotals,
 }
 
 /// Rounds that do not count after the first, at most, and how many seconds they may take in all:
@@ -240,7 +241,7 @@ fn measure_work(
     Ok(measured)
 }
 
-fn expected(work: &Generated, in_order: bool) -> anyhow::Result<Expected> {
+pub(super) fn expected(work: &Generated, in_order: bool) -> anyhow::Result<Expected> {
     let Generated { env, txs, state } = work;
     let (outcomes, totals) = match in_order {
         true => (
@@ -255,7 +256,7 @@ fn expected(work: &Generated, in_order: bool) -> anyhow::Result<Expected> {
     Ok(Expected { hash: validate::result_hash(&outcomes), outcomes, totals })
 }
 
-fn ends(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
+pub(super) fn ends(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
     let mut ends = BTreeMap::new();
     for outcome in outcomes {
         let end = match &outcome.result {
@@ -285,7 +286,7 @@ fn longest_chain(work: &Generated) -> anyhow::Result<u64> {
 }
 
 /// The hash of results; fails with the first difference when they are not revm's.
-fn check(expected: &Expected, ours: &[Outcome]) -> anyhow::Result<B256> {
+pub(super) fn check(expected: &Expected, ours: &[Outcome]) -> anyhow::Result<B256> {
     let hash = validate::result_hash(ours);
     if hash == expected.hash {
         return Ok(hash);
@@ -311,7 +312,7 @@ impl<'c> Runner<'c> {
                 (Kind::Parallel(Parallel::new(*threads)?), *threads)
             }
             Contender::Engine(_, config) => {
-                let engine = Box::new(Engine::new(*config)?);
+                let engine = Box::new(Engine::new(Config { tiers: Tiers::Full, ..*config })?);
                 let threads = engine.threads();
                 let state =
                     (!in_order).then(|| State::new(&work.state).map(Box::new)).transpose()?;
@@ -332,6 +333,9 @@ impl<'c> Runner<'c> {
     ) -> anyhow::Result<()> {
         let Generated { env, txs, state } = work;
         let counted = turn == Turn::Counts;
+        if turn == Turn::First {
+            self.first(work, in_order, expected)?;
+        }
         let revm = |seconds: &mut BTreeMap<String, Vec<f64>>, start: Instant, got: BareTotals| {
             if counted {
                 add(seconds, END_TO_END, start.elapsed().as_secs_f64());
@@ -357,11 +361,10 @@ impl<'c> Runner<'c> {
             }
             Kind::Engine(engine, resident) => {
                 let mut keep = |stage: &str, start: Instant| {
-                    if turn != Turn::WarmUp {
+                    if counted {
                         add(&mut self.seconds, stage, start.elapsed().as_secs_f64());
                     }
                 };
-                let stage = if counted { END_TO_END } else { FIRST };
                 let same_gas = |report: &Report| {
                     let (gas, wanted) = (report.gas_used, expected.totals.gas_used);
                     ensure!(gas == wanted, "{gas} gas, revm {wanted}");
@@ -373,20 +376,18 @@ impl<'c> Runner<'c> {
                         let mut fresh = State::new(state)?;
                         let result = engine.execute(env, txs, &mut fresh)?;
                         drop(fresh);
-                        keep(stage, start);
+                        keep(END_TO_END, start);
                         (result.outcomes, result.report)
                     }
                     Some(resident) => {
                         let start = Instant::now();
                         let fresh = State::new(state)?;
                         let batch = engine.simulate(env, txs, &fresh)?;
-                        keep(stage, start);
+                        keep(END_TO_END, start);
                         drop(fresh);
                         let start = Instant::now();
                         let again = engine.simulate(env, txs, resident)?;
-                        if counted {
-                            keep(RESIDENT, start);
-                        }
+                        keep(RESIDENT, start);
                         same_gas(&again.report)?;
                         if turn == Turn::First {
                             check(expected, &again.outcomes)?;
@@ -403,6 +404,28 @@ impl<'c> Runner<'c> {
                 Ok(())
             }
         }
+    }
+
+    /// The first run, of an engine that has seen nothing.
+    fn first(
+        &mut self,
+        work: &Generated,
+        in_order: bool,
+        expected: &Expected,
+    ) -> anyhow::Result<()> {
+        let Contender::Engine(_, config) = self.contender else { return Ok(()) };
+        let engine = Engine::new(*config)?;
+        let Generated { env, txs, state } = work;
+        let start = Instant::now();
+        let mut fresh = State::new(state)?;
+        let outcomes = match in_order {
+            true => engine.execute(env, txs, &mut fresh)?.outcomes,
+            false => engine.simulate(env, txs, &fresh)?.outcomes,
+        };
+        drop(fresh);
+        add(&mut self.seconds, FIRST, start.elapsed().as_secs_f64());
+        check(expected, &outcomes)?;
+        Ok(())
     }
 
     /// Takes the stages from a report. Compiling happens in the first run alone.
@@ -483,6 +506,46 @@ impl<'c> Runner<'c> {
             }
         })
         .collect()
+    }
+}
+
+/// A row of a contender's stage, with what follows from the seconds alone.
+pub(super) fn median_row(
+    contender: &Contender,
+    suite: Suite,
+    case: &str,
+    stage: &str,
+    seconds: &[f64],
+) -> Row {
+    let config = match contender {
+        Contender::Engine(_, config) => Some(config),
+        _ => None,
+    };
+    Row {
+        suite,
+        case: case.to_owned(),
+        batch: 0,
+        contender: contender.name(),
+        backend: config.map_or(Backend::Revm, |config| config.backend),
+        threads: config.map_or(1, |config| config.threads),
+        policy: config.map(|config| config.policy),
+        stage: stage.to_owned(),
+        seconds_median: median(seconds),
+        seconds_min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+        seconds_max: seconds.iter().copied().fold(0.0, f64::max),
+        transactions_per_second: 0.0,
+        gas_per_second: 0.0,
+        ops_per_second: 0.0,
+        ratio_to_revm: None,
+        result_hash: B256::ZERO,
+        gas_used: 0,
+        ops: 0,
+        residency_transactions: 1.0,
+        residency_gas: 1.0,
+        bytes_per_instance: 0,
+        first_final: 0,
+        replays: 0,
+        redone: 0,
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Suite {
     Lp98,
     /// Mainnet blocks in their order.
     Blocks,
+    /// The same, each seen for the first time.
+    Cold,
     /// Generated blocks from no to full conflict.
     Conflicts,
     /// Worst-case blocks per opcode and precompile.
@@ -86,7 +88,7 @@ impl Suite {
 
     /// Whether its cases are blocks, executed in order.
     pub fn in_order(self) -> bool {
-        matches!(self, Suite::Blocks | Suite::Conflicts | Suite::WorstCase)
+        matches!(self, Suite::Blocks | Suite::Cold | Suite::Conflicts | Suite::WorstCase)
     }
 
     /// What it measures, for readers of the report.
@@ -112,6 +114,10 @@ impl Suite {
             }
             Suite::Lp98 => "Calls that count to 5,000 in a loop of nine opcodes.",
             Suite::Blocks => "Ethereum mainnet blocks, executed in order with their conflicts.",
+            Suite::Cold => {
+                "Ethereum mainnet blocks, each seen for the first time by a fresh engine, and all \
+                 of them by one, beside revm with its analysis of codes."
+            }
             Suite::Conflicts => {
                 "Generated blocks of transactions in order: a growing share pays the same account \
                  or trades in the same pool; recipients drawn from a Zipf distribution; chains in \
@@ -190,7 +196,7 @@ impl Wanted {
             Suite::Compute => self.compute(plans)?,
             Suite::Cuevm => self.cuevm(plans)?,
             Suite::Lp98 => self.lp98(plans)?,
-            Suite::Blocks => self.blocks(plans)?,
+            Suite::Blocks | Suite::Cold => self.blocks(plans, suite)?,
             Suite::Conflicts => self.conflicts(plans)?,
             Suite::WorstCase => self.worst_case(plans)?,
             Suite::Fuzz => self.fuzz(plans)?,
@@ -379,10 +385,10 @@ impl Wanted {
         Ok(())
     }
 
-    fn blocks(&self, plans: &mut Plans) -> anyhow::Result<()> {
+    fn blocks(&self, plans: &mut Plans, suite: Suite) -> anyhow::Result<()> {
         let mut inputs = self.inputs.clone();
         if inputs.is_empty() {
-            inputs.extend(self.fixture(plans, Suite::Blocks, "mainnet/mainnet-dev.tar.zst"));
+            inputs.extend(self.fixture(plans, suite, "mainnet/mainnet-dev.tar.zst"));
         }
         let example = Path::new(EXAMPLE_BLOCK);
         if inputs.is_empty() && example.is_dir() {
@@ -404,7 +410,7 @@ impl Wanted {
                 let (env, txs, state) = (block.env, block.transactions, block.state);
                 let generated = Generated { env, txs, state };
                 plans.cases.push(Planned {
-                    suite: Suite::Blocks,
+                    suite,
                     name: format!("block-{}", block.number),
                     batch,
                     point: None,

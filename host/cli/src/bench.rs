@@ -13,6 +13,7 @@ use warpevm::Config;
 use warpevm::conformance::fixtures;
 use warpevm::types::Policy;
 use warpevm_benches::ablate::{Ablation, ablate, choose, ideas};
+use warpevm_benches::cold;
 use warpevm_benches::figures::{duration, median};
 use warpevm_benches::measure::{Contender, END_TO_END, FIRST, Measured, RESIDENT, Rounds, measure};
 use warpevm_benches::model::{self, Model};
@@ -182,11 +183,21 @@ fn run(
 ) -> anyhow::Result<Vec<Measured>> {
     let progress = Progress::new(cases.len() as u64, "cases");
     let mut all = Vec::new();
-    for case in cases.iter().take_while(|_| !interrupt::asked()) {
+    let (first, again): (Vec<&Planned>, Vec<&Planned>) =
+        cases.iter().partition(|case| case.suite == Suite::Cold);
+    for case in again.into_iter().take_while(|_| !interrupt::asked()) {
         let measured = measure(case, &args.contenders(case.in_order), rounds)?;
         print(&progress, &measured, model)?;
         progress.step(1);
         all.push(measured);
+    }
+    if !first.is_empty() && !interrupt::asked() {
+        // Every round makes engines, and only their first runs count.
+        all.extend(cold::measure(&first, &args.contenders(true), rounds.least, |measured| {
+            print(&progress, measured, model)?;
+            progress.step(1);
+            Ok(!interrupt::asked())
+        })?);
     }
     Ok(all)
 }
@@ -254,8 +265,9 @@ impl BenchArgs {
                 "--backend revm: it is a baseline (--against revm)",
             ),
             (
-                !self.input.is_empty() && !wants(|suite| *suite == Suite::Blocks),
-                "--input: only the suite of blocks reads it",
+                !self.input.is_empty()
+                    && !wants(|suite| matches!(suite, Suite::Blocks | Suite::Cold)),
+                "--input: only the suites of blocks read it",
             ),
             (
                 !self.batch.is_empty() && !wants(|suite| !suite.in_order()),
@@ -272,6 +284,10 @@ impl BenchArgs {
             (self.ablate && !self.against.is_empty(), "--against: --ablate compares with itself"),
             (self.ablate && !self.policies.is_empty(), "--policies: --ablate tries all"),
             (self.ablate && self.backend.len() > 1, "--backend: --ablate takes one"),
+            (
+                self.ablate && self.suites.contains(&Suite::Cold),
+                "--ablate: what is off shows in runs that repeat, not in the first",
+            ),
             (
                 self.json.is_some() && self.json == self.html,
                 "--html: it names the file that --json names",
