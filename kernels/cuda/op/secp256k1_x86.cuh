@@ -7,10 +7,10 @@
 #ifndef WARPEVM_OP_SECP256K1_X86_CUH
 #define WARPEVM_OP_SECP256K1_X86_CUH
 
-#include "prime_field_x86.cuh"
 #include "u256.cuh"
 
-#if WE_FIELD_X86
+// The build with the device's limbs keeps the device's code, so that tests reach both.
+#if !WE_CUDA && defined(__x86_64__) && !defined(WE_LIMBS32)
 #define WE_SECP256K1_X86 1
 
 namespace warpevm {
