@@ -458,16 +458,22 @@ WE_DEV WE_NOINLINE u32 op_create(Vm& vm, const CreateArgs& c) {
         nonce == ~0ull) {
         return refuse_create(vm, c);
     }
-    Addr self = WE_FRAME(vm, addr);
-    Addr addr = c.with_salt
-                    ? create2_address(self, c.salt, keccak256(memory_range(vm, off, len), len))
-                    : create_address(self, nonce);
+    Addr self = WE_FRAME(vm, addr), addr;
+    if (vm.step == STEP_INIT_CODE) {
+        addr = WE_GET(vm.m, Instance, 0, need_addr);
+    } else if (c.with_salt) {
+        addr = create2_address(self, c.salt, keccak256(memory_range(vm, off, len), len));
+    } else {
+        addr = create_address(self, nonce);
+    }
     WE_TRY(find_account(vm, addr, at));
     u32 code = CODE_EMPTY;
     if (len) {
         if (vm.step != STEP_INIT_CODE) {
             WE_SET(vm.m, Instance, 0, need_off, vm.mem + off);
             WE_SET(vm.m, Instance, 0, need_len, len);
+            // For the op's second run: the address took a hash or two.
+            WE_SET(vm.m, Instance, 0, need_addr, addr);
             vm.step = STEP_INIT_CODE;
             return suspend_op(vm, NEED_INIT_CODE);
         }

@@ -124,15 +124,50 @@ extern "C" WE_DEV bool OP_TEST(op_test_blake2f)(const u8* input, u256* out) {
 }
 
 // Curve operations on words: 0 ecrecover(hash, v, r, s), 1 p256_verify(hash, r, s, x, y),
-// 2 bn254_add(x1, y1, x2, y2), 3 bn254_mul(x, y, k). False for an invalid input.
+// 2 bn254_add(x1, y1, x2, y2), 3 bn254_mul(x, y, k), 4 ecrecover on processors without BMI2. False
+// for an invalid input.
 extern "C" WE_DEV bool OP_TEST(op_test_curve)(u32 op, const u256* in, u256* out) {
     switch (op) {
         case 0: return ecrecover(in[0], in[1], in[2], in[3], out[0]);
         case 1: return p256_verify(in[0], in[1], in[2], in[3], in[4]);
         case 2: return bn254_add(in[0], in[1], in[2], in[3], out[0], out[1]);
         case 3: return bn254_mul(in[0], in[1], in[2], out[0], out[1]);
+#ifdef WE_SECP256K1_X86
+        case 4: return secp256k1_recover<Secp256k1Curve>(in[0], in[1], in[2], in[3], out[0]);
+#else
+        case 4: return ecrecover(in[0], in[1], in[2], in[3], out[0]);
+#endif
         default: return false;
     }
+}
+
+namespace {
+
+template <class F>
+WE_DEV bool secp256k1_field_op(u32 op, const u256& a, const u256& b, u256& out) {
+    switch (op) {
+        case 0: out = F::number(F::mul(a, b)); return true;
+        case 1: out = F::number(F::sqr(a)); return true;
+        case 2: out = F::number(F::add(a, b)); return true;
+        case 3: out = F::number(F::sub(a, b)); return true;
+        case 4: out = F::number(F::halve(a)); return true;
+        case 5: out = F::number(F::inverse(a)); return true;
+        case 6: out = from_bool(F::is_zero(a)); return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+// The base field of secp256k1 on any two words, by number: a * b, a^2, a + b, a - b, a / 2, 1 / a,
+// whether a is 0.
+extern "C" WE_DEV bool OP_TEST(op_test_secp256k1_field)(u32 op, const u256* in, u256* out) {
+#ifdef WE_SECP256K1_X86
+    if (has_bmi2_x86) return secp256k1_field_op<Secp256k1Reducible>(op, in[0], in[1], *out);
+#endif
+    const u256 p = Secp256k1Field::modulus();
+    u256 a = lt(in[0], p) ? in[0] : sub(in[0], p), b = lt(in[1], p) ? in[1] : sub(in[1], p);
+    return secp256k1_field_op<Secp256k1Field>(op, a, b, *out);
 }
 
 // The precompile on `input`, whose header the caller has decoded into the three lengths (at most

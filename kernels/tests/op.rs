@@ -43,6 +43,8 @@ entry_points! {
     op_test_hash_limbs64 op_test_hash_limbs32: fn(u32, *const u8, u32, *mut Word) -> bool;
     op_test_blake2f_limbs64 op_test_blake2f_limbs32: fn(*const u8, *mut Word) -> bool;
     op_test_curve_limbs64 op_test_curve_limbs32: fn(u32, *const Word, *mut Word) -> bool;
+    op_test_secp256k1_field_limbs64 op_test_secp256k1_field_limbs32:
+        fn(u32, *const Word, *mut Word) -> bool;
     op_test_modexp_limbs64 op_test_modexp_limbs32:
         fn(*const u8, u32, u32, u32, u32, *mut u8) -> bool;
     op_test_modexp_gas_limbs64 op_test_modexp_gas_limbs32:
@@ -56,6 +58,7 @@ struct Library {
     hash: HashFn,
     blake2f: Blake2fFn,
     curve: CurveFn,
+    secp256k1_field: CurveFn,
     modexp: ModexpFn,
     modexp_gas: ModexpGasFn,
 }
@@ -67,6 +70,7 @@ const LIBRARIES: [Library; 2] = [
         hash: op_test_hash_limbs64,
         blake2f: op_test_blake2f_limbs64,
         curve: op_test_curve_limbs64,
+        secp256k1_field: op_test_secp256k1_field_limbs64,
         modexp: op_test_modexp_limbs64,
         modexp_gas: op_test_modexp_gas_limbs64,
     },
@@ -76,6 +80,7 @@ const LIBRARIES: [Library; 2] = [
         hash: op_test_hash_limbs32,
         blake2f: op_test_blake2f_limbs32,
         curve: op_test_curve_limbs32,
+        secp256k1_field: op_test_secp256k1_field_limbs32,
         modexp: op_test_modexp_limbs32,
         modexp_gas: op_test_modexp_gas_limbs32,
     },
@@ -192,7 +197,11 @@ fn blake2f() {
     for case in 0..20_000u32 {
         let mut input = rng.bytes(213);
         // Few rounds mostly; every count up to 30 appears, so every row of the schedule does.
-        let rounds = if case % 100 == 0 { 1000 + case } else { case % 31 };
+        let rounds = match case % 2000 {
+            0 => 1 << 16,
+            special if special % 100 == 0 => 1000 + case,
+            _ => case % 31,
+        };
         input[..4].copy_from_slice(&rounds.to_be_bytes());
         input[212] = if rng.below(10) == 0 { rng.u64() as u8 } else { (case & 1) as u8 };
         let expected = precompile::blake2::run(&input, u64::MAX).ok().map(|out| out.bytes.to_vec());
@@ -212,6 +221,9 @@ fn blake2f() {
 }
 
 // ---- curves ----
+
+/// The numbers of ecrecover in `op_test.cpp`: as this processor runs it, and as any does.
+const ECRECOVER: [u32; 2] = [0, 4];
 
 /// Runs curve operation `op` on `input` in both builds and compares with `expected`: `None` for an
 /// invalid input, else the output words.
@@ -249,12 +261,71 @@ fn curve_ecrecover() {
         } else {
             invalid += 1
         }
-        check_curve(0, &[hash, v, r, s], expected, case);
+        for op in ECRECOVER {
+            check_curve(op, &[hash, v, r, s], expected.clone(), case);
+        }
     }
     assert!(valid > 1000 && invalid > 1000, "{valid} valid and {invalid} invalid inputs");
     // The point at infinity, by name: R = G and s = hash.
     let hash = U256::from(12345);
-    check_curve(0, &[hash, U256::from(27), curve.generator.0, hash], None, 0);
+    for op in ECRECOVER {
+        check_curve(op, &[hash, U256::from(27), curve.generator.0, hash], None, 0);
+    }
+}
+
+/// The base field of secp256k1 on numbers that carry out of 256 bits once, twice or not at all.
+#[test]
+fn secp256k1_field() {
+    let p = secp256k1().p;
+    let c = U256::ZERO.wrapping_sub(p);
+    let mut rng = Rng(SEED + 3500);
+    let element = |rng: &mut Rng| match rng.below(8) {
+        0 => U256::MAX - U256::from(rng.below(4)),
+        1 => U256::MAX - U256::from(rng.below(1 << 34)),
+        2 => U256::from(rng.below(1 << 34)),
+        3 => p.wrapping_add(U256::from(rng.below(5))).wrapping_sub(U256::from(2)),
+        4 => c.wrapping_add(U256::from(rng.below(5))).wrapping_sub(U256::from(2)),
+        5 => rng.word(),
+        _ => rng.uniform(),
+    };
+    let mut cases: Vec<_> = (0..CASES).map(|_| (element(&mut rng), element(&mut rng))).collect();
+    // For (2^256 - 1) (2^256 - x) the last c is added to c^2 - 2c - x (c - 1), whose lowest limb it
+    // has to overflow: x is the least that takes this below 2^64.
+    let above = c * (c - U256::from(2)) - (U256::from(1) << 64);
+    let x = above / (c - U256::from(1)) + U256::from(1);
+    cases.extend([(U256::MAX, U256::ZERO - x), (U256::ZERO - x, U256::MAX)]);
+    let half = (p + U256::from(1)) >> 1usize;
+    for (case, (a, b)) in cases.into_iter().enumerate() {
+        let (x, y) = (a % p, b % p);
+        let expected = [
+            x.mul_mod(y, p),
+            x.mul_mod(x, p),
+            x.add_mod(y, p),
+            x.add_mod(p - y, p),
+            x.mul_mod(half, p),
+            if case % 50 == 0 { x.inv_mod(p).unwrap_or_default() } else { U256::ZERO },
+            U256::from(u64::from(x.is_zero())),
+        ];
+        let words = [a.into(), b.into()];
+        for library in &LIBRARIES {
+            for (op, &expected) in expected.iter().enumerate() {
+                if op == 5 && case % 50 != 0 {
+                    continue;
+                }
+                let mut out = ZERO;
+                // SAFETY: the operands are two words, the result is one.
+                let known =
+                    unsafe { (library.secp256k1_field)(op as u32, words.as_ptr(), &raw mut out) };
+                assert!(
+                    known && out.value() == expected,
+                    "operation {op}, {}, case {case}, seed {SEED:#x} + 3500\n a = {a:#x}\n \
+                     b = {b:#x}\n got {:#x}\n expected {expected:#x}",
+                    library.name,
+                    out.value()
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,10 +11,6 @@ struct Bn254FieldParams {
         return from_u64x4(0x3c208c16d87cfd47ull, 0x97816a916871ca8dull, 0xb85045b68181585dull,
                           0x30644e72e131a029ull);
     }
-    static WE_DEV WE_INLINE u256 minus_two() {
-        return from_u64x4(0x3c208c16d87cfd45ull, 0x97816a916871ca8dull, 0xb85045b68181585dull,
-                          0x30644e72e131a029ull);
-    }
     static WE_DEV WE_INLINE u256 one() {
         return from_u64x4(0xd35d438dc58f0d9dull, 0x0a78eb28f5c70b3dull, 0x666ea36f7879462cull,
                           0x0e0a77c19a07df2full);

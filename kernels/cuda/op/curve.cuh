@@ -2,7 +2,7 @@
 //
 // A curve is a type C with `typedef ... Field` and `static constexpr bool a_is_minus_3` (a is -3
 // or 0). Coordinates are in the field's form. Formulas: the Explicit-Formulas Database, "Jacobian
-// coordinates", by the names given below; all exceptional cases are handled. Not constant-time.
+// coordinates", where names are given below; all exceptional cases are handled. Not constant-time.
 #ifndef WARPEVM_OP_CURVE_CUH
 #define WARPEVM_OP_CURVE_CUH
 
@@ -35,24 +35,23 @@ WE_DEV WE_INLINE JacobianPoint to_jacobian(const AffinePoint& p) {
     return r;
 }
 
-// p := 2p. Infinity stays infinity, since the new z has the factor z.
+// p := 2p, with half the usual z: for e = half of the slope's numerator (3 x^2 + a z^4),
+// v = x y^2, the double is (e^2 - 2v, e (v - x') - y^4, y z). Infinity stays infinity, since the
+// new z has the factor z.
 template <class C>
 WE_DEV WE_NOINLINE void point_double(JacobianPoint& p) {
     typedef typename C::Field F;
-    u256 y2 = F::sqr(p.y), beta4 = F::mul(p.x, y2), alpha;
-    beta4 = field_double<F>(field_double<F>(beta4));
-    if constexpr (C::a_is_minus_3) {  // dbl-2001-b
+    u256 y2 = F::sqr(p.y), v = F::mul(p.x, y2), e;
+    if constexpr (C::a_is_minus_3) {
         u256 z2 = F::sqr(p.z);
-        alpha = F::mul(F::sub(p.x, z2), F::add(p.x, z2));
-    } else {  // dbl-2009-l
-        alpha = F::sqr(p.x);
+        e = F::mul(F::sub(p.x, z2), F::add(p.x, z2));
+    } else {
+        e = F::sqr(p.x);
     }
-    alpha = F::add(alpha, field_double<F>(alpha));
-    p.z = field_double<F>(F::mul(p.y, p.z));
-    p.x = F::sub(F::sqr(alpha), field_double<F>(beta4));
-    u256 y4 = field_double<F>(F::sqr(y2));
-    y4 = field_double<F>(field_double<F>(y4));
-    p.y = F::sub(F::mul(alpha, F::sub(beta4, p.x)), y4);
+    e = F::halve(F::add(e, field_double<F>(e)));
+    p.z = F::mul(p.y, p.z);
+    p.x = F::sub(F::sub(F::sqr(e), v), v);
+    p.y = F::sub(F::mul(e, F::sub(v, p.x)), F::sqr(y2));
 }
 
 // The end of an addition: p = (u1, s1) in the common denominator, h and r the differences of the
@@ -80,8 +79,8 @@ WE_DEV WE_NOINLINE void point_add(JacobianPoint& p, const JacobianPoint& q) {
     u256 u1 = F::mul(p.x, z2), u2 = F::mul(q.x, z1);
     u256 s1 = F::mul(F::mul(p.y, q.z), z2), s2 = F::mul(F::mul(q.y, p.z), z1);
     u256 h = F::sub(u2, u1), r = F::sub(s2, s1);
-    if (is_zero(h)) {
-        if (is_zero(r)) point_double<C>(p);
+    if (F::is_zero(h)) {
+        if (F::is_zero(r)) point_double<C>(p);
         else p = infinity();
         return;
     }
@@ -99,8 +98,30 @@ WE_DEV WE_NOINLINE void point_add_affine(JacobianPoint& p, const AffinePoint& q)
     u256 z1 = F::sqr(p.z);
     u256 h = F::sub(F::mul(q.x, z1), p.x);
     u256 r = F::sub(F::mul(F::mul(q.y, p.z), z1), p.y);
-    if (is_zero(h)) {
-        if (is_zero(r)) point_double<C>(p);
+    if (F::is_zero(h)) {
+        if (F::is_zero(r)) point_double<C>(p);
+        else p = infinity();
+        return;
+    }
+    point_add_finish<C>(p, p.x, p.y, h, r, p.z);
+}
+
+// p := p + q for a p whose true denominator is z * over, and an affine q.
+template <class C>
+WE_DEV WE_NOINLINE void point_add_affine_over(JacobianPoint& p, const AffinePoint& q,
+                                              const u256& over) {
+    typedef typename C::Field F;
+    u256 z = is_infinity(p) ? over : F::mul(p.z, over), z2 = F::sqr(z);
+    u256 x = F::mul(q.x, z2), y = F::mul(q.y, F::mul(z2, z));
+    if (is_infinity(p)) {
+        p.x = x;
+        p.y = y;
+        p.z = C::Field::one();
+        return;
+    }
+    u256 h = F::sub(x, p.x), r = F::sub(y, p.y);
+    if (F::is_zero(h)) {
+        if (F::is_zero(r)) point_double<C>(p);
         else p = infinity();
         return;
     }
@@ -111,7 +132,7 @@ WE_DEV WE_NOINLINE void point_add_affine(JacobianPoint& p, const AffinePoint& q)
 template <class C>
 WE_DEV WE_INLINE AffinePoint to_affine(const JacobianPoint& p) {
     typedef typename C::Field F;
-    u256 zi = field_inverse<F>(p.z), zi2 = F::sqr(zi);
+    u256 zi = F::inverse(p.z), zi2 = F::sqr(zi);
     AffinePoint r;
     r.x = F::mul(p.x, zi2);
     r.y = F::mul(p.y, F::mul(zi, zi2));

@@ -1,12 +1,12 @@
 // Arithmetic modulo a 256-bit prime, for the curve precompiles.
 //
-// A field is a type F with static functions mul, sqr, add, sub, neg, to_form, from_form, one,
-// modulus and minus_two. Elements are u256 in the field's own form, always fully reduced, so that
-// eq and is_zero work on them. Nothing here is constant-time: all inputs are public.
+// A field is a type F with static functions mul, sqr, add, sub, halve, inverse, is_zero, eq, one.
+// Elements are u256 in the field's own form, fully reduced unless the field says otherwise. Nothing
+// here is constant-time: all inputs are public.
 #ifndef WARPEVM_OP_FIELD_CUH
 #define WARPEVM_OP_FIELD_CUH
 
-#include "u256.cuh"
+#include "divsteps.cuh"
 
 namespace warpevm {
 
@@ -32,12 +32,38 @@ WE_DEV WE_INLINE u256 field_sub(const u256& a, const u256& b, const u256& m) {
     return add(d, select(borrow != 0, m, zero256()));
 }
 
+// a / 2 modulo an odd m, for a < m.
+WE_DEV WE_INLINE u256 field_halve(const u256& a, const u256& m) {
+    limb carry;
+    u256 s = add_carry(a, select((a.w[0] & 1) != 0, m, zero256()), carry), r;
+    WE_UNROLL
+    for (u32 i = 0; i < word_limbs; i++) {
+        r.w[i] = funnel_right(i + 1 < word_limbs ? s.w[i + 1] : carry, s.w[i], 1);
+    }
+    return r;
+}
+
+// The modulus of P, which has modulus() and neg_inverse = -1/modulus mod 2^64, for divsteps.
+template <class P>
+struct WordModulus {
+    static constexpr u32 bits = 256;
+    static WE_DEV WE_INLINE limb modulus(u32 i) { return P::modulus().w[i]; }
+    static WE_DEV WE_INLINE limb neg_inverse() { return (limb)P::neg_inverse; }
+};
+
+// 1/a as integers modulo P's modulus, and 0 for 0.
+template <class P>
+WE_DEV WE_NOINLINE u256 word_inverse(const u256& a) {
+    u256 r;
+    divstep_inverse<WordModulus<P>>(r.w, a.w);
+    return r;
+}
+
 // Montgomery form, R = 2^256. P has modulus() (odd, any size up to 256 bits), one() = R mod m,
-// r2() = R^2 mod m, minus_two() = m - 2 and neg_inverse = -1/m mod 2^64.
+// r2() = R^2 mod m and neg_inverse = -1/m mod 2^64.
 template <class P>
 struct MontgomeryField {
     static WE_DEV WE_INLINE u256 modulus() { return P::modulus(); }
-    static WE_DEV WE_INLINE u256 minus_two() { return P::minus_two(); }
     static WE_DEV WE_INLINE u256 one() { return P::one(); }
 
     // a * b / R mod m; a, b < m. Coarsely integrated operand scanning (Koc, Acar, Kaliski 1996).
@@ -76,6 +102,13 @@ struct MontgomeryField {
     static WE_DEV WE_INLINE u256 sub(const u256& a, const u256& b) {
         return field_sub(a, b, P::modulus());
     }
+    static WE_DEV WE_INLINE u256 halve(const u256& a) { return field_halve(a, P::modulus()); }
+    static WE_DEV WE_INLINE bool is_zero(const u256& a) { return warpevm::is_zero(a); }
+    static WE_DEV WE_INLINE bool eq(const u256& a, const u256& b) { return warpevm::eq(a, b); }
+    // 1/a, and 0 for 0.
+    static WE_DEV WE_INLINE u256 inverse(const u256& a) {
+        return to_form(to_form(word_inverse<P>(a)));
+    }
     // a < m.
     static WE_DEV WE_INLINE u256 to_form(const u256& a) { return mul(a, P::r2()); }
     static WE_DEV WE_INLINE u256 from_form(const u256& a) { return mul(a, from_u64(1)); }
@@ -89,30 +122,6 @@ WE_DEV WE_INLINE u256 field_neg(const u256& a) {
 template <class F>
 WE_DEV WE_INLINE u256 field_double(const u256& a) {
     return F::add(a, a);
-}
-
-// a^e by windows of four bits: 256 squarings, 64 multiplications, 512 bytes of local table.
-template <class F>
-WE_DEV WE_NOINLINE u256 field_pow(const u256& a, const u256& e) {
-    u256 table[16];
-    table[0] = F::one();
-    WE_ROLL
-    for (u32 i = 1; i < 16; i++) table[i] = F::mul(table[i - 1], a);
-    u256 r = table[low_u32(shr_k(e, 252))];
-    WE_ROLL
-    for (u32 i = 63; i-- > 0;) {
-        WE_ROLL
-        for (u32 j = 0; j < 4; j++) r = F::sqr(r);
-        u32 digit = low_u32(shr_k(e, 4 * i)) & 15;
-        if (digit != 0) r = F::mul(r, table[digit]);
-    }
-    return r;
-}
-
-// 1/a, and 0 for 0 (Fermat).
-template <class F>
-WE_DEV WE_INLINE u256 field_inverse(const u256& a) {
-    return field_pow<F>(a, F::minus_two());
 }
 
 }  // namespace warpevm

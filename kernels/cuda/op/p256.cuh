@@ -11,10 +11,6 @@ struct P256FieldParams {
         return from_u64x4(0xffffffffffffffffull, 0x00000000ffffffffull, 0x0000000000000000ull,
                           0xffffffff00000001ull);
     }
-    static WE_DEV WE_INLINE u256 minus_two() {
-        return from_u64x4(0xfffffffffffffffdull, 0x00000000ffffffffull, 0x0000000000000000ull,
-                          0xffffffff00000001ull);
-    }
     static WE_DEV WE_INLINE u256 one() {
         return from_u64x4(0x0000000000000001ull, 0xffffffff00000000ull, 0xffffffffffffffffull,
                           0x00000000fffffffeull);
@@ -30,10 +26,6 @@ typedef MontgomeryField<P256FieldParams> P256Field;
 struct P256OrderParams {
     static WE_DEV WE_INLINE u256 modulus() {
         return from_u64x4(0xf3b9cac2fc632551ull, 0xbce6faada7179e84ull, 0xffffffffffffffffull,
-                          0xffffffff00000000ull);
-    }
-    static WE_DEV WE_INLINE u256 minus_two() {
-        return from_u64x4(0xf3b9cac2fc63254full, 0xbce6faada7179e84ull, 0xffffffffffffffffull,
                           0xffffffff00000000ull);
     }
     static WE_DEV WE_INLINE u256 one() {
@@ -95,7 +87,7 @@ WE_DEV WE_NOINLINE bool p256_verify(const u256& hash, const u256& r, const u256&
     right = F::sub(right, F::add(key.x, field_double<F>(key.x)));
     if (!eq(F::sqr(key.y), F::add(right, P256Curve::b()))) return false;
     u256 z = lt(hash, N::modulus()) ? hash : sub(hash, N::modulus());
-    u256 s_inverse = field_inverse<N>(N::to_form(s));
+    u256 s_inverse = N::to_form(word_inverse<P256OrderParams>(s));
     JacobianPoint q = point_mul_add<P256Curve>(N::mul(z, s_inverse), p256_generator,
                                                N::mul(r, s_inverse), key);
     if (is_infinity(q)) return false;

@@ -36,6 +36,7 @@ template <class P>
 struct PrimeField {
     typedef FieldElement<P> Elem;
     typedef WideElement<P> Wide;
+    static constexpr u32 bits = P::bits;
     static constexpr u32 n = Elem::limbs;
 
     static WE_DEV WE_INLINE limb modulus(u32 i) { return WE_TABLE_LIMB(P::limb, i); }
