@@ -273,7 +273,7 @@ fn ends(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
 
 fn longest_chain(work: &Generated) -> anyhow::Result<u64> {
     let Generated { env, txs, state } = work;
-    let engine = Engine::new(Config { policy: Policy::Sequential, ..Config::default() })?;
+    let engine = Engine::new(Config::default().with_policy(Policy::Sequential))?;
     let hints = Hints { record: true, ..Hints::default() };
     let ran = engine.execute_with(env, txs, &mut State::new(state)?, &hints)?;
     let mut accesses = BlockAccesses::new();

@@ -17,36 +17,24 @@ use crate::case::Case;
 use crate::coverage::Coverage;
 use crate::rng::Rng;
 
-const BASE: Config = Config {
-    backend: Backend::Cpu,
-    threads: 1,
-    simulate_class: 0,
-    execute_class: 1,
-    step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-    gpu: None,
-    grouping: warpevm::Grouping::Start,
-    policy: Policy::Auto,
-    redo: true,
-    passes: warpevm_compiler::Options::ALL,
-    instances_per_warp: warpevm::limits::DEVICE_INSTANCES_COUNT_MIN,
-};
+const BASE: Config = Config::new().with_threads(1);
 
 /// Engines that differ in everything that must not change a result.
 const CONFIGS: [Config; 8] = [
     BASE,
-    Config { execute_class: 0, step_budget: 2, ..BASE },
-    Config { simulate_class: 1, execute_class: 0, step_budget: 7, ..BASE },
-    Config { threads: 2, ..BASE },
-    Config { threads: 3, simulate_class: 2, execute_class: 0, step_budget: 3, ..BASE },
-    Config { threads: 2, policy: Policy::Waves, ..BASE },
-    Config { threads: 3, policy: Policy::Optimistic, ..BASE },
-    Config { threads: 4, policy: Policy::Declared, step_budget: 5, redo: false, ..BASE },
+    BASE.with_execute_class(0).with_step_budget(2),
+    BASE.with_simulate_class(1).with_execute_class(0).with_step_budget(7),
+    BASE.with_threads(2),
+    BASE.with_threads(3).with_simulate_class(2).with_execute_class(0).with_step_budget(3),
+    BASE.with_threads(2).with_policy(Policy::Waves),
+    BASE.with_threads(3).with_policy(Policy::Optimistic),
+    BASE.with_threads(4).with_policy(Policy::Declared).with_step_budget(5).with_redo(false),
 ];
 
 /// The same for devices: few, since each opens the device, and with large budgets of steps, since
 /// rounds take long there.
 const DEVICE_CONFIGS: [Config; 2] =
-    [BASE, Config { threads: 2, execute_class: 0, policy: Policy::Optimistic, ..BASE }];
+    [BASE, BASE.with_threads(2).with_execute_class(0).with_policy(Policy::Optimistic)];
 
 /// How many engines a case may name.
 pub const ENGINES: usize = CONFIGS.len();
@@ -167,7 +155,7 @@ pub struct Checker {
 
 fn engines(backend: Backend) -> Result<Vec<Engine>, Error> {
     let configs = if backend.is_device() { &DEVICE_CONFIGS[..] } else { &CONFIGS[..] };
-    configs.iter().map(|config| Engine::new(Config { backend, ..*config })).collect()
+    configs.iter().map(|config| Engine::new(config.with_backend(backend))).collect()
 }
 
 impl Default for Checker {

@@ -22,7 +22,7 @@ const SAMPLE_BYTES_MAX: usize = 1 << 20;
 const SAMPLE_CASES: usize = 16;
 
 fn device(threads: usize) -> Engine {
-    let config = Config { backend: Backend::Cpu, threads, ..Config::default() };
+    let config = Config::default().with_backend(Backend::Cpu).with_threads(threads);
     Engine::new(config).expect("an engine")
 }
 

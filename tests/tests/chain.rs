@@ -191,7 +191,8 @@ fn settled(chain: &mut Chain<'_>, mut block: Block<BlockTransaction>) -> Block<B
 }
 
 fn engine(backend: Backend, threads: usize, policy: Policy) -> Engine {
-    Engine::new(Config { backend, threads, policy, ..Config::default() }).expect("an engine")
+    Engine::new(Config::default().with_backend(backend).with_threads(threads).with_policy(policy))
+        .expect("an engine")
 }
 
 /// Every way to execute a block that keeps a table.

@@ -53,7 +53,7 @@ fn call(from: Address, to: Address, data: &[u8]) -> Transaction {
 }
 
 fn engine(threads: usize) -> Engine {
-    Engine::new(Config { threads, ..Default::default() }).expect("an engine")
+    Engine::new(Config::default().with_threads(threads)).expect("an engine")
 }
 
 /// The `cuda` backend on a device that the CPU plays, and on a GPU where there is one.
@@ -63,7 +63,7 @@ fn devices() -> Vec<Engine> {
         Err(_) => vec![Backend::CudaFake],
     };
     let engine = |backend| {
-        Engine::new(Config { backend, threads: 2, ..Default::default() }).expect("an engine")
+        Engine::new(Config::default().with_backend(backend).with_threads(2)).expect("an engine")
     };
     backends.into_iter().map(engine).collect()
 }

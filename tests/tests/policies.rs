@@ -19,13 +19,13 @@ const POLICIES: [Policy; 5] =
     [Policy::Sequential, Policy::Optimistic, Policy::Waves, Policy::Declared, Policy::Auto];
 
 fn engine(policy: Policy, threads: usize) -> Engine {
-    Engine::new(Config { policy, threads, ..Config::default() }).expect("an engine")
+    Engine::new(Config::default().with_policy(policy).with_threads(threads)).expect("an engine")
 }
 
 /// With a device that the CPU plays, whose calls fail like that.
 fn engine_with_device(policy: Policy, threads: usize, faults: Vec<Fault>) -> Engine {
     let driver = FakeDriver::new(8 << 30, faults).expect("a device");
-    let config = Config { policy, threads, ..Config::default() };
+    let config = Config::default().with_policy(policy).with_threads(threads);
     Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine")
 }
 
@@ -288,7 +288,7 @@ fn mainnet_blocks_are_right_under_every_policy() {
     let archive = fixture!("mainnet_blocks_are_right_under_every_policy", MAINNET);
     let first = engine(Policy::Sequential, 2);
     let engines = POLICIES.map(|policy| {
-        first.beside(Config { policy, threads: 2, ..Config::default() }).expect("an engine")
+        first.beside(Config::default().with_policy(policy).with_threads(2)).expect("an engine")
     });
     source(&archive)
         .visit(&Selection::All, |_, block| {

@@ -40,11 +40,9 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
     args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(CaseOnRevm),
-        backend => Box::new(CaseOnEngine(Engine::new(Config {
-            backend,
-            threads: 1,
-            ..Config::default()
-        })?)),
+        backend => Box::new(CaseOnEngine(Engine::new(
+            Config::default().with_backend(backend).with_threads(1),
+        )?)),
     };
     let suite = Suite::new(args);
     let total = suite.run(&|file, filter| {
