@@ -274,7 +274,7 @@ fn ends(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
 fn longest_chain(work: &Generated) -> anyhow::Result<u64> {
     let Generated { env, txs, state } = work;
     let engine = Engine::new(Config::default().with_policy(Policy::Sequential))?;
-    let hints = Hints { record: true, ..Hints::default() };
+    let hints = Hints::default().with_record(true);
     let ran = engine.execute_with(env, txs, &mut State::new(state)?, &hints)?;
     let mut accesses = BlockAccesses::new();
     ran.accesses.iter().for_each(|one| accesses.push(one));

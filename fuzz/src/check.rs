@@ -245,7 +245,7 @@ impl Checker {
         let mut state = state.with_storage_probe();
         let engine = &self.engines[case.engine % self.engines.len()];
         let waits = any_waits(case);
-        let hints = Hints { waits: waits.as_ref(), ..Hints::default() };
+        let hints = Hints::default().with_waits(waits.as_ref());
         match (engine.execute_with(&case.env, &case.txs, &mut state, &hints), rejected) {
             (Ok(result), None) => {
                 same_outcomes(&expected, &result.outcomes)?;

@@ -1,12 +1,21 @@
 //! A GPU execution engine for Ethereum transactions.
+//!
+//! [`Engine::simulate`] runs a batch of independent calls, [`Engine::execute`] a block in order, both
+//! on a [`State`], which is a database of revm's and what has changed since. Results are those of
+//! sequential Ethereum, whatever ran them.
+//!
+//! Modules that the documentation hides are for the tests of warpevm itself: they change as it does.
 
 // They panic where nobody reads, or the disk is full.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[doc(hidden)]
 pub mod backend;
+#[doc(hidden)]
 pub mod buffer;
 #[cfg(feature = "chain")]
 pub mod chain;
+#[doc(hidden)]
 pub mod code;
 #[cfg(feature = "files")]
 pub mod conformance;
@@ -15,12 +24,15 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "files")]
 pub mod input;
+#[doc(hidden)]
 pub mod instance;
 pub mod limits;
 pub mod plan;
 mod pool;
+#[doc(hidden)]
 pub mod redo;
 pub mod reference;
+#[doc(hidden)]
 pub mod report;
 #[cfg(feature = "files")]
 pub mod results;

@@ -355,7 +355,7 @@ fn checks_can_be_switched_off() {
     let outcomes = simulate_checked(&env, &calls, &db);
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
     let ends = outcomes.iter().map(|o| o.result.as_ref().expect("valid").end).collect::<Vec<_>>();
-    assert_eq!(ends[3..], [End::Balance, End::Balance]);
+    assert_eq!(ends[3..], [End::OutOfFunds, End::OutOfFunds]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub const RELEASE_BUILD: [&str; 7] =
     ["build", "--release", "--package", "warpevm-cli", "--package", "warpevm-benches", "--bins"];
 
 /// The library is compiled with these alone, and without any.
-const FEATURES: [&str; 5] = ["", "cuda", "wgpu", "chain", "files"];
+const FEATURES: [&str; 6] = ["", "cuda", "wgpu", "chain", "files", "fake-device"];
 
 /// Tells the tests where the command line's binary is (`tests/tests/common`).
 const BINARY_VAR: &str = "WARPEVM_BINARY";

@@ -64,6 +64,13 @@ pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
     Err(absent("wgpu"))
 }
 
+/// A device that the CPU plays.
+#[cfg(feature = "fake-device")]
+pub(crate) fn fake_drivers() -> Result<Vec<AnyDriver>, crate::error::Error> {
+    let fake = device::fake::FakeDriver::new(crate::limits::FAKE_DEVICE_BYTES, Vec::new())?;
+    Ok(vec![std::sync::Arc::new(fake)])
+}
+
 /// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub const CACHE_VAR: &str = "WARPEVM_CACHE";

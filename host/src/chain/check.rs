@@ -11,6 +11,7 @@ use warpevm_compiler::{Rule, Spec};
 
 /// How one header field compares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct HeaderCheck {
     /// The header's field.
     pub field: &'static str,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 /// What a block did.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct BlockRun {
     /// The system calls before the transactions.
     pub before: Vec<Executed>,

@@ -51,6 +51,7 @@ const ANCESTORS_MAX: usize = 8;
 
 /// A block that was imported.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct KnownBlock {
     /// Its hash.
     pub hash: B256,
@@ -72,6 +73,7 @@ impl KnownBlock {
 
 /// How a block was executed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Imported {
     /// Its hash.
     pub hash: B256,

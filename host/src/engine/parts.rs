@@ -12,14 +12,15 @@ use super::cost::Costs;
 use super::functions::Functions;
 use crate::backend::cpu::Worker;
 use crate::backend::device::driver::AnyDriver;
-use crate::backend::device::fake::FakeDriver;
 use crate::backend::device::{Device, Means};
+#[cfg(feature = "fake-device")]
+use crate::backend::fake_drivers;
 use crate::backend::{cuda_drivers, wgpu_drivers};
 use crate::code::CodeCache;
 use crate::error::Error;
 use crate::instance::layout::classes;
 use crate::instance::session::Session;
-use crate::limits::{CLASS_COUNT, FAKE_DEVICE_BYTES};
+use crate::limits::CLASS_COUNT;
 use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::report::Counts;
@@ -60,7 +61,8 @@ impl Engine {
     pub fn new(config: Config) -> Result<Engine, Error> {
         let drivers: Vec<AnyDriver> = match config.backend {
             Backend::Cuda => cuda_drivers(config.gpu).map_err(Error::NoDevice)?,
-            Backend::CudaFake => vec![Arc::new(FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?)],
+            #[cfg(feature = "fake-device")]
+            Backend::CudaFake => fake_drivers()?,
             Backend::Wgpu => wgpu_drivers(config.gpu).map_err(Error::NoDevice)?,
             Backend::Cpu | Backend::Revm => return Ok(Self::with(config, None)),
         };
@@ -69,6 +71,7 @@ impl Engine {
     }
 
     /// An engine on given devices, such as fake ones.
+    #[cfg(feature = "fake-device")]
     pub fn on_drivers(config: Config, drivers: Vec<AnyDriver>) -> Result<Engine, Error> {
         let config = config.with_backend(Backend::Cuda);
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))

@@ -23,6 +23,7 @@ use crate::types::{Backend, Env, Fallback, Outcome, Report, Transaction};
 
 /// What `simulate` returns.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// One outcome per call, in their order.
     pub outcomes: Vec<Outcome>,
@@ -44,9 +45,7 @@ impl Engine {
         let outcomes = match self.config.backend {
             Backend::Revm => self.simulate_with_revm(env, calls, state, &counts)?,
             Backend::Cpu => self.simulate_on_cpu(env, calls, state, &counts)?,
-            Backend::Cuda | Backend::CudaFake | Backend::Wgpu => {
-                self.simulate_on_device(env, calls, state, &counts)?
-            }
+            _ => self.simulate_on_device(env, calls, state, &counts)?,
         };
         let mut report = self.report(counts);
         report.rounds = 1;

@@ -20,8 +20,7 @@ use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
 use revm::DatabaseCommit;
 use revm::bytecode::Bytecode;
 use revm::context::CfgEnv;
-use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
-use revm::context::result::{Output, SuccessReason};
+use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction, Output};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::DatabaseRef;
 use revm::primitives::hardfork::SpecId;
@@ -344,22 +343,17 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
     let gas = *result.gas();
     let (status, end, logs, output, created) = match result {
         ExecutionResult::Success { reason, logs, output, .. } => {
-            let end = match reason {
-                SuccessReason::Stop => End::Stop,
-                SuccessReason::Return => End::Return,
-                SuccessReason::SelfDestruct => End::SelfDestruct,
-            };
             let (output, created) = match output {
                 Output::Call(output) => (output, None),
                 Output::Create(output, created) => (output, created),
             };
-            (TxStatus::Success, end, logs, output, created)
+            (TxStatus::Success, End::from(reason), logs, output, created)
         }
         ExecutionResult::Revert { output, .. } => {
             (TxStatus::Revert, End::Revert, Vec::new(), output, None)
         }
         ExecutionResult::Halt { reason, .. } => {
-            (TxStatus::Halt, end_of(&reason), Vec::new(), Bytes::new(), None)
+            (TxStatus::Halt, End::from(&reason), Vec::new(), Bytes::new(), None)
         }
     };
     Executed {
@@ -401,29 +395,6 @@ fn seen_before(reason: &Rejected) -> bool {
             | Rejected::InitCodeSize { .. }
             | Rejected::NonceMax
     )
-}
-
-fn end_of(reason: &HaltReason) -> End {
-    match reason {
-        HaltReason::OutOfGas(_) => End::OutOfGas,
-        HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode | HaltReason::NotActivated => {
-            End::InvalidOpcode
-        }
-        HaltReason::InvalidJump => End::BadJump,
-        HaltReason::StackUnderflow | HaltReason::StackOverflow => End::Stack,
-        HaltReason::OutOfOffset => End::ReturnDataBounds,
-        HaltReason::CreateCollision => End::CreateCollision,
-        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) => End::Precompile,
-        HaltReason::NonceOverflow => End::NonceOverflow,
-        HaltReason::CreateContractSizeLimit => End::CodeSize,
-        HaltReason::CreateContractStartingWithEF => End::CodeFirstByte,
-        HaltReason::CreateInitCodeSizeLimit => End::InitCodeSize,
-        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
-            End::StaticViolation
-        }
-        HaltReason::OverflowPayment | HaltReason::OutOfFunds => End::Balance,
-        HaltReason::CallTooDeep => End::Depth,
-    }
 }
 
 fn rejected(invalid: &InvalidTransaction) -> Rejected {

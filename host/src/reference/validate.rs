@@ -56,6 +56,7 @@ fn mix(index: u64) -> u64 {
 
 /// One difference from revm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Mismatch {
     /// Index of the transaction.
     pub transaction: usize,
@@ -89,6 +90,7 @@ pub struct Wrong {
 
 /// What a validation found.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Validation {
     /// Transactions that were compared.
     pub checked: u64,

@@ -13,7 +13,9 @@
 //! leaves the device with the reason. So every transaction lands once.
 
 pub mod driver;
+#[cfg(feature = "fake-device")]
 pub mod fake;
+#[cfg(any(feature = "fake-device", feature = "wgpu"))]
 pub(crate) mod host_side;
 mod lane;
 mod memory;
