@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::{Address, U256};
 use revm::database_interface::DatabaseRef;
+use warpevm::error::with_causes;
 use warpevm::reference::Sequential;
 use warpevm::reference::validate::compare;
 use warpevm::state::MemoryState;
@@ -168,8 +169,8 @@ fn mismatch(tx: Option<usize>, what: String) -> Failure {
     Failure { kind: Kind::Mismatch, tx, what }
 }
 
-fn error(what: impl std::fmt::Display) -> Failure {
-    Failure { kind: Kind::Error, tx: None, what: what.to_string() }
+fn error(what: Error) -> Failure {
+    Failure { kind: Kind::Error, tx: None, what: with_causes(&what) }
 }
 
 impl Checker {

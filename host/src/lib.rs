@@ -44,7 +44,7 @@ pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{
     Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal,
 };
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use plan::Waits;
 pub use revm;
 pub use state::State;

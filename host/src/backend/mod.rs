@@ -9,6 +9,8 @@ pub mod wgpu;
 
 use device::driver::AnyDriver;
 
+use crate::error::Error;
+
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::{GAS_NUMBERS_MAX, GasNumbers, Launch};
 
@@ -35,38 +37,38 @@ pub(crate) fn launch_of(spec: Spec) -> Launch {
 
 /// What a build says that was made without the backend.
 #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
-fn absent(feature: &str) -> String {
-    format!("this build is without the feature '{feature}'")
+fn absent(feature: &str) -> Error {
+    Error::NoDevice(format!("this build is without the feature '{feature}'"))
 }
 
 /// The GPU of the `cuda` backend, or all of them; else why there is none.
 #[cfg(feature = "cuda")]
-pub(crate) fn cuda_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn cuda_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     let drivers = cuda::real::CudaDriver::open(gpu)?.into_iter();
     Ok(drivers.map(|driver| std::sync::Arc::new(driver) as AnyDriver).collect())
 }
 
 /// The same without it.
 #[cfg(not(feature = "cuda"))]
-pub(crate) fn cuda_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn cuda_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Err(absent("cuda"))
 }
 
 /// The adapter of the `wgpu` backend; else why there is none.
 #[cfg(feature = "wgpu")]
-pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Ok(vec![std::sync::Arc::new(wgpu::WgpuDriver::open(gpu)?)])
 }
 
 /// The same without it.
 #[cfg(not(feature = "wgpu"))]
-pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Err(absent("wgpu"))
 }
 
 /// A device that the CPU plays.
 #[cfg(feature = "fake-device")]
-pub(crate) fn fake_drivers() -> Result<Vec<AnyDriver>, crate::error::Error> {
+pub(crate) fn fake_drivers() -> Result<Vec<AnyDriver>, Error> {
     let fake = device::fake::FakeDriver::new(crate::limits::FAKE_DEVICE_BYTES, Vec::new())?;
     Ok(vec![std::sync::Arc::new(fake)])
 }

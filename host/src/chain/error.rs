@@ -1,5 +1,6 @@
 //! Why a block is not valid.
 
+use crate::error::Error;
 use crate::types::Rejected;
 use alloy_primitives::B256;
 
@@ -129,12 +130,12 @@ pub(super) fn expect<T: PartialEq + std::fmt::Debug>(
 }
 
 /// A block was not imported.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The block is not valid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The block could not be executed, which says nothing about it.
-    #[error("not executed: {0}")]
-    Failed(String),
+    #[error("not executed")]
+    Failed(#[source] Error),
 }

@@ -60,10 +60,10 @@ impl Engine {
     /// An engine. Threads start when they are first needed; a GPU is opened now.
     pub fn new(config: Config) -> Result<Engine, Error> {
         let drivers: Vec<AnyDriver> = match config.backend {
-            Backend::Cuda => cuda_drivers(config.gpu).map_err(Error::NoDevice)?,
+            Backend::Cuda => cuda_drivers(config.gpu)?,
             #[cfg(feature = "fake-device")]
             Backend::CudaFake => fake_drivers()?,
-            Backend::Wgpu => wgpu_drivers(config.gpu).map_err(Error::NoDevice)?,
+            Backend::Wgpu => wgpu_drivers(config.gpu)?,
             Backend::Cpu | Backend::Revm => return Ok(Self::with(config, None)),
         };
         let device = Some(Device::new(drivers, config.grouping)?);

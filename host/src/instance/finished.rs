@@ -48,7 +48,7 @@ impl<'a> Finished<'a> {
     pub fn ended(&self) -> Result<Result<Executed, Rejected>, Error> {
         let head = self.view.head();
         let said = abi::End::from_u32(head.end)
-            .ok_or_else(|| Error::Device(format!("a transaction ended with {}", head.end)))?;
+            .ok_or_else(|| Error::Bug(format!("a transaction ended with {}", head.end)))?;
         let Some(end) = End::of_device(said) else { return Ok(Err(self.rejected(said))) };
         let status = end.status();
         let output = match status {
