@@ -88,6 +88,11 @@ impl Runner<'_> {
             )),
             Err(reason) => Outcome::Skipped(reason),
         });
+        // Behind clippy, which has compiled the dependencies to what this needs of them.
+        self.unless(quick, "documentation", |r| {
+            let mut doc = cargo(root, &["doc", "--workspace", "--no-deps", "--quiet"]);
+            r.command(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        });
         self.step("dependencies", |r| match setup::cargo_deny() {
             Ok(deny) => {
                 let mut check = Command::new(deny);
