@@ -26,6 +26,14 @@ pub struct Env {
     pub checks: Checks,
 }
 
+/// A block of revm's defaults under the newest rules of mainnet, with all checks.
+impl Default for Env {
+    fn default() -> Env {
+        let (spec, chain_id) = (Spec::Osaka, 1);
+        Env { spec, chain_id, block: BlockEnv::default(), checks: Checks::default() }
+    }
+}
+
 /// Which validity rules apply. All on for a block; a simulation may switch some off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {

@@ -73,19 +73,8 @@ pub(crate) fn fake_drivers() -> Result<Vec<AnyDriver>, Error> {
     Ok(vec![std::sync::Arc::new(fake)])
 }
 
-/// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub const CACHE_VAR: &str = "WARPEVM_CACHE";
-
 /// The folder of compiled kernels.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub(crate) fn cache_dir() -> Option<std::path::PathBuf> {
-    if let Some(dir) = std::env::var_os(CACHE_VAR) {
-        return Some(std::path::PathBuf::from(dir).join("kernels"));
-    }
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) => std::path::PathBuf::from(dir),
-        None => std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
-    };
-    Some(base.join("warpevm/kernels"))
+pub(crate) fn kernels_dir() -> Option<std::path::PathBuf> {
+    Some(warpevm_kernels::cache::cache_dir()?.join("kernels"))
 }
