@@ -27,8 +27,9 @@ pub struct UnsupportedSetting {
 impl Env {
     /// The environment that revm has in two parts.
     ///
-    /// `memory_limit` is taken for `EVM_MEMORY_BYTES_MAX` of the kernels, 2 GiB for all open frames,
-    /// and a transaction has as many blobs as the spec allows, whatever `max_blobs_per_tx` says.
+    /// `memory_limit` is taken for `EVM_MEMORY_BYTES_MAX` of the kernels, 2 GiB for all open
+    /// frames, and a transaction has as many blobs as the spec allows, whatever `max_blobs_per_tx`
+    /// says.
     pub fn from_revm(cfg: &CfgEnv, block: BlockEnv) -> Result<Env, UnsupportedSetting> {
         let unsupported = |setting: &str| UnsupportedSetting { setting: setting.to_owned() };
         let spec = spec_of(cfg.spec).ok_or_else(|| unsupported(&format!("spec {:?}", cfg.spec)))?;

@@ -1,8 +1,8 @@
 //! A GPU execution engine for Ethereum transactions.
 //!
-//! [`Engine::simulate`] runs a batch of independent calls, [`Engine::execute`] a block in order, both
-//! on a [`State`], which is a database of revm's and what has changed since. Results are those of
-//! sequential Ethereum, whatever ran them.
+//! [`Engine::simulate`] runs a batch of independent calls, [`Engine::execute`] a block in order,
+//! both on a [`State`], which is a database of revm's and what has changed since. Results are those
+//! of sequential Ethereum, whatever ran them.
 //!
 //! ```
 //! use warpevm::revm::{database::{CacheDB, EmptyDB}, primitives::{Address, TxKind, U256}};
@@ -26,7 +26,8 @@
 //! # Ok::<(), warpevm::Error>(())
 //! ```
 //!
-//! Modules that the documentation hides are for the tests of warpevm itself: they change as it does.
+//! Modules that the documentation hides are for the tests of warpevm itself: they change as it
+//! does.
 
 // They panic where nobody reads, or the disk is full.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
