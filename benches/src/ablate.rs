@@ -35,22 +35,22 @@ fn contenders(base: Config, in_order: bool) -> Vec<Contender> {
         if let Some(switch) = passes.by_name(name) {
             *switch = false;
         }
-        list.push((name.to_owned(), Config { passes, ..base }));
+        list.push((name.to_owned(), base.with_passes(passes)));
     }
-    list.push(("all passes".to_owned(), Config { passes: Options::NONE, ..base }));
+    list.push(("all passes".to_owned(), base.with_passes(Options::NONE)));
     if in_order {
-        list.push(("redo".to_owned(), Config { redo: false, ..base }));
+        list.push(("redo".to_owned(), base.with_redo(false)));
         for (name, policy) in [
             ("policy auto: sequential", Policy::Sequential),
             ("policy auto: optimistic", Policy::Optimistic),
             ("policy auto: waves", Policy::Waves),
             ("policy auto: declared", Policy::Declared),
         ] {
-            list.push((name.to_owned(), Config { policy, ..base }));
+            list.push((name.to_owned(), base.with_policy(policy)));
         }
     }
     if base.backend.is_device() {
-        let none = Config { grouping: Grouping::None, ..base };
+        let none = base.with_grouping(Grouping::None);
         list.push(("grouping".to_owned(), none));
     }
     list.into_iter().map(|(name, config)| Contender::Engine(name, config)).collect()

@@ -274,8 +274,8 @@ pub(super) fn ends(outcomes: &[Outcome]) -> BTreeMap<&'static str, u64> {
 
 fn longest_chain(work: &Generated) -> anyhow::Result<u64> {
     let Generated { env, txs, state } = work;
-    let engine = Engine::new(Config { policy: Policy::Sequential, ..Config::default() })?;
-    let hints = Hints { record: true, ..Hints::default() };
+    let engine = Engine::new(Config::default().with_policy(Policy::Sequential))?;
+    let hints = Hints::default().with_record(true);
     let ran = engine.execute_with(env, txs, &mut State::new(state)?, &hints)?;
     let mut accesses = BlockAccesses::new();
     ran.accesses.iter().for_each(|one| accesses.push(one));
@@ -312,7 +312,7 @@ impl<'c> Runner<'c> {
                 (Kind::Parallel(Parallel::new(*threads)?), *threads)
             }
             Contender::Engine(_, config) => {
-                let engine = Box::new(Engine::new(Config { tiers: Tiers::Full, ..*config })?);
+                let engine = Box::new(Engine::new(config.with_tiers(Tiers::Full))?);
                 let threads = engine.threads();
                 let state =
                     (!in_order).then(|| State::new(&work.state).map(Box::new)).transpose()?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use warpevm::chain::{BlockExecutor, BlockRun, BlockSource, NotRun, Payload, Revm, Selection};
+use warpevm::chain::{BlockExecutor, BlockRun, BlockSource, Payload, Revm, Selection};
 use warpevm::conformance::{block_test, files, fixtures, state_test};
 use warpevm::input::{self, Input, InputError};
 use warpevm::state::{MemoryState, State};
@@ -574,7 +574,7 @@ impl BlockExecutor for Recorder {
         &self,
         payload: &Payload<'_>,
         state: &mut State<MemoryState>,
-    ) -> Result<BlockRun, NotRun> {
+    ) -> Result<BlockRun, warpevm::Error> {
         let ran = Revm.run(payload, state)?;
         let gas = ran.report.gas_used;
         let mut fullest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,12 +9,10 @@
 //! of costs along them. A *bundle* is all nodes of one level: they are independent.
 //!
 //! # Soundness
-//! Two accesses get no edge only if they cannot touch the same byte ([`Address::overlaps`]) or
+//! Two accesses get no edge only if they cannot touch the same byte (`Address::overlaps`) or
 //! the same key ([`View::apart`]). A call or creation counts as reading and writing all storage,
 //! except that STATICCALL writes none. Order by transitivity is kept implicit where an edge
 //! chain exists. Beyond [`DEPEND_ACCESSES_MAX`] accesses of one kind they are simply chained.
-//!
-//! [`Address::overlaps`]: crate::memory::Address::overlaps
 
 use crate::graph::{Graph, Node, View, for_each_operand, has_effect, observes_gas};
 use crate::limits::DEPEND_ACCESSES_MAX;

@@ -2,7 +2,7 @@
 //!
 //! The crate knows no device and does no I/O. A byte string goes through these forms:
 //!
-//! 1. [`cfg`]: basic blocks (bbs);
+//! 1. [`mod@cfg`]: basic blocks (bbs);
 //! 2. [`flow`]: extended bbs and the edges between them, jumps resolved; [`facts`] and
 //!    [`liveness`] over them;
 //! 3. [`graph`]: per extended bb an SSA dependency graph, optimised while it is built;

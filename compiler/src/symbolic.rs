@@ -7,7 +7,7 @@
 //! every node, and says what the nodes that it cares about are worth.
 //!
 //! # Method
-//! [`Symbols::run`] runs the nodes of one ebb over a frame, the dead ones among them: that is what
+//! `Symbols::run` runs the nodes of one ebb over a frame, the dead ones among them: that is what
 //! the code does before any pass removed a store. Pure ops of constants are folded, equal
 //! expressions are one. Memory holds whole words at constant offsets; a write that covers a word in
 //! part, or whose place is unknown, forgets it.

@@ -99,7 +99,7 @@ impl core::fmt::Debug for Val {
 
 /// All constants that a compilation meets, usually each once.
 ///
-/// Two ids may hold equal values (see [`crate::hash`]), so only equal ids prove something;
+/// Two ids may hold equal values (see `hash.rs`), so only equal ids prove something;
 /// whoever needs 'different' compares the values.
 #[derive(Clone, Debug)]
 pub struct ConstPool {

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::{Address, U256};
 use revm::database_interface::DatabaseRef;
+use warpevm::error::with_causes;
 use warpevm::reference::Sequential;
 use warpevm::reference::validate::compare;
 use warpevm::state::MemoryState;
@@ -17,51 +18,35 @@ use crate::case::Case;
 use crate::coverage::Coverage;
 use crate::rng::Rng;
 
-const BASE: Config = Config {
-    backend: Backend::Cpu,
-    threads: 1,
-    simulate_class: 0,
-    execute_class: 1,
-    step_budget: warpevm::limits::STEP_BUDGET_COUNT,
-    gpu: None,
-    grouping: warpevm::Grouping::Start,
-    policy: Policy::Auto,
-    redo: true,
-    passes: warpevm_compiler::Options::ALL,
-    instances_per_warp: warpevm::limits::DEVICE_INSTANCES_COUNT_MIN,
-    tiers: Tiers::Full,
-};
+const BASE: Config = Config::new().with_threads(1).with_tiers(Tiers::Full);
 
 /// Engines that differ in everything that must not change a result.
 const CONFIGS: [Config; 8] = [
     BASE,
-    Config { execute_class: 0, step_budget: 2, tiers: Tiers::Swap, ..BASE },
-    Config { simulate_class: 1, execute_class: 0, step_budget: 7, tiers: Tiers::Baseline, ..BASE },
-    Config { threads: 2, ..BASE },
-    Config {
-        threads: 3,
-        simulate_class: 2,
-        execute_class: 0,
-        step_budget: 3,
-        tiers: Tiers::Auto,
-        ..BASE
-    },
-    Config { threads: 2, policy: Policy::Waves, tiers: Tiers::Swap, ..BASE },
-    Config { threads: 3, policy: Policy::Optimistic, tiers: Tiers::Baseline, ..BASE },
-    Config { threads: 4, policy: Policy::Declared, step_budget: 5, redo: false, ..BASE },
+    BASE.with_execute_class(0).with_step_budget(2).with_tiers(Tiers::Swap),
+    BASE.with_simulate_class(1)
+        .with_execute_class(0)
+        .with_step_budget(7)
+        .with_tiers(Tiers::Baseline),
+    BASE.with_threads(2),
+    BASE.with_threads(3)
+        .with_simulate_class(2)
+        .with_execute_class(0)
+        .with_step_budget(3)
+        .with_tiers(Tiers::Auto),
+    BASE.with_threads(2).with_policy(Policy::Waves).with_tiers(Tiers::Swap),
+    BASE.with_threads(3).with_policy(Policy::Optimistic).with_tiers(Tiers::Baseline),
+    BASE.with_threads(4).with_policy(Policy::Declared).with_step_budget(5).with_redo(false),
 ];
 
 /// The same for devices: few, since each opens the device, and with large budgets of steps, since
 /// rounds take long there.
 const DEVICE_CONFIGS: [Config; 2] = [
     BASE,
-    Config {
-        threads: 2,
-        execute_class: 0,
-        policy: Policy::Optimistic,
-        tiers: Tiers::Baseline,
-        ..BASE
-    },
+    BASE.with_threads(2)
+        .with_execute_class(0)
+        .with_policy(Policy::Optimistic)
+        .with_tiers(Tiers::Baseline),
 ];
 
 /// How many engines a case may name.
@@ -183,7 +168,7 @@ pub struct Checker {
 
 fn engines(backend: Backend) -> Result<Vec<Engine>, Error> {
     let configs = if backend.is_device() { &DEVICE_CONFIGS[..] } else { &CONFIGS[..] };
-    configs.iter().map(|config| Engine::new(Config { backend, ..*config })).collect()
+    configs.iter().map(|config| Engine::new(config.with_backend(backend))).collect()
 }
 
 impl Default for Checker {
@@ -196,8 +181,8 @@ fn mismatch(tx: Option<usize>, what: String) -> Failure {
     Failure { kind: Kind::Mismatch, tx, what }
 }
 
-fn error(what: impl std::fmt::Display) -> Failure {
-    Failure { kind: Kind::Error, tx: None, what: what.to_string() }
+fn error(what: Error) -> Failure {
+    Failure { kind: Kind::Error, tx: None, what: with_causes(&what) }
 }
 
 impl Checker {
@@ -273,7 +258,7 @@ impl Checker {
         let mut state = state.with_storage_probe();
         let engine = &self.engines[case.engine % self.engines.len()];
         let waits = any_waits(case);
-        let hints = Hints { waits: waits.as_ref(), ..Hints::default() };
+        let hints = Hints::default().with_waits(waits.as_ref());
         match (engine.execute_with(&case.env, &case.txs, &mut state, &hints), rejected) {
             (Ok(result), None) => {
                 same_outcomes(&expected, &result.outcomes)?;

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use alloy_primitives::{Bytes, U256};
+use warpevm::Error;
+use warpevm::reference::Sequential;
 use warpevm::reference::reproducer::StateTest;
-use warpevm::reference::{ReferenceError, Sequential};
 use warpevm::state::MemoryState;
 use warpevm::types::AccountChange;
 use warpevm_compiler::opcode::{immediate_size, op};
@@ -219,7 +220,7 @@ fn instructions(code: &[u8]) -> Vec<usize> {
 }
 
 /// The transaction to blame as a state test, with every account of the case.
-pub fn state_test(case: &Case, failure: &Failure) -> Result<StateTest, ReferenceError> {
+pub fn state_test(case: &Case, failure: &Failure) -> Result<StateTest, Error> {
     let db: MemoryState = case.state();
     let mut revm = Sequential::new(&case.env, &db).with_storage_probe();
     let last = case.txs.len().saturating_sub(1);

@@ -1,7 +1,7 @@
 //! Between our types and revm's, for callers whose code has revm's.
 
 use crate::reference::config;
-use crate::types::{AccountChange, Checks, End, Env, Executed, Outcome, TxStatus};
+use crate::types::{AccountChange, Checks, Env, Executed, Outcome, TxStatus};
 use alloy_primitives::U256;
 use revm::bytecode::Bytecode;
 use revm::context::result::{
@@ -27,8 +27,9 @@ pub struct UnsupportedSetting {
 impl Env {
     /// The environment that revm has in two parts.
     ///
-    /// `memory_limit` is taken for [`EVM_MEMORY_BYTES_MAX`](crate::limits::EVM_MEMORY_BYTES_MAX),
-    /// and a transaction has as many blobs as the spec allows, whatever `max_blobs_per_tx` says.
+    /// `memory_limit` is taken for `EVM_MEMORY_BYTES_MAX` of the kernels, 2 GiB for all open
+    /// frames, and a transaction has as many blobs as the spec allows, whatever `max_blobs_per_tx`
+    /// says.
     pub fn from_revm(cfg: &CfgEnv, block: BlockEnv) -> Result<Env, UnsupportedSetting> {
         let unsupported = |setting: &str| UnsupportedSetting { setting: setting.to_owned() };
         let spec = spec_of(cfg.spec).ok_or_else(|| unsupported(&format!("spec {:?}", cfg.spec)))?;
@@ -92,11 +93,7 @@ impl Executed {
         let (logs, output) = (self.logs.clone(), self.output.clone());
         match self.status {
             TxStatus::Success => {
-                let reason = match self.end {
-                    End::SelfDestruct => SuccessReason::SelfDestruct,
-                    End::Return => SuccessReason::Return,
-                    _ => SuccessReason::Stop,
-                };
+                let reason = self.end.success().unwrap_or(SuccessReason::Stop);
                 let output = match self.created {
                     Some(created) => Output::Create(output, Some(created)),
                     None => Output::Call(output),
@@ -104,7 +101,10 @@ impl Executed {
                 ExecutionResult::Success { reason, gas, logs, output }
             }
             TxStatus::Revert => ExecutionResult::Revert { gas, logs, output },
-            TxStatus::Halt => ExecutionResult::Halt { reason: halt_of(self.end), gas, logs },
+            TxStatus::Halt => {
+                let unsaid = HaltReason::OutOfGas(OutOfGasError::Basic);
+                ExecutionResult::Halt { reason: self.end.halt().unwrap_or(unsaid), gas, logs }
+            }
         }
     }
 
@@ -114,26 +114,6 @@ impl Executed {
         let accounts =
             self.changes.iter().map(|change| Ok((change.address, account(change, before)?)));
         accounts.collect()
-    }
-}
-
-/// The halt reason of an end. Those that revm tells apart and we do not get the first of them.
-fn halt_of(end: End) -> HaltReason {
-    match end {
-        End::InvalidOpcode => HaltReason::OpcodeNotFound,
-        End::BadJump => HaltReason::InvalidJump,
-        End::Stack => HaltReason::StackUnderflow,
-        End::ReturnDataBounds => HaltReason::OutOfOffset,
-        End::CreateCollision => HaltReason::CreateCollision,
-        End::Precompile => HaltReason::PrecompileError,
-        End::NonceOverflow => HaltReason::NonceOverflow,
-        End::CodeSize => HaltReason::CreateContractSizeLimit,
-        End::CodeFirstByte => HaltReason::CreateContractStartingWithEF,
-        End::InitCodeSize => HaltReason::CreateInitCodeSizeLimit,
-        End::StaticViolation => HaltReason::StateChangeDuringStaticCall,
-        End::Balance => HaltReason::OutOfFunds,
-        End::Depth => HaltReason::CallTooDeep,
-        _ => HaltReason::OutOfGas(OutOfGasError::Basic),
     }
 }
 

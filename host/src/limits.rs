@@ -143,6 +143,7 @@ pub const WGPU_DISPATCHES_COUNT: u64 = 8;
 /// is first dispatched, some in minutes where others use the CPU, too.
 pub const WGPU_WAIT_SECONDS: u64 = 600;
 /// Memory of the fake device; only what is touched is there.
+#[cfg(feature = "fake-device")]
 pub const FAKE_DEVICE_BYTES: u64 = 8 << 30;
 
 /// Edges of the plan that one reader of a balance gets to credits which an earlier reader has edges

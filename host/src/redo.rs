@@ -18,7 +18,7 @@
 //! the same earlier store left, or the slot's new value, because every key is the same; gas is the
 //! same after each step, because static gas, accessed keys (cold, warm) and pinned operands are,
 //! and because SSTORE's gas and refund depend, in every spec, on nothing but its spec, whether the
-//! key is warm, the gas left, and the six comparisons of [`gas_class`]. So it does not run out of
+//! key is warm, the gas left, and the six comparisons of `gas_class`. So it does not run out of
 //! gas either.
 //! That the old values must reproduce the run is no part of the argument: it makes a fault of the
 //! compiler harmless.

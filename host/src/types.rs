@@ -1,11 +1,14 @@
 //! What goes in and what comes out, in revm and alloy types.
 
+mod end;
+
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, U256};
 use revm::context::{BlockEnv, TxEnv};
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+pub use end::End;
 pub use warpevm_compiler::Spec;
-pub use warpevm_kernels::abi::{End, Need};
 
 /// A transaction as revm takes it.
 pub type Transaction = TxEnv;
@@ -21,6 +24,14 @@ pub struct Env {
     pub block: BlockEnv,
     /// What is checked before a transaction runs.
     pub checks: Checks,
+}
+
+/// A block of revm's defaults under the newest rules of mainnet, with all checks.
+impl Default for Env {
+    fn default() -> Env {
+        let (spec, chain_id) = (Spec::Osaka, 1);
+        Env { spec, chain_id, block: BlockEnv::default(), checks: Checks::default() }
+    }
 }
 
 /// Which validity rules apply. All on for a block; a simulation may switch some off.
@@ -63,6 +74,7 @@ pub enum TxStatus {
 
 /// The result of a transaction that was valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Executed {
     /// How it ended.
     pub status: TxStatus,
@@ -118,6 +130,7 @@ pub struct AccountChange {
 /// Why a transaction is not valid (it changes nothing).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum Rejected {
     #[error("nonce {tx} is lower than the account's nonce {state}")]
     NonceTooLow { tx: u64, state: u64 },
@@ -158,6 +171,7 @@ pub enum Rejected {
 /// What a gas limit exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum GasBound {
     #[error("the cap of EIP-7825")]
     Transaction,
@@ -170,6 +184,7 @@ pub enum GasBound {
 /// What is wrong with the blobs of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum BlobFault {
     #[error("there is no blob")]
     None,
@@ -184,6 +199,7 @@ pub enum BlobFault {
 /// What is wrong with the authorizations of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum AuthorizationFault {
     #[error("the list is empty")]
     Empty,
@@ -196,6 +212,7 @@ pub enum AuthorizationFault {
 /// Which instances become neighbours on a GPU, whose threads execute one instruction together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Grouping {
     /// As the transactions come.
     None,
@@ -210,6 +227,7 @@ pub enum Grouping {
 /// sequential execution whatever is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Policy {
     /// It does not: one after the other.
     Sequential,
@@ -227,12 +245,14 @@ pub enum Policy {
 /// A backend: a device, or revm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Backend {
     /// The kernel sources compiled for the CPU.
     Cpu,
     /// The kernel sources compiled for an NVIDIA GPU.
     Cuda,
     /// The `cuda` backend on a device that the CPU plays, to test it where there is no GPU.
+    #[cfg(feature = "fake-device")]
     CudaFake,
     /// The kernels in WGSL on any GPU that wgpu knows, or a driver that runs on the CPU.
     Wgpu,
@@ -243,11 +263,12 @@ pub enum Backend {
 impl std::str::FromStr for Backend {
     type Err = String;
 
-    /// `cpu`, `cuda`, `cuda-fake`, `wgpu` or `revm`.
+    /// `cpu`, `cuda`, `wgpu` or `revm`; `cuda-fake` with the feature `fake-device`.
     fn from_str(name: &str) -> Result<Backend, String> {
         match name {
             "cpu" => Ok(Backend::Cpu),
             "cuda" => Ok(Backend::Cuda),
+            #[cfg(feature = "fake-device")]
             "cuda-fake" => Ok(Backend::CudaFake),
             "wgpu" => Ok(Backend::Wgpu),
             "revm" => Ok(Backend::Revm),
@@ -259,13 +280,14 @@ impl std::str::FromStr for Backend {
 impl Backend {
     /// Transactions run on a device with memory of its own.
     pub fn is_device(self) -> bool {
-        matches!(self, Backend::Cuda | Backend::CudaFake | Backend::Wgpu)
+        !matches!(self, Backend::Cpu | Backend::Revm)
     }
 }
 
 /// Why a transaction, or a part of it, ran elsewhere than on the device asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Fallback {
     /// A call of modexp with longer operands than the device takes ran on the host; the rest ran on
     /// the device.
@@ -312,6 +334,7 @@ pub struct Outcome {
 /// Why a transaction has to run again as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Refusal {
     /// It is a creation, or brings authorizations.
     NoCall,
@@ -358,6 +381,7 @@ pub struct TierCounts {
 
 /// Counts of what happened, part of every result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Transactions, rejected ones included.
     pub transactions: u64,

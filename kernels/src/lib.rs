@@ -5,6 +5,7 @@
 //! files compile for CUDA and, as ordinary C++17, for the CPU.
 
 pub mod abi;
+pub mod cache;
 #[cfg(feature = "nvrtc")]
 pub mod nvrtc;
 pub mod sources;

@@ -1,9 +1,9 @@
 //! Where the test data that is not part of the repository lies, and what happens without it.
 //!
-//! A test that needs such data starts with [`fixture!`]. Without the data it is skipped, visibly:
-//! it prints why and how to get the data, and notes the same in the file that `WARPEVM_SKIPS`
-//! names, from which `cargo xtask test` makes its closing table. With `WARPEVM_STRICT=1` it fails
-//! instead. So a green strict run has skipped nothing.
+//! A test that needs such data starts with [`fixture!`](crate::fixture). Without the data it is
+//! skipped, visibly: it prints why and how to get the data, and notes the same in the file that
+//! `WARPEVM_SKIPS` names, from which `cargo xtask test` makes its closing table. With
+//! `WARPEVM_STRICT=1` it fails instead. So a green strict run has skipped nothing.
 
 use std::path::{Path, PathBuf};
 use warpevm::conformance::fixtures;

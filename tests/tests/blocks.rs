@@ -13,7 +13,7 @@ use warpevm_tests::fixture;
 fn every_block_gives_what_revm_gives() {
     let archive = fixture!("every_block_gives_what_revm_gives", MAINNET);
     let engines = [1, 2]
-        .map(|threads| Engine::new(Config { threads, ..Default::default() }).expect("an engine"));
+        .map(|threads| Engine::new(Config::default().with_threads(threads)).expect("an engine"));
     let mut wrong = Vec::new();
     let count = source(&archive)
         .visit(&Selection::All, |_, block| {

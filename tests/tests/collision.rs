@@ -59,7 +59,7 @@ fn execute(spec: Spec, transactions: &[Transaction], memory: &MemoryState) -> Ve
 
 /// Executes in order on the device and on the reference; both must agree.
 fn execute_in(env: &Env, transactions: &[Transaction], memory: &MemoryState) -> Vec<Executed> {
-    let engine = Engine::new(Config { threads: 2, ..Default::default() }).expect("an engine");
+    let engine = Engine::new(Config::default().with_threads(2)).expect("an engine");
     let mut state = State::new(memory).expect("a state").with_storage_probe();
     let got = engine.execute(env, transactions, &mut state).expect("it runs").outcomes;
     let mut revm = Sequential::new(env, memory).with_storage_probe();

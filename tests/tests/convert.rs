@@ -44,7 +44,7 @@ fn seen(result: &ExecutionResult) -> String {
 
 fn same_as_revm(block: &BlockInput) {
     let (results, bundle) = revm(block);
-    let engine = Engine::new(Config { threads: 1, ..Config::default() }).expect("an engine");
+    let engine = Engine::new(Config::default().with_threads(1)).expect("an engine");
     let mut state = State::new(&block.state).expect("a state");
     let ran = engine.execute(&block.env, &block.transactions, &mut state).expect("it runs");
     for (index, (expected, outcome)) in results.iter().zip(&ran.outcomes).enumerate() {

@@ -84,7 +84,7 @@ fn simulate_on(count: u32, gpus: Vec<Arc<FakeDriver>>, grouping: Grouping) -> [R
     let (db, calls) = workload(count);
     let env = block_env(Spec::Cancun);
     let expected = reference::simulate_sequential(&env, &calls, &db).expect("revm runs");
-    let config = Config { threads: 2, grouping, ..Default::default() };
+    let config = Config::default().with_threads(2).with_grouping(grouping);
     let drivers = gpus.into_iter().map(|gpu| gpu as AnyDriver).collect();
     let engine = Engine::on_drivers(config, drivers).expect("an engine");
     let state = State::new(&db).expect("a state");
@@ -279,7 +279,9 @@ fn a_block_is_right_whatever_fails() {
         let driver = Arc::new(FakeDriver::new(PLENTY_BYTES, faults.clone()).expect("a device"));
         // Waves of 40; spread thinly over warps at times.
         let instances_per_warp = if faults.len() == 1 { 3 } else { 32 };
-        let config = Config { policy: Policy::Waves, instances_per_warp, ..Config::default() };
+        let config = Config::default()
+            .with_policy(Policy::Waves)
+            .with_instances_per_warp(instances_per_warp);
         let engine = Engine::on_drivers(config, vec![driver]).expect("an engine");
         let mut state = State::new(&db).expect("a state");
         let result = engine.execute(&env, &txs, &mut state).expect("the engine runs");
@@ -304,7 +306,9 @@ fn a_block_spread_over_warps_runs_on_the_device() {
     let env = block_env(Spec::Cancun);
     let expected = reference::execute_sequential(&env, &txs, &db).expect("revm runs");
     for instances_per_warp in [1, 5, 32] {
-        let config = Config { policy: Policy::Waves, instances_per_warp, ..Config::default() };
+        let config = Config::default()
+            .with_policy(Policy::Waves)
+            .with_instances_per_warp(instances_per_warp);
         let engine =
             Engine::on_drivers(config, vec![fake(PLENTY_BYTES, vec![])]).expect("an engine");
         let mut state = State::new(&db).expect("a state");
@@ -380,7 +384,7 @@ fn chains_run_on_threads_while_the_device_is_busy() {
             // SAFETY: the launch is the device's own.
             unsafe { warpevm_kernels::tile_thread(Kernel::Run, launch, job, thread) }
         }));
-        let config = Config { policy: Policy::Waves, threads, ..Config::default() };
+        let config = Config::default().with_policy(Policy::Waves).with_threads(threads);
         let engine = Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine");
         let watched = Watched { db: db.clone(), asked };
         let mut state = State::new(&watched).expect("a state");
@@ -413,7 +417,7 @@ fn auto_keeps_off_a_slow_device_after_the_probe() {
         // SAFETY: the launch is the device's own.
         unsafe { warpevm_kernels::tile_thread(Kernel::Run, launch, job, thread) }
     }));
-    let config = Config { threads: 2, ..Config::default() };
+    let config = Config::default().with_threads(2);
     let engine = Engine::on_drivers(config, vec![Arc::new(driver)]).expect("an engine");
     let reports: Vec<Report> = (0..8)
         .map(|_| {

@@ -53,7 +53,7 @@ fn call(from: Address, to: Address, data: &[u8]) -> Transaction {
 }
 
 fn engine(threads: usize) -> Engine {
-    Engine::new(Config { threads, ..Default::default() }).expect("an engine")
+    Engine::new(Config::default().with_threads(threads)).expect("an engine")
 }
 
 /// The `cuda` backend on a device that the CPU plays, and on a GPU where there is one.
@@ -63,7 +63,7 @@ fn devices() -> Vec<Engine> {
         Err(_) => vec![Backend::CudaFake],
     };
     let engine = |backend| {
-        Engine::new(Config { backend, threads: 2, ..Default::default() }).expect("an engine")
+        Engine::new(Config::default().with_backend(backend).with_threads(2)).expect("an engine")
     };
     backends.into_iter().map(engine).collect()
 }
@@ -355,7 +355,7 @@ fn checks_can_be_switched_off() {
     let outcomes = simulate_checked(&env, &calls, &db);
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
     let ends = outcomes.iter().map(|o| o.result.as_ref().expect("valid").end).collect::<Vec<_>>();
-    assert_eq!(ends[3..], [End::Balance, End::Balance]);
+    assert_eq!(ends[3..], [End::OutOfFunds, End::OutOfFunds]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn machine_code_gives_what_revm_gives() {
     let Input::Batch(batch) = input::open(&path).expect("the batch opens") else {
         panic!("the example is a batch");
     };
-    let config = Config { threads: 2, ..Default::default() };
+    let config = Config::default().with_threads(2);
     let engine = Engine::on_drivers(config, vec![device(machine.clone())]).expect("an engine");
     // Counts repeat: under this seed no two keys of the batch meet in a place of the index, so the
     // order in which they were read does not count.

@@ -44,7 +44,7 @@ fn call(gas_limit: u64) -> Transaction {
 /// The kernels on the CPU, and on a device that it plays.
 fn engines() -> [Engine; 2] {
     [Backend::Cpu, Backend::CudaFake].map(|backend| {
-        Engine::new(Config { backend, threads: 1, ..Default::default() }).expect("an engine")
+        Engine::new(Config::default().with_backend(backend).with_threads(1)).expect("an engine")
     })
 }
 

@@ -132,7 +132,7 @@ fn settle(chain: &mut Chain<'_>, mut block: Block<BlockTransaction>) -> Result<V
 }
 
 fn device() -> Engine {
-    let config = Config { backend: Backend::Cpu, threads: 1, ..Config::default() };
+    let config = Config::default().with_backend(Backend::Cpu).with_threads(1);
     Engine::new(config).expect("an engine")
 }
 

@@ -80,7 +80,8 @@ fn shifts_agree_with_revm() {
         let state = State::new(&db).expect("a state");
         for instances_per_warp in [32, 3] {
             let backend = Backend::Wgpu;
-            let config = Config { backend, instances_per_warp, ..Config::default() };
+            let config =
+                Config::default().with_backend(backend).with_instances_per_warp(instances_per_warp);
             let engine = Engine::new(config).expect("an engine");
             let batch = engine.simulate(&env, &calls, &state).expect("the device runs");
             assert_eq!(batch.outcomes.len(), calls.len());

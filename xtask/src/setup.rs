@@ -5,20 +5,12 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+pub use warpevm_kernels::cache::CACHE_VAR;
 
-/// Names the folder outside the clone in which fetched and compiled things are kept.
-pub const CACHE_VAR: &str = "WARPEVM_CACHE";
-
-/// The cache folder, made if it is not there: `WARPEVM_CACHE`, else `~/.cache/warpevm`.
+/// The cache folder, made if it is not there.
 pub fn cache_dir() -> Result<PathBuf> {
-    let dir = match std::env::var_os(CACHE_VAR) {
-        Some(dir) => PathBuf::from(dir),
-        None => {
-            let home = std::env::var_os("HOME");
-            let home = home.with_context(|| format!("neither {CACHE_VAR} nor HOME is set"))?;
-            PathBuf::from(home).join(".cache/warpevm")
-        }
-    };
+    let dir = warpevm_kernels::cache::cache_dir();
+    let dir = dir.with_context(|| format!("neither {CACHE_VAR} nor HOME is set"))?;
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(dir)
 }

@@ -33,7 +33,8 @@ pub const RELEASE_BUILD: [&str; 7] =
     ["build", "--release", "--package", "warpevm-cli", "--package", "warpevm-benches", "--bins"];
 
 /// The library is compiled with these alone, and without any.
-const FEATURES: [&str; 5] = ["", "warpevm/cuda", "warpevm/wgpu", "warpevm/chain", "warpevm/files"];
+const FEATURES: [&str; 6] =
+    ["", "warpevm/cuda", "warpevm/wgpu", "warpevm/chain", "warpevm/files", "warpevm/fake-device"];
 
 /// Tells the tests where the command line's binary is (`tests/tests/common`).
 const BINARY_VAR: &str = "WARPEVM_BINARY";
@@ -87,6 +88,11 @@ impl Runner<'_> {
                 &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
             )),
             Err(reason) => Outcome::Skipped(reason),
+        });
+        // Behind clippy, which has compiled the dependencies to what this needs of them.
+        self.unless(quick, "documentation", |r| {
+            let mut doc = cargo(root, &["doc", "--workspace", "--no-deps", "--quiet"]);
+            r.command(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
         self.step("dependencies", |r| match setup::cargo_deny() {
             Ok(deny) => {

@@ -67,7 +67,7 @@ fn parts(
     memory: &MemoryState,
     run: &Run,
 ) -> anyhow::Result<()> {
-    let engine = Engine::new(Config { threads: 1, ..Config::default() })?;
+    let engine = Engine::new(Config::default().with_threads(1))?;
     for temperature in ["cold", "warm"] {
         let mut state = State::new(memory)?;
         warpevm_counts_mark();

@@ -311,7 +311,7 @@ impl BenchArgs {
     fn config(&self, backend: BackendArg, threads: usize) -> Config {
         let grouping = self.grouping.unwrap_or(GroupingArg::Start).into();
         let backend = backend.into();
-        Config { backend, threads, grouping, ..Config::default() }
+        Config::default().with_backend(backend).with_threads(threads).with_grouping(grouping)
     }
 
     fn policies(&self) -> &[PolicyArg] {
@@ -353,7 +353,7 @@ impl BenchArgs {
                         _ => format!("{name} {}", policy.name()),
                     };
                     let policy = Policy::from(*policy);
-                    all.push(Contender::Engine(name, Config { policy, ..base }));
+                    all.push(Contender::Engine(name, base.with_policy(policy)));
                 }
             }
         }

@@ -118,7 +118,9 @@ fn executor(args: &Blocktest, threads: usize) -> Result<Box<dyn BlockExecutor>> 
         Backend::Revm => Box::new(Revm),
         backend => {
             let policy = args.policy.unwrap_or(PolicyArg::Auto).into();
-            Box::new(Engine::new(Config { backend, threads, policy, ..Config::default() })?)
+            Box::new(Engine::new(
+                Config::default().with_backend(backend).with_threads(threads).with_policy(policy),
+            )?)
         }
     })
 }

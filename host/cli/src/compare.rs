@@ -41,7 +41,7 @@ pub(crate) fn side_by_side(
     state: &MemoryState,
     rounds: u32,
 ) -> anyhow::Result<Comparison> {
-    let runner = Runner::with(Config { threads: 1, ..config })?;
+    let runner = Runner::with(config.with_threads(1))?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
     let warm = State::new(state)?.with_storage_probe();
     let mut gas_used = 0;

@@ -149,18 +149,18 @@ impl From<PolicyArg> for Policy {
 impl EngineArgs {
     /// What the engine is told.
     pub(crate) fn config(&self, policy: Policy) -> Config {
-        let otherwise = Config::default();
-        Config {
-            backend: self.backend.into(),
-            threads: self.threads,
-            gpu: self.gpu,
-            grouping: self.grouping.map_or(otherwise.grouping, Grouping::from),
-            instances_per_warp: self
-                .instances_per_warp
-                .map_or(otherwise.instances_per_warp, usize::from),
-            policy,
-            ..otherwise
+        let mut config = Config::default()
+            .with_backend(self.backend.into())
+            .with_threads(self.threads)
+            .with_gpu(self.gpu)
+            .with_policy(policy);
+        if let Some(grouping) = self.grouping {
+            config.grouping = grouping.into();
         }
+        if let Some(count) = self.instances_per_warp {
+            config.instances_per_warp = count.into();
+        }
+        config
     }
 }
 

@@ -4,6 +4,7 @@ use super::suite::{Suite, SuiteArgs};
 use anyhow::Result;
 use warpevm::conformance::state_test::TestState;
 use warpevm::conformance::{Executor, state_test};
+use warpevm::error::with_causes;
 use warpevm::reference::Sequential;
 use warpevm::{Backend, Config, Engine, Env, Outcome, State, Transaction};
 
@@ -19,7 +20,7 @@ struct CaseOnRevm;
 impl Executor for CaseOnRevm {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
         let mut revm = Sequential::new(env, state).with_storage_probe();
-        revm.transact_once(tx).map(|(outcome, _)| outcome).map_err(|e| e.to_string())
+        revm.transact_once(tx).map(|(outcome, _)| outcome).map_err(|e| with_causes(&e))
     }
 }
 
@@ -28,9 +29,9 @@ struct CaseOnEngine(Engine);
 
 impl Executor for CaseOnEngine {
     fn transact(&self, env: &Env, tx: &Transaction, state: &TestState) -> Result<Outcome, String> {
-        let state = State::new(state).map_err(|e| e.to_string())?.with_storage_probe();
+        let state = State::new(state).map_err(|e| with_causes(&e))?.with_storage_probe();
         let batch = self.0.simulate(env, std::slice::from_ref(tx), &state);
-        let outcomes = batch.map_err(|e| e.to_string())?.outcomes;
+        let outcomes = batch.map_err(|e| with_causes(&e))?.outcomes;
         outcomes.into_iter().next().ok_or_else(|| "the batch gave no outcome".to_owned())
     }
 }
@@ -40,11 +41,9 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
     args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(CaseOnRevm),
-        backend => Box::new(CaseOnEngine(Engine::new(Config {
-            backend,
-            threads: 1,
-            ..Config::default()
-        })?)),
+        backend => Box::new(CaseOnEngine(Engine::new(
+            Config::default().with_backend(backend).with_threads(1),
+        )?)),
     };
     let suite = Suite::new(args);
     let total = suite.run(&|file, filter| {

@@ -230,7 +230,7 @@ impl Worker {
                 Answer::Program(id) => server.provide(id)?,
                 // Here the interpreter runs precompiles itself.
                 Answer::Kernel(number) => {
-                    return Err(Error::Device(format!("precompile {number} was left to a kernel")));
+                    return Err(Error::Bug(format!("precompile {number} was left to a kernel")));
                 }
                 Answer::Restart(region, entries) => return Ok(Stop::Larger(region, entries)),
                 Answer::Leave => return Ok(Stop::Nowhere),
@@ -267,7 +267,7 @@ impl Worker {
     /// What the transaction that ended in `class` shows.
     pub fn finished(&self, class: usize) -> Result<Finished<'_>, Error> {
         let memory = self.memory[class].as_ref();
-        let memory = memory.ok_or_else(|| Error::Device("no such instance".to_owned()))?;
+        let memory = memory.ok_or_else(|| Error::Bug("no such instance".to_owned()))?;
         let view = View::new(memory.bytes(), &self.layouts[class]);
         Ok(Finished::new(view, &self.encoded.txs[0]))
     }
@@ -336,8 +336,8 @@ impl Worker {
         tx: &Transaction,
     ) -> Result<(Outcome, EvmState), Error> {
         let start = Instant::now();
-        let ran = Sequential::on_state(session.env, session.state).transact_once(tx);
-        let (outcome, touched) = ran.map_err(|error| Error::Revm(error.to_string()))?;
+        let mut revm = Sequential::on_state(session.env, session.state);
+        let (outcome, touched) = revm.transact_once(tx)?;
         self.counts.fallback += start.elapsed();
         Ok((Outcome { fallback: Some(Fallback::MemoryClass), ..outcome }, touched))
     }

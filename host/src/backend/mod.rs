@@ -9,6 +9,8 @@ pub mod wgpu;
 
 use device::driver::AnyDriver;
 
+use crate::error::Error;
+
 use warpevm_compiler::Spec;
 use warpevm_kernels::abi::{GAS_NUMBERS_MAX, GasNumbers, Launch};
 
@@ -35,48 +37,44 @@ pub(crate) fn launch_of(spec: Spec) -> Launch {
 
 /// What a build says that was made without the backend.
 #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
-fn absent(feature: &str) -> String {
-    format!("this build is without the feature '{feature}'")
+fn absent(feature: &str) -> Error {
+    Error::NoDevice(format!("this build is without the feature '{feature}'"))
 }
 
 /// The GPU of the `cuda` backend, or all of them; else why there is none.
 #[cfg(feature = "cuda")]
-pub(crate) fn cuda_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn cuda_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     let drivers = cuda::real::CudaDriver::open(gpu)?.into_iter();
     Ok(drivers.map(|driver| std::sync::Arc::new(driver) as AnyDriver).collect())
 }
 
 /// The same without it.
 #[cfg(not(feature = "cuda"))]
-pub(crate) fn cuda_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn cuda_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Err(absent("cuda"))
 }
 
 /// The adapter of the `wgpu` backend; else why there is none.
 #[cfg(feature = "wgpu")]
-pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn wgpu_drivers(gpu: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Ok(vec![std::sync::Arc::new(wgpu::WgpuDriver::open(gpu)?)])
 }
 
 /// The same without it.
 #[cfg(not(feature = "wgpu"))]
-pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, String> {
+pub(crate) fn wgpu_drivers(_: Option<i32>) -> Result<Vec<AnyDriver>, Error> {
     Err(absent("wgpu"))
 }
 
-/// Names the folder of the cache; else it is `warpevm` in `XDG_CACHE_HOME` or `~/.cache`.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub const CACHE_VAR: &str = "WARPEVM_CACHE";
+/// A device that the CPU plays.
+#[cfg(feature = "fake-device")]
+pub(crate) fn fake_drivers() -> Result<Vec<AnyDriver>, Error> {
+    let fake = device::fake::FakeDriver::new(crate::limits::FAKE_DEVICE_BYTES, Vec::new())?;
+    Ok(vec![std::sync::Arc::new(fake)])
+}
 
 /// The folder of compiled kernels.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub(crate) fn cache_dir() -> Option<std::path::PathBuf> {
-    if let Some(dir) = std::env::var_os(CACHE_VAR) {
-        return Some(std::path::PathBuf::from(dir).join("kernels"));
-    }
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) => std::path::PathBuf::from(dir),
-        None => std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
-    };
-    Some(base.join("warpevm/kernels"))
+pub(crate) fn kernels_dir() -> Option<std::path::PathBuf> {
+    Some(warpevm_kernels::cache::cache_dir()?.join("kernels"))
 }

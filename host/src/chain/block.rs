@@ -1,11 +1,11 @@
 //! A block with its pre-state, alone: no chain around it, and not all of its header.
 
 use super::check::{self, HeaderCheck};
-use super::execute::{BlockExecutor, BlockRun, NotRun, begin};
+use super::execute::{BlockExecutor, BlockRun, begin};
 use super::payload::Payload;
 use crate::error::Error;
+use crate::reference::Sequential;
 use crate::reference::validate::{Validate, Validation, validate_in_order};
-use crate::reference::{ReferenceError, Sequential};
 use crate::state::{MemoryState, State};
 use crate::types::{Env, Outcome, Transaction};
 use alloy_primitives::{Address, B256, Bloom, U256};
@@ -75,14 +75,14 @@ impl BlockInput {
 
     /// Executes it on its pre-state. A transaction that is not valid ends it: its outcome is the
     /// last one.
-    pub fn execute<'s, E>(&'s self, executor: &E) -> Result<BlockRun, NotRun>
+    pub fn execute<'s, E>(&'s self, executor: &E) -> Result<BlockRun, Error>
     where
         E: BlockExecutor<&'s MemoryState> + ?Sized,
     {
         let run = |payload: &Payload<'_>| executor.run(payload, &mut self.fresh()?);
         let payload = self.payload();
         let (index, reason) = match run(&payload) {
-            Err(NotRun::Rejected { index, reason }) => (index, reason),
+            Err(Error::Rejected { index, reason }) => (index, reason),
             ran => return ran,
         };
         // Only a valid block has a result. What the transactions before have is found again.
@@ -98,18 +98,14 @@ impl BlockInput {
     }
 
     /// Sequential revm at the first transaction.
-    pub fn at_first(&self) -> Result<Sequential<&MemoryState>, ReferenceError> {
+    pub fn at_first(&self) -> Result<Sequential<&MemoryState>, Error> {
         let mut revm = Sequential::new(&self.env, &self.state).with_storage_probe();
         begin(&self.payload(), &mut revm)?;
         Ok(revm)
     }
 
     /// Compares results with those of sequential revm.
-    pub fn validate(
-        &self,
-        outcomes: &[Outcome],
-        mode: Validate,
-    ) -> Result<Validation, ReferenceError> {
+    pub fn validate(&self, outcomes: &[Outcome], mode: Validate) -> Result<Validation, Error> {
         if mode == Validate::Off {
             return Ok(Validation::default());
         }

@@ -11,6 +11,7 @@ use warpevm_compiler::{Rule, Spec};
 
 /// How one header field compares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct HeaderCheck {
     /// The header's field.
     pub field: &'static str,
@@ -107,9 +108,11 @@ fn receipts(
     valid.iter().enumerate().map(receipt).collect()
 }
 
-/// Header fields that [`compare`] does not look at. The state root needs the whole state after the
-/// block, which an input rarely holds; the roots of transactions and withdrawals are of what went
-/// in; the requests are what the block's last system calls return.
+/// Header fields that [`BlockInput::check`] does not look at. The state root needs the whole state
+/// after the block, which an input rarely holds; the roots of transactions and withdrawals are of
+/// what went in; the requests are what the block's last system calls return.
+///
+/// [`BlockInput::check`]: super::BlockInput::check
 pub fn not_checked(header: &HeaderFields, spec: Spec) -> Vec<&'static str> {
     let mut fields = vec!["state_root", "transactions_root"];
     fields.extend(spec.rules().has(Rule::Withdrawals).then_some("withdrawals_root"));

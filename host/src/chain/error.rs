@@ -1,11 +1,13 @@
 //! Why a block is not valid.
 
+use crate::error::Error;
 use crate::types::Rejected;
 use alloy_primitives::B256;
 
 /// Why a block is not valid. The first rule that it breaks; the chain is as if it had not come.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum Invalid {
     #[error("RLP of {part}: {error}")]
     Rlp { part: Part, error: alloy_rlp::Error },
@@ -54,6 +56,7 @@ pub enum Invalid {
 /// A part of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum Part {
     #[error("the block")]
     Block,
@@ -70,6 +73,7 @@ pub enum Part {
 /// What is wrong with the ommers of a block, beside their headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum OmmerFault {
     #[error("there are more than two")]
     TooMany,
@@ -88,6 +92,7 @@ pub enum OmmerFault {
 /// A header's field whose value follows from other things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the header's own names")]
+#[non_exhaustive]
 pub enum Field {
     Number,
     Difficulty,
@@ -125,12 +130,12 @@ pub(super) fn expect<T: PartialEq + std::fmt::Debug>(
 }
 
 /// A block was not imported.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The block is not valid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// The block could not be executed, which says nothing about it.
-    #[error("not executed: {0}")]
-    Failed(String),
+    #[error("not executed")]
+    Failed(#[source] Error),
 }

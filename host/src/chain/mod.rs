@@ -26,7 +26,7 @@ pub use block::{BlockInput, HeaderFields, Withdrawal};
 pub use check::{HeaderCheck, not_checked};
 pub use decode::BlockTransaction;
 pub use error::{Field, ImportError, Invalid, OmmerFault, Part};
-pub use execute::{BlockExecutor, BlockRun, NotRun, Revm, Steps, begin, execute};
+pub use execute::{BlockExecutor, BlockRun, Revm, Steps, begin, execute};
 pub use network::{BlobSchedule, Fork, GAS_PER_BLOB, Network, UnknownNetwork};
 pub use payload::Payload;
 pub use select::{Choice, Selection};
@@ -51,6 +51,7 @@ const ANCESTORS_MAX: usize = 8;
 
 /// A block that was imported.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct KnownBlock {
     /// Its hash.
     pub hash: B256,
@@ -72,6 +73,7 @@ impl KnownBlock {
 
 /// How a block was executed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Imported {
     /// Its hash.
     pub hash: B256,
@@ -216,7 +218,7 @@ impl<'e, S: StateStore + StateRoot + Sync> Chain<'e, S> {
         let blob = match header.excess_blob_gas {
             Some(excess) => {
                 let fee = forks::blob_fee(excess, fork.blobs.update_fraction);
-                let beyond = || ImportError::Failed(format!("excess blob gas of {excess}"));
+                let beyond = || failed(Error::Environment(format!("excess blob gas of {excess}")));
                 Some(fee.ok_or_else(beyond)?)
             }
             None => None,
@@ -274,19 +276,19 @@ impl<'e, S: StateStore + StateRoot + Sync> Chain<'e, S> {
         let ours = self.state.changes();
         let differs = difference(self.state(), &ours, changes).map_err(failed)?;
         let what = |address| format!("{address} after the block is not what it is after its parts");
-        differs.map_or(Ok(()), |address| Err(ImportError::Failed(what(address))))
+        differs.map_or(Ok(()), |address| Err(failed(Error::Bug(what(address)))))
     }
 }
 
 /// What failed and says nothing about a block.
-fn failed(error: impl std::fmt::Display) -> ImportError {
-    ImportError::Failed(error.to_string())
+fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> ImportError {
+    ImportError::Failed(Error::database(error))
 }
 
-fn not_run(why: NotRun) -> ImportError {
+fn not_run(why: Error) -> ImportError {
     match why {
-        NotRun::Rejected { index, reason } => Invalid::Transaction { index, reason }.into(),
-        NotRun::Failed(why) => ImportError::Failed(why),
+        Error::Rejected { index, reason } => Invalid::Transaction { index, reason }.into(),
+        other => ImportError::Failed(other),
     }
 }
 

@@ -5,6 +5,7 @@ use super::state_test::{TestAccount, fill};
 use super::{Failure, Summary, exceptions};
 use crate::chain::{BlobSchedule, BlockExecutor, BlockTransaction, Chain, Field, ImportError};
 use crate::chain::{Imported, Invalid, Network};
+use crate::error::with_causes;
 use crate::input::InputError;
 use crate::input::json::{Fixed, HexBytes, Int64, UniqueMap, parse, parse_some};
 use crate::state::MemoryState;
@@ -211,8 +212,10 @@ fn mended(block: &TestBlock, imported: &Result<Imported, ImportError>) -> Option
 fn judge(block: &TestBlock, imported: Result<Imported, ImportError>) -> Result<(), String> {
     match (imported, &block.expect_exception) {
         (Ok(_), Some(expected)) => Err(format!("accepted, expected {expected}")),
-        (Err(why), None) => Err(format!("rejected: {why}")),
-        (Err(ImportError::Failed(why)), Some(_)) => Err(format!("not executed: {why}")),
+        (Err(why), None) => Err(format!("rejected: {}", with_causes(&why))),
+        (Err(ImportError::Failed(why)), Some(_)) => {
+            Err(format!("not executed: {}", with_causes(&why)))
+        }
         (Err(ImportError::Invalid(why)), Some(expected)) => {
             match exceptions::explains(exceptions::block(&why), expected) {
                 true => Ok(()),

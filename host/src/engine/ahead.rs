@@ -116,7 +116,7 @@ impl Ahead {
         walk.record(&overlay, session);
         let codes = session.code_view(temps);
         let executed = self.executed.take();
-        let mut executed = executed.ok_or_else(|| Error::Device("nothing ran".to_owned()))?;
+        let mut executed = executed.ok_or_else(|| Error::Bug("nothing ran".to_owned()))?;
         executed.changes = changes(&overlay, table, codes, session.spec(), scratch);
         commit(&overlay, hold, session, codes)?;
         Ok(Outcome { result: Ok(executed), fallback: self.fallback })

@@ -33,7 +33,7 @@ pub(super) fn lasting<DB: DatabaseRef + Sync>(
     if id < TEMP_BASE {
         return Ok(id);
     }
-    let code = codes.get(id).ok_or_else(|| Error::Device(format!("no code {id}")))?;
+    let code = codes.get(id).ok_or_else(|| Error::Bug(format!("no code {id}")))?;
     session.state.codes().intern(code)
 }
 
@@ -94,7 +94,7 @@ pub fn commit<DB: DatabaseRef + Sync>(
     for slot in overlay.slots {
         let Some(account) = keeps(overlay, slot) else { continue };
         let base = place(slot, account, table)
-            .ok_or_else(|| Error::Device("a slot without room".to_owned()))?;
+            .ok_or_else(|| Error::Bug("a slot without room".to_owned()))?;
         writer.set_slot_at(base, slot.value);
     }
     if let Some(recipient) = &overlay.recipient {

@@ -22,6 +22,7 @@ use crate::types::{Env, Outcome, Report, Transaction};
 
 /// What `execute` returns.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BlockResult {
     /// One outcome per transaction, in their order; all valid.
     pub outcomes: Vec<Outcome>,

@@ -4,6 +4,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `config.rs` | how an engine works, as its user says it |
 //! | `commit.rs` | what a transaction touched, and its writes into the table |
 //! | `footprint.rs` | what one that ran ahead observed and did, held against the table |
 //! | `times.rs`, `wide.rs` | what a block takes; what of it is wide enough for a device |
@@ -21,6 +22,7 @@
 
 mod ahead;
 mod commit;
+mod config;
 mod cost;
 mod crew;
 mod execute;
@@ -40,8 +42,9 @@ mod two_phase;
 mod walk;
 mod wide;
 
+pub use config::Config;
 pub use execute::BlockResult;
-pub use parts::{Config, Engine};
+pub use parts::Engine;
 pub use schedule::Hints;
 pub use simulate::Batch;
 pub use two_phase::{Divergence, DivergenceCounts, Proposal, Unforeseen};

@@ -5,82 +5,29 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use revm::DatabaseRef;
-use warpevm_compiler::Options;
 use warpevm_kernels::abi::Layout;
 
+use super::config::Config;
 use super::cost::Costs;
 use super::functions::Functions;
 use crate::backend::cpu::Worker;
 use crate::backend::device::driver::AnyDriver;
-use crate::backend::device::fake::FakeDriver;
 use crate::backend::device::{Device, Means};
+#[cfg(feature = "fake-device")]
+use crate::backend::fake_drivers;
 use crate::backend::{cuda_drivers, wgpu_drivers};
-use crate::code::{CodeCache, Tiers};
+use crate::code::CodeCache;
 use crate::error::Error;
 use crate::instance::layout::classes;
 use crate::instance::session::Session;
-use crate::limits::{
-    CLASS_COUNT, DEVICE_INSTANCES_COUNT_MIN, FAKE_DEVICE_BYTES, STEP_BUDGET_COUNT,
-};
+use crate::limits::CLASS_COUNT;
 use crate::plan::Predictor;
 use crate::pool::Pool;
 use crate::report::Counts;
 use crate::state::State;
 use crate::state::versions::Versions;
 use crate::sync::lock;
-use crate::types::{Backend, Env, Grouping, Policy, Report, TierCounts};
-
-/// How an engine works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// What runs the transactions.
-    pub backend: Backend,
-    /// Threads; 0: one per hardware thread.
-    pub threads: usize,
-    /// Memory class that calls of `simulate` start in; class 0 is the smallest.
-    pub simulate_class: usize,
-    /// Memory class that transactions of `execute` start in. A block's transactions differ, so that
-    /// restarts would cost more than the larger class.
-    pub execute_class: usize,
-    /// Basic blocks that an instance enters before it suspends.
-    pub step_budget: u64,
-    /// Which GPU the `cuda` backend takes; `None`: all of them, which share a batch. Which adapter
-    /// the `wgpu` backend takes; `None`: the one that `WARPEVM_WGPU_ADAPTER` names, else the first.
-    pub gpu: Option<i32>,
-    /// How devices group transactions.
-    pub grouping: Grouping,
-    /// Instances of a warp that get a transaction. Fewer than 32 leave hardware lanes idle: where
-    /// transactions do different things, those of a warp wait for each other.
-    pub instances_per_warp: usize,
-    /// How `execute` finds transactions of a block that can run at the same time.
-    pub policy: Policy,
-    /// Whether a transaction that read values which have changed since is patched where that gives
-    /// the same as executing it again.
-    pub redo: bool,
-    /// The compiler's passes. Results do not depend on them.
-    pub passes: Options,
-    /// Which programs of a code run. Results do not depend on it.
-    pub tiers: Tiers,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            backend: Backend::Cpu,
-            threads: 0,
-            simulate_class: 0,
-            execute_class: 1,
-            step_budget: STEP_BUDGET_COUNT,
-            gpu: None,
-            grouping: Grouping::Start,
-            instances_per_warp: DEVICE_INSTANCES_COUNT_MIN,
-            policy: Policy::Auto,
-            redo: true,
-            passes: Options::ALL,
-            tiers: Tiers::Auto,
-        }
-    }
-}
+use crate::types::{Backend, Env, Report, TierCounts};
 
 /// Executes transactions.
 pub struct Engine {
@@ -113,9 +60,10 @@ impl Engine {
     /// An engine. Threads start when they are first needed; a GPU is opened now.
     pub fn new(config: Config) -> Result<Engine, Error> {
         let drivers: Vec<AnyDriver> = match config.backend {
-            Backend::Cuda => cuda_drivers(config.gpu).map_err(Error::NoDevice)?,
-            Backend::CudaFake => vec![Arc::new(FakeDriver::new(FAKE_DEVICE_BYTES, Vec::new())?)],
-            Backend::Wgpu => wgpu_drivers(config.gpu).map_err(Error::NoDevice)?,
+            Backend::Cuda => cuda_drivers(config.gpu)?,
+            #[cfg(feature = "fake-device")]
+            Backend::CudaFake => fake_drivers()?,
+            Backend::Wgpu => wgpu_drivers(config.gpu)?,
             Backend::Cpu | Backend::Revm => return Ok(Self::with(config, None)),
         };
         let device = Some(Device::new(drivers, config.grouping)?);
@@ -123,8 +71,9 @@ impl Engine {
     }
 
     /// An engine on given devices, such as fake ones.
+    #[cfg(feature = "fake-device")]
     pub fn on_drivers(config: Config, drivers: Vec<AnyDriver>) -> Result<Engine, Error> {
-        let config = Config { backend: Backend::Cuda, ..config };
+        let config = config.with_backend(Backend::Cuda);
         Ok(Self::with(config, Some(Device::new(drivers, config.grouping)?)))
     }
 

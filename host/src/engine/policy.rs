@@ -151,7 +151,7 @@ fn declared(txs: &[Transaction]) -> BlockAccesses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::parts::Config;
+    use crate::engine::config::Config;
     use alloy_primitives::TxKind;
 
     fn tx(caller: u8, to: u8) -> Transaction {

@@ -7,6 +7,7 @@ use crate::types::Fallback;
 
 /// What the caller knows of a block before it runs. None of it needs to be true.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Hints<'h> {
     /// Which transactions wait for which.
     pub waits: Option<&'h Waits>,
@@ -14,6 +15,26 @@ pub struct Hints<'h> {
     pub block_access_list: Option<&'h BlockAccessList>,
     /// Records what each transaction touches.
     pub record: bool,
+}
+
+impl<'h> Hints<'h> {
+    /// The same with other [`waits`](Hints::waits).
+    #[must_use]
+    pub fn with_waits(self, waits: Option<&'h Waits>) -> Hints<'h> {
+        Hints { waits, ..self }
+    }
+
+    /// The same with another [`block_access_list`](Hints::block_access_list).
+    #[must_use]
+    pub fn with_block_access_list(self, list: Option<&'h BlockAccessList>) -> Hints<'h> {
+        Hints { block_access_list: list, ..self }
+    }
+
+    /// The same with another [`record`](Hints::record).
+    #[must_use]
+    pub fn with_record(self, record: bool) -> Hints<'h> {
+        Hints { record, ..self }
+    }
 }
 
 /// How a crew goes about a block.

@@ -15,7 +15,7 @@ use crate::instance::finished::Finished;
 use crate::instance::need::page_ahead;
 use crate::instance::session::{Hold, Session};
 use crate::limits::CHUNK_TRANSACTIONS_COUNT;
-use crate::reference::{ReferenceError, Sequential};
+use crate::reference::Sequential;
 use crate::report::Counts;
 use crate::state::State;
 use crate::sync::lock;
@@ -23,6 +23,7 @@ use crate::types::{Backend, Env, Fallback, Outcome, Report, Transaction};
 
 /// What `simulate` returns.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// One outcome per call, in their order.
     pub outcomes: Vec<Outcome>,
@@ -44,9 +45,7 @@ impl Engine {
         let outcomes = match self.config.backend {
             Backend::Revm => self.simulate_with_revm(env, calls, state, &counts)?,
             Backend::Cpu => self.simulate_on_cpu(env, calls, state, &counts)?,
-            Backend::Cuda | Backend::CudaFake | Backend::Wgpu => {
-                self.simulate_on_device(env, calls, state, &counts)?
-            }
+            _ => self.simulate_on_device(env, calls, state, &counts)?,
         };
         let mut report = self.report(counts);
         report.rounds = 1;
@@ -63,8 +62,7 @@ impl Engine {
     ) -> Result<Vec<Outcome>, Error> {
         let mut revm = Sequential::on_state(env, state);
         let run = |call| Ok(revm.transact_once(call)?.0);
-        let outcomes: Result<Vec<_>, ReferenceError> = calls.iter().map(run).collect();
-        let outcomes = outcomes.map_err(|error| Error::Revm(error.to_string()))?;
+        let outcomes = calls.iter().map(run).collect::<Result<Vec<_>, Error>>()?;
         let mut counts = lock(counts);
         outcomes.iter().for_each(|outcome| counts.outcome(outcome));
         Ok(outcomes)
@@ -170,6 +168,6 @@ impl Engine {
 
 /// The outcomes, of which none is missing.
 fn all_of(outcomes: Vec<Option<Outcome>>) -> Result<Vec<Outcome>, Error> {
-    let missing = || Error::Device("a call did not run".to_owned());
+    let missing = || Error::Bug("a call did not run".to_owned());
     outcomes.into_iter().map(|outcome| outcome.ok_or_else(missing)).collect()
 }

@@ -38,7 +38,7 @@ impl Engine {
                 let outcome = worker.outcome(&session, hold.table(), class)?;
                 commit_finished(&session, &worker, &mut hold, class)?;
                 worker.finish(class);
-                outcome.result.map_err(|reason| Error::Device(format!("system call: {reason}")))
+                outcome.result.map_err(|reason| Error::Bug(format!("system call: {reason}")))
             }
             _ => {
                 hold.release();
@@ -57,9 +57,7 @@ fn system_call_with_revm<DB: DatabaseRef + Sync>(
     data: Bytes,
     state: &State<DB>,
 ) -> Result<Executed, Error> {
-    let executed = Sequential::on_state(env, state)
-        .system_call(to, data)
-        .map_err(|error| Error::Revm(error.to_string()))?;
+    let executed = Sequential::on_state(env, state).system_call(to, data)?;
     executed.changes.iter().try_for_each(|change| state.apply(change))?;
     Ok(executed)
 }

@@ -36,6 +36,7 @@ pub type Unforeseen = (u32, Key);
 
 /// Where a replay did other things than proposed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// Reads of what an earlier transaction of the block wrote, not proposed.
     pub conflicts: Vec<Unforeseen>,
@@ -47,6 +48,7 @@ pub struct Divergence {
 
 /// How many there are of each kind, for reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DivergenceCounts {
     /// See [`Divergence::conflicts`].
     pub conflicts: usize,
@@ -106,7 +108,7 @@ impl Engine {
         state: &State<DB>,
     ) -> Result<Proposal, Error> {
         let mut fork = State::new(state)?.with_storage_probe();
-        let hints = Hints { record: true, ..Hints::default() };
+        let hints = Hints::default().with_record(true);
         Ok(Proposal::of(self.execute_with(env, txs, &mut fork, &hints)?.accesses))
     }
 
@@ -120,7 +122,7 @@ impl Engine {
         state: &mut State<DB>,
     ) -> Result<(BlockResult, Divergence), Error> {
         let waits = Waits::from(&proposal.dag);
-        let hints = Hints { waits: Some(&waits), record: true, ..Hints::default() };
+        let hints = Hints::default().with_waits(Some(&waits)).with_record(true);
         let result = self.execute_with(env, txs, state, &hints)?;
         let divergence = Divergence::between(&proposal.accesses, &result.accesses);
         Ok((result, divergence))

@@ -1,7 +1,7 @@
 //! JSON with errors that name the file, the line, the column and the field.
 //!
 //! Every reader of JSON goes through here, so `docs/INPUT.md` holds for all: an object is no list,
-//! a key stands once ([`strict`](super::strict)), hex begins with `0x` once.
+//! a key stands once (`strict.rs`), hex begins with `0x` once.
 
 use super::strict::Strict;
 use super::{InputError, bytes};

@@ -26,6 +26,7 @@ use warpevm_compiler::Spec;
 /// A cause is part of the message, so it is no `source`: who prints the chain would print it twice.
 #[derive(Clone, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
+#[non_exhaustive]
 pub enum InputError {
     #[error("{file}: {error}")]
     Io { file: String, error: Arc<io::Error> },

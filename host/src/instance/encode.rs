@@ -100,14 +100,15 @@ fn word(value: u128) -> Word {
 /// The device's block environment.
 pub fn block_env(env: &Env) -> Result<abi::BlockEnv, Error> {
     let block = &env.block;
+    let lacks = |what: &str| Error::Environment(what.to_owned());
     let prevrandao = match (env.spec.rules().has(Rule::ProofOfStake), block.prevrandao) {
         (true, Some(random)) => U256::from_be_bytes(random.0),
-        (true, None) => return Err(Error::Environment("prevrandao is missing (EIP-4399)")),
+        (true, None) => return Err(lacks("prevrandao is missing (EIP-4399)")),
         (false, _) => block.difficulty,
     };
     let blob = block.blob_excess_gas_and_price;
     if env.spec.rules().has(Rule::Blobs) && blob.is_none() {
-        return Err(Error::Environment("the excess blob gas is missing (EIP-4844)"));
+        return Err(lacks("the excess blob gas is missing (EIP-4844)"));
     }
     Ok(abi::BlockEnv {
         number: block.number.into_limbs(),

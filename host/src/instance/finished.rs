@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Bytes, Log, LogData, U256};
 use revm::DatabaseRef;
 use warpevm_kernels::abi::{
-    End, OverlayAccount, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, Tx,
+    self, OverlayAccount, TX_COST_OVERFLOW, TX_NO_BALANCE_CHECK, TX_SYSTEM, Tx,
 };
 
 use crate::code::ids::word_hash;
@@ -12,7 +12,7 @@ use crate::instance::decode::{CodeView, Overlay, Recipient, Scratch, changes};
 use crate::instance::session::Session;
 use crate::instance::view::View;
 use crate::state::table::Table;
-use crate::types::{Executed, Fallback, Outcome, Rejected, TxStatus};
+use crate::types::{End, Executed, Fallback, Outcome, Rejected, TxStatus};
 
 /// A finished instance and its transaction.
 #[derive(Clone, Copy)]
@@ -47,14 +47,10 @@ impl<'a> Finished<'a> {
     /// How it ended; `changes` stays empty.
     pub fn ended(&self) -> Result<Result<Executed, Rejected>, Error> {
         let head = self.view.head();
-        let end = End::from_u32(head.end)
-            .ok_or_else(|| Error::Device(format!("a transaction ended with {}", head.end)))?;
-        let status = match end {
-            End::Stop | End::Return | End::SelfDestruct => TxStatus::Success,
-            End::Revert => TxStatus::Revert,
-            _ if end >= End::RejectNonceLow => return Ok(Err(self.rejected(end))),
-            _ => TxStatus::Halt,
-        };
+        let said = abi::End::from_u32(head.end)
+            .ok_or_else(|| Error::Bug(format!("a transaction ended with {}", head.end)))?;
+        let Some(end) = End::of_device(said) else { return Ok(Err(self.rejected(said))) };
+        let status = end.status();
         let output = match status {
             TxStatus::Halt => Bytes::new(),
             _ => Bytes::copy_from_slice(self.view.return_data()),
@@ -82,16 +78,16 @@ impl<'a> Finished<'a> {
         }))
     }
 
-    fn rejected(&self, end: End) -> Rejected {
+    fn rejected(&self, end: abi::End) -> Rejected {
         let tx = self.tx;
         let is_sender = |account: &&OverlayAccount| account.addr == tx.caller;
         let sender = self.view.accounts().iter().find(is_sender);
         let state = sender.map(|sender| sender.nonce).unwrap_or_default();
         match end {
-            End::RejectNonceLow => Rejected::NonceTooLow { tx: tx.nonce, state },
-            End::RejectNonceHigh => Rejected::NonceTooHigh { tx: tx.nonce, state },
-            End::RejectSenderCode => Rejected::SenderCode,
-            End::RejectNonceMax => Rejected::NonceMax,
+            abi::End::RejectNonceLow => Rejected::NonceTooLow { tx: tx.nonce, state },
+            abi::End::RejectNonceHigh => Rejected::NonceTooHigh { tx: tx.nonce, state },
+            abi::End::RejectSenderCode => Rejected::SenderCode,
+            abi::End::RejectNonceMax => Rejected::NonceMax,
             _ if tx.flags & TX_COST_OVERFLOW != 0 => Rejected::CostOverflow,
             _ => Rejected::Balance {
                 cost: U256::from_limbs(tx.max_cost),

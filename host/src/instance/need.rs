@@ -107,16 +107,16 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
         layout: &Layout,
     ) -> Result<Answer, Error> {
         let need = Need::from_u32(asked.need)
-            .ok_or_else(|| Error::Device(format!("an instance needs {}", asked.need)))?;
+            .ok_or_else(|| Error::Bug(format!("an instance needs {}", asked.need)))?;
         if is_stuck(&std::mem::replace(last, *asked), asked) {
-            return Err(Error::Device(format!("need {need:?} is not met")));
+            return Err(Error::Bug(format!("need {need:?} is not met")));
         }
         self.counts.suspensions[need as usize] += 1;
-        let cut = || Error::Device(format!("what {need:?} points to is out of bounds"));
+        let cut = || Error::Bug(format!("what {need:?} points to is out of bounds"));
         let page = |key| Answer::Page(Page { addr: asked.need_addr, key });
         let answer = match need {
             Need::Nothing => {
-                return Err(Error::Device("an instance suspends for nothing".to_owned()));
+                return Err(Error::Bug("an instance suspends for nothing".to_owned()));
             }
             Need::Account => page(None),
             Need::Slot => page(Some(asked.need_key)),
@@ -131,7 +131,7 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
             Need::Kernel => Answer::Kernel(asked.need_code),
             Need::Class => {
                 let region = Region::from_u32(asked.need_code)
-                    .ok_or_else(|| Error::Device(format!("no region {}", asked.need_code)))?;
+                    .ok_or_else(|| Error::Bug(format!("no region {}", asked.need_code)))?;
                 Answer::Restart(region, asked.need_len)
             }
             Need::Steps => Answer::Resume(abi::Answer::default(), None),
@@ -152,7 +152,7 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
 
     fn code_of(&self, id: u32) -> Result<CodeBytes, Error> {
         let code = self.session.code_view(self.temps).get(id);
-        code.ok_or_else(|| Error::Device(format!("no code {id}")))
+        code.ok_or_else(|| Error::Bug(format!("no code {id}")))
     }
 
     /// The whole program of a code.
@@ -203,7 +203,7 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
             None => self.session.codes.growing(id),
         };
         if !growing.is_some_and(|growing| self.session.cache.lower(&growing, at)) {
-            return Err(Error::Device(format!("op {at} of code {id} stands for nothing")));
+            return Err(Error::Bug(format!("op {at} of code {id} stands for nothing")));
         }
         self.counts.compile += start.elapsed();
         Ok(Answer::Resume(abi::Answer::default(), None))
@@ -267,7 +267,7 @@ pub fn is_done(head: &Instance) -> Result<bool, Error> {
     match Status::from_u32(head.status) {
         Some(Status::Done) => Ok(true),
         Some(Status::Suspended) => Ok(false),
-        _ => Err(Error::Device(format!("status {} after a launch", head.status))),
+        _ => Err(Error::Bug(format!("status {} after a launch", head.status))),
     }
 }
 

@@ -68,6 +68,7 @@ pub struct HotKey {
 
 /// What the dependencies of a block are worth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// Transactions.
     pub transactions: u32,

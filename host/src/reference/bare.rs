@@ -2,7 +2,8 @@
 //! transactions of a thread, codes analysed before, no result in our types.
 
 use super::evm::Storage;
-use super::{Evm, InSpec, ReferenceError, fault};
+use super::{Evm, InSpec, fault};
+use crate::error::Error;
 use crate::pool::Pool;
 use crate::state::StorageProbe;
 use crate::types::{Env, Transaction};
@@ -54,7 +55,7 @@ pub fn simulate_bare<DB: DatabaseRef>(
     transactions: Vec<Transaction>,
     db: DB,
     probe: Option<StorageProbe<DB>>,
-) -> Result<BareTotals, ReferenceError> {
+) -> Result<BareTotals, Error> {
     let mut totals = BareTotals::default();
     simulate_into(&mut on_snapshot(env, db, probe), transactions, &mut totals)?;
     Ok(totals)
@@ -64,7 +65,7 @@ fn simulate_into<DB: Storage>(
     evm: &mut Evm<DB>,
     transactions: Vec<Transaction>,
     totals: &mut BareTotals,
-) -> Result<(), ReferenceError> {
+) -> Result<(), Error> {
     run(evm, transactions, totals, |totals, _, touched| totals.touched += touched.len() as u64)
 }
 
@@ -73,7 +74,7 @@ pub fn execute_bare<DB: DatabaseRef>(
     env: &Env,
     transactions: Vec<Transaction>,
     db: DB,
-) -> Result<BareTotals, ReferenceError> {
+) -> Result<BareTotals, Error> {
     let mut totals = BareTotals::default();
     let mut evm = Evm::new(env, CacheDB::new(InSpec::new(env.spec, db)));
     let commit = |_: &mut _, evm: &mut Evm<CacheDB<InSpec<DB>>>, touched| {
@@ -89,7 +90,7 @@ fn run<DB: Storage>(
     transactions: Vec<Transaction>,
     totals: &mut BareTotals,
     then: impl Fn(&mut BareTotals, &mut Evm<DB>, EvmState),
-) -> Result<(), ReferenceError> {
+) -> Result<(), Error> {
     for tx in transactions {
         match evm.transact(tx) {
             Ok((result, touched)) => {
@@ -131,7 +132,7 @@ impl Parallel {
         chunks: &[Mutex<Vec<Transaction>>],
         db: &'s DB,
         probe: Option<StorageProbe<&'s DB>>,
-    ) -> Result<BareTotals, ReferenceError> {
+    ) -> Result<BareTotals, Error> {
         let next = AtomicUsize::new(0);
         let sum = Mutex::new(Ok(BareTotals::default()));
         let started = self.pool.together(self.threads - 1, &|| {
@@ -153,7 +154,7 @@ impl Parallel {
                 (Err(_), _) => {}
             }
         });
-        started.map_err(|error| ReferenceError::Threads(error.to_string()))?;
+        started?;
         sum.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

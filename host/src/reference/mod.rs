@@ -12,6 +12,7 @@ pub use evm::Evm;
 pub use spec::InSpec;
 pub use trace::{Trace, trace};
 
+use crate::error::Error;
 use crate::state::{HasStorage, State};
 use crate::types::{AccountChange, AccountInfo, AuthorizationFault, BlobFault, End, Env};
 use crate::types::{Executed, GasBound, Outcome, Rejected};
@@ -20,8 +21,7 @@ use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
 use revm::DatabaseCommit;
 use revm::bytecode::Bytecode;
 use revm::context::CfgEnv;
-use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
-use revm::context::result::{Output, SuccessReason};
+use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction, Output};
 use revm::database::{AccountState, CacheDB};
 use revm::database_interface::DatabaseRef;
 use revm::primitives::hardfork::SpecId;
@@ -35,20 +35,6 @@ const BLOBS_MAX_CANCUN: u64 = 6;
 const BLOBS_MAX_PRAGUE: u64 = 9;
 /// Blobs of one transaction from Osaka on (EIP-7594).
 const BLOBS_MAX_OSAKA: u64 = 6;
-
-/// revm could not run the input: not a transaction that is invalid, but a fault around it.
-#[derive(Debug, thiserror::Error)]
-pub enum ReferenceError {
-    /// The state could not be read.
-    #[error("state: {0}")]
-    Database(String),
-    /// Threads could not be started.
-    #[error("{0}")]
-    Threads(String),
-    /// The block environment lacks something that the spec needs.
-    #[error("block environment: {0}")]
-    Env(String),
-}
 
 /// revm's name of a spec. revm has no Constantinople, whose SSTORE gas (EIP-1283) never was active
 /// on mainnet: it is Petersburg with another SSTORE (`reference/spec.rs`).
@@ -143,7 +129,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// Executes a transaction and keeps what it changed.
-    pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, ReferenceError> {
+    pub fn transact(&mut self, tx: &Transaction) -> Result<Outcome, Error> {
         let (outcome, touched) = self.transact_once(tx)?;
         self.spend(&outcome);
         self.commit(touched);
@@ -151,10 +137,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// Executes a transaction and keeps nothing: returns also all that it touched.
-    pub fn transact_once(
-        &mut self,
-        tx: &Transaction,
-    ) -> Result<(Outcome, EvmState), ReferenceError> {
+    pub fn transact_once(&mut self, tx: &Transaction) -> Result<(Outcome, EvmState), Error> {
         let rejected =
             |reason| Ok((Outcome { result: Err(reason), fallback: None }, EvmState::default()));
         let exceeded = |left: &u64| self.gas_used > 0 && tx.gas_limit > *left;
@@ -173,17 +156,13 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// Executes each transaction on the state as it is now, which stays so.
-    pub fn simulate(&mut self, txs: &[Transaction]) -> Result<Vec<Outcome>, ReferenceError> {
+    pub fn simulate(&mut self, txs: &[Transaction]) -> Result<Vec<Outcome>, Error> {
         txs.iter().map(|tx| self.transact_once(tx).map(|(outcome, _)| outcome)).collect()
     }
 
     /// Whether the sender's nonce is the last one, so that no transaction of its is valid
     /// (EIP-2681), and revm has seen nothing before: without its nonce check it does not look.
-    fn sender_is_used_up(
-        &self,
-        tx: &Transaction,
-        outcome: &Outcome,
-    ) -> Result<bool, ReferenceError> {
+    fn sender_is_used_up(&self, tx: &Transaction, outcome: &Outcome) -> Result<bool, Error> {
         if !self.evm.checks_no_nonce() {
             return Ok(false);
         }
@@ -193,7 +172,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
                 matches!(reason, Rejected::Balance { .. } | Rejected::CostOverflow)
             }
         };
-        let sender = self.state().basic_ref(tx.caller).map_err(database)?;
+        let sender = self.state().basic_ref(tx.caller).map_err(Error::database)?;
         Ok(later && sender.is_some_and(|sender| sender.nonce == u64::MAX))
     }
 
@@ -234,19 +213,19 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// Makes a system call and keeps what it changed.
-    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Executed, ReferenceError> {
+    pub fn system_call(&mut self, to: Address, data: Bytes) -> Result<Executed, Error> {
         let (outcome, touched) = outcome_of(self.evm.system_call(to, data), self.spec)?;
         self.commit(touched);
-        outcome.result.map_err(|reason| ReferenceError::Env(reason.to_string()))
+        outcome.result.map_err(|reason| Error::Bug(format!("system call: {reason}")))
     }
 
     /// Adds to a balance.
-    pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), ReferenceError> {
+    pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), Error> {
         let clears = spec_id(self.spec).is_enabled_in(SpecId::SPURIOUS_DRAGON);
         if amount.is_zero() && clears {
             return Ok(());
         }
-        let account = self.state_mut().load_account(address).map_err(database)?;
+        let account = self.state_mut().load_account(address).map_err(Error::database)?;
         account.info.balance = account.info.balance.wrapping_add(amount);
         if account.account_state == AccountState::NotExisting {
             account.account_state = AccountState::StorageCleared;
@@ -255,7 +234,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
     }
 
     /// Takes over what a transaction changed that was executed elsewhere.
-    pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), ReferenceError> {
+    pub fn apply(&mut self, changes: &[AccountChange]) -> Result<(), Error> {
         let in_spec = self.spec;
         let cache = self.state_mut();
         for change in changes {
@@ -263,7 +242,7 @@ impl<DB: DatabaseRef> Sequential<DB> {
                 let code = spec::code_in(in_spec, Bytecode::new_legacy(code.clone()));
                 cache.cache.contracts.insert(code.hash_slow(), code);
             }
-            let account = cache.load_account(change.address).map_err(database)?;
+            let account = cache.load_account(change.address).map_err(Error::database)?;
             if change.wiped {
                 account.storage.clear();
                 account.account_state = AccountState::StorageCleared;
@@ -295,7 +274,7 @@ pub fn execute_sequential<DB: DatabaseRef>(
     env: &Env,
     transactions: &[Transaction],
     db: DB,
-) -> Result<Vec<Outcome>, ReferenceError> {
+) -> Result<Vec<Outcome>, Error> {
     let mut revm = Sequential::new(env, db);
     transactions.iter().map(|tx| revm.transact(tx)).collect()
 }
@@ -305,16 +284,16 @@ pub fn simulate_sequential<DB: DatabaseRef>(
     env: &Env,
     transactions: &[Transaction],
     db: DB,
-) -> Result<Vec<Outcome>, ReferenceError> {
+) -> Result<Vec<Outcome>, Error> {
     Sequential::new(env, db).simulate(transactions)
 }
 
 type RevmTransacted<E> = Result<(ExecutionResult, EvmState), EVMError<E>>;
 
-fn outcome_of<E: std::fmt::Display>(
+fn outcome_of<E: std::error::Error + Send + Sync + 'static>(
     result: RevmTransacted<E>,
     spec: Spec,
-) -> Result<(Outcome, EvmState), ReferenceError> {
+) -> Result<(Outcome, EvmState), Error> {
     match result {
         Ok((result, touched)) => {
             let result = Ok(executed(result, &touched, spec));
@@ -328,15 +307,12 @@ fn outcome_of<E: std::fmt::Display>(
     }
 }
 
-fn database(error: impl std::fmt::Display) -> ReferenceError {
-    ReferenceError::Database(error.to_string())
-}
-
-fn fault<E: std::fmt::Display>(error: EVMError<E>) -> ReferenceError {
+/// What keeps revm from running a transaction, other than that it is not valid.
+fn fault<E: std::error::Error + Send + Sync + 'static>(error: EVMError<E>) -> Error {
     match error {
-        EVMError::Database(error) => database(error),
-        EVMError::Header(error) => ReferenceError::Env(error.to_string()),
-        other => ReferenceError::Env(other.to_string()),
+        EVMError::Database(error) => Error::database(error),
+        EVMError::Header(error) => Error::Environment(error.to_string()),
+        other => Error::Bug(format!("revm: {other}")),
     }
 }
 
@@ -344,22 +320,17 @@ fn executed(result: ExecutionResult, touched: &EvmState, spec: Spec) -> Executed
     let gas = *result.gas();
     let (status, end, logs, output, created) = match result {
         ExecutionResult::Success { reason, logs, output, .. } => {
-            let end = match reason {
-                SuccessReason::Stop => End::Stop,
-                SuccessReason::Return => End::Return,
-                SuccessReason::SelfDestruct => End::SelfDestruct,
-            };
             let (output, created) = match output {
                 Output::Call(output) => (output, None),
                 Output::Create(output, created) => (output, created),
             };
-            (TxStatus::Success, end, logs, output, created)
+            (TxStatus::Success, End::from(reason), logs, output, created)
         }
         ExecutionResult::Revert { output, .. } => {
             (TxStatus::Revert, End::Revert, Vec::new(), output, None)
         }
         ExecutionResult::Halt { reason, .. } => {
-            (TxStatus::Halt, end_of(&reason), Vec::new(), Bytes::new(), None)
+            (TxStatus::Halt, End::from(&reason), Vec::new(), Bytes::new(), None)
         }
     };
     Executed {
@@ -401,29 +372,6 @@ fn seen_before(reason: &Rejected) -> bool {
             | Rejected::InitCodeSize { .. }
             | Rejected::NonceMax
     )
-}
-
-fn end_of(reason: &HaltReason) -> End {
-    match reason {
-        HaltReason::OutOfGas(_) => End::OutOfGas,
-        HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode | HaltReason::NotActivated => {
-            End::InvalidOpcode
-        }
-        HaltReason::InvalidJump => End::BadJump,
-        HaltReason::StackUnderflow | HaltReason::StackOverflow => End::Stack,
-        HaltReason::OutOfOffset => End::ReturnDataBounds,
-        HaltReason::CreateCollision => End::CreateCollision,
-        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) => End::Precompile,
-        HaltReason::NonceOverflow => End::NonceOverflow,
-        HaltReason::CreateContractSizeLimit => End::CodeSize,
-        HaltReason::CreateContractStartingWithEF => End::CodeFirstByte,
-        HaltReason::CreateInitCodeSizeLimit => End::InitCodeSize,
-        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
-            End::StaticViolation
-        }
-        HaltReason::OverflowPayment | HaltReason::OutOfFunds => End::Balance,
-        HaltReason::CallTooDeep => End::Depth,
-    }
 }
 
 fn rejected(invalid: &InvalidTransaction) -> Rejected {

@@ -5,7 +5,8 @@
 //! of n in decimal, and all validity checks are on: so the expected result is revm's on the test
 //! itself, not on the input that it came from.
 
-use super::{ReferenceError, Sequential};
+use super::Sequential;
+use crate::error::Error;
 use crate::state::MemoryState;
 use crate::types::{AccountChange, AuthorizationFault, BlobFault, Checks, Env, GasBound};
 use crate::types::{Outcome, Rejected, Transaction};
@@ -65,7 +66,7 @@ impl StateTest {
         touched: &EvmState,
         also: &[AccountChange],
         comment: String,
-    ) -> Result<StateTest, ReferenceError> {
+    ) -> Result<StateTest, Error> {
         let mut keys: BTreeMap<Address, BTreeSet<U256>> = BTreeMap::new();
         for (address, account) in touched {
             keys.entry(*address).or_default().extend(account.storage.keys());
@@ -81,7 +82,7 @@ impl StateTest {
         }));
         let mut pre = BTreeMap::new();
         for (address, slots) in keys {
-            if let Some(account) = read_account(state, address, &slots).map_err(unreadable)? {
+            if let Some(account) = read_account(state, address, &slots).map_err(Error::database)? {
                 pre.insert(address, account);
             }
         }
@@ -96,7 +97,7 @@ impl StateTest {
     }
 
     /// What revm makes of the test.
-    pub fn expected(&self) -> Result<ExpectedPost, ReferenceError> {
+    pub fn expected(&self) -> Result<ExpectedPost, Error> {
         let mut revm = Sequential::new(&self.env, self.state()).with_storage_probe();
         let outcome = revm.transact(&self.transaction)?;
         let mut post = self.pre.clone();
@@ -128,7 +129,7 @@ impl StateTest {
     }
 
     /// The test as JSON, under `name`.
-    pub fn to_json(&self, name: &str) -> Result<Value, ReferenceError> {
+    pub fn to_json(&self, name: &str) -> Result<Value, Error> {
         let expected = self.expected()?;
         let mut post = json!({
             "hash": expected.hash,
@@ -217,10 +218,6 @@ fn authorization_json(signed: &alloy_eips::eip7702::SignedAuthorization) -> Valu
         "r": quantity(signed.r()),
         "s": quantity(signed.s()),
     })
-}
-
-fn unreadable(error: impl std::fmt::Display) -> ReferenceError {
-    ReferenceError::Database(error.to_string())
 }
 
 fn read_account<DB: DatabaseRef>(

@@ -1,7 +1,8 @@
 //! What transactions execute: opcodes, hashing, what they touch. Counted by an inspector, so apart
 //! from anything that is measured.
 
-use super::{Evm, InSpec, ReferenceError, fault};
+use super::{Evm, InSpec, fault};
+use crate::error::Error;
 use crate::types::{Env, Transaction};
 use alloy_primitives::Log;
 use revm::Inspector;
@@ -83,7 +84,7 @@ pub fn trace<DB: DatabaseRef>(
     transactions: &[Transaction],
     db: DB,
     in_order: bool,
-) -> Result<Trace, ReferenceError> {
+) -> Result<Trace, Error> {
     let db = CacheDB::new(InSpec::new(env.spec, db));
     let mut evm = Evm::with_inspector(env, db, Trace::default());
     for tx in transactions {

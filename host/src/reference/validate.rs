@@ -4,8 +4,9 @@
 //! a part ([`Fallback::relies_on_revm`]) may turn out wrong, but that it is equal counts for
 //! nothing.
 
+use super::Sequential;
 use super::reproducer::StateTest;
-use super::{ReferenceError, Sequential};
+use crate::error::Error;
 use crate::state::HasStorage;
 use crate::types::{AccountChange, Env, Executed, Fallback, Outcome, Transaction};
 use alloy_primitives::{Address, B256, U256, keccak256};
@@ -56,6 +57,7 @@ fn mix(index: u64) -> u64 {
 
 /// One difference from revm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Mismatch {
     /// Index of the transaction.
     pub transaction: usize,
@@ -89,6 +91,7 @@ pub struct Wrong {
 
 /// What a validation found.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Validation {
     /// Transactions that were compared.
     pub checked: u64,
@@ -125,7 +128,7 @@ pub fn validate_in_order<DB: DatabaseRef>(
     transactions: &[Transaction],
     outcomes: &[Outcome],
     (mode, seed): (Validate, u64),
-) -> Result<Validation, ReferenceError> {
+) -> Result<Validation, Error> {
     let mut validation = Validation::default();
     if mode == Validate::Off {
         return Ok(validation);
@@ -157,7 +160,7 @@ pub fn validate_calls<DB: HasStorage + Sync>(
     outcomes: &[Outcome],
     db: &DB,
     mode: Validate,
-) -> Result<Validation, ReferenceError> {
+) -> Result<Validation, Error> {
     if mode == Validate::Off {
         return Ok(Validation::default());
     }
@@ -175,7 +178,7 @@ pub fn validate_calls<DB: HasStorage + Sync>(
         Ok(validation)
     });
     let mut all = Validation::default();
-    for part in parts.collect::<Result<Vec<_>, ReferenceError>>()? {
+    for part in parts.collect::<Result<Vec<_>, Error>>()? {
         all.checked += part.checked;
         all.unchecked += part.unchecked;
         all.wrong.extend(part.wrong);
@@ -190,7 +193,7 @@ fn check<DB: DatabaseRef>(
     index: usize,
     tx: &Transaction,
     got: &Outcome,
-) -> Result<(EvmState, Option<Wrong>), ReferenceError> {
+) -> Result<(EvmState, Option<Wrong>), Error> {
     let (expected, touched) = revm.transact_once(tx)?;
     let mismatches = compare(index, &expected, got);
     if mismatches.is_empty() {

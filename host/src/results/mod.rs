@@ -8,6 +8,6 @@ mod schema;
 mod write;
 
 pub use earlier::{Earlier, EarlierError, Stored};
-pub use reason::{end_name, end_words, reason, rejection_name};
+pub use reason::{reason, rejection_name};
 pub use schema::{COLUMNS, Kind, Row, RowColumn, Transacted, Value, result_end, status_name};
 pub use write::{Format, Writer};

@@ -1,6 +1,6 @@
-//! Words for how a transaction ended: names of ends and rejections, and what revert data says.
+//! Words for how a transaction ended: names of rejections, and what revert data says.
 
-use crate::types::{End, Executed, Outcome, Rejected, TxStatus};
+use crate::types::{Executed, Outcome, Rejected, TxStatus};
 use alloy_primitives::hex;
 use alloy_sol_types::{Panic, PanicKind, Revert, SolError};
 use std::borrow::Cow;
@@ -8,52 +8,14 @@ use std::borrow::Cow;
 /// Bytes of a selector.
 const SELECTOR_BYTES: usize = 4;
 
-/// The name of an end in rows and counts.
-pub fn end_name(end: End) -> &'static str {
-    names(end).0
-}
-
-/// An end in words.
-pub fn end_words(end: End) -> &'static str {
-    names(end).1
-}
-
-fn names(end: End) -> (&'static str, &'static str) {
-    match end {
-        End::Stop => ("stop", "stopped"),
-        End::Return => ("return", "returned"),
-        End::SelfDestruct => ("self-destruct", "destroyed itself"),
-        End::Revert => ("revert", "reverted"),
-        End::OutOfGas => ("out-of-gas", "out of gas"),
-        End::InvalidOpcode => ("invalid-opcode", "an opcode that is not defined, or INVALID"),
-        End::Stack => ("stack", "stack underflow or overflow"),
-        End::BadJump => ("bad-jump", "a jump to a place that is no JUMPDEST"),
-        End::StaticViolation => ("static-violation", "a state change in a static call"),
-        End::ReturnDataBounds => ("return-data-bounds", "RETURNDATACOPY past the end"),
-        End::CreateCollision => ("create-collision", "a creation over an account that is there"),
-        End::CodeSize => ("code-size", "deployed code beyond the size limit"),
-        End::CodeFirstByte => ("code-first-byte", "deployed code that starts with 0xef"),
-        End::InitCodeSize => ("init-code-size", "init code beyond the size limit"),
-        End::NonceOverflow => ("nonce-overflow", "the creator's nonce is at its maximum"),
-        End::Precompile => ("precompile", "a precompile failed on its input"),
-        End::Depth => ("depth", "calls nested too deep"),
-        End::Balance => ("balance", "too little balance for the value of a call"),
-        End::RejectNonceLow => ("nonce-too-low", "nonce too low"),
-        End::RejectNonceHigh => ("nonce-too-high", "nonce too high"),
-        End::RejectBalance => ("balance-too-low", "balance too low for value and fees"),
-        End::RejectSenderCode => ("sender-code", "the sender has code"),
-        End::RejectNonceMax => ("nonce-max", "the sender's nonce is at its maximum"),
-    }
-}
-
 /// The name of a rejection in rows and counts.
 pub fn rejection_name(rejected: &Rejected) -> &'static str {
     match rejected {
-        Rejected::NonceTooLow { .. } => end_name(End::RejectNonceLow),
-        Rejected::NonceTooHigh { .. } => end_name(End::RejectNonceHigh),
-        Rejected::NonceMax => end_name(End::RejectNonceMax),
-        Rejected::Balance { .. } => end_name(End::RejectBalance),
-        Rejected::SenderCode => end_name(End::RejectSenderCode),
+        Rejected::NonceTooLow { .. } => "nonce-too-low",
+        Rejected::NonceTooHigh { .. } => "nonce-too-high",
+        Rejected::NonceMax => "nonce-max",
+        Rejected::Balance { .. } => "balance-too-low",
+        Rejected::SenderCode => "sender-code",
         Rejected::CostOverflow => "cost-overflow",
         Rejected::IntrinsicGas { .. } => "intrinsic-gas",
         Rejected::FloorGas { .. } => "floor-gas",
@@ -74,7 +36,7 @@ pub fn reason(outcome: &Outcome) -> Option<Cow<'static, str>> {
     match &outcome.result {
         Err(rejected) => Some(rejected.to_string().into()),
         Ok(Executed { status: TxStatus::Success, .. }) => None,
-        Ok(Executed { status: TxStatus::Halt, end, .. }) => Some(end_words(*end).into()),
+        Ok(Executed { status: TxStatus::Halt, end, .. }) => Some(end.words().into()),
         Ok(Executed { status: TxStatus::Revert, output, .. }) => said(output).map(Cow::Owned),
     }
 }
@@ -102,6 +64,7 @@ fn said(data: &[u8]) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::types::End;
     use alloy_primitives::{U256, keccak256};
     use proptest::prelude::*;
 
@@ -181,7 +144,7 @@ pub(super) mod tests {
         assert_eq!(rejection_name(&rejected), "nonce-too-low");
         let halted = Executed {
             status: TxStatus::Halt,
-            end: End::BadJump,
+            end: End::InvalidJump,
             gas_used: 1,
             gas_refunded: 0,
             output: Default::default(),

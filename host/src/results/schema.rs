@@ -1,7 +1,7 @@
 //! The columns of a result: names, types, and where each value comes from. Every writer derives
 //! from [`COLUMNS`].
 
-use super::reason::{end_name, reason, rejection_name};
+use super::reason::{reason, rejection_name};
 use crate::types::{AccountChange, Executed, Fallback, Outcome, TxStatus};
 use alloy_primitives::{B256, Bloom, Log, U256, hex, logs_bloom};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -213,7 +213,7 @@ pub fn status_name(outcome: &Outcome) -> &'static str {
 /// How it ended, precisely.
 pub fn result_end(outcome: &Outcome) -> &'static str {
     match &outcome.result {
-        Ok(ran) => end_name(ran.end),
+        Ok(ran) => ran.end.name(),
         Err(rejected) => rejection_name(rejected),
     }
 }

@@ -10,8 +10,8 @@ use warpevm_kernels::abi::{
     ACCOUNT_EXISTS, ACCOUNT_HAS_STORAGE, ACCOUNT_WIPED, CODE_EMPTY, TableAccount,
 };
 
+use super::State;
 use super::store::StateStore;
-use super::{State, database};
 use crate::code::ids::{CodeBytes, Codes};
 use crate::error::Error;
 use crate::limits::{CODES_KEPT_COUNT_MAX, TABLE_KEPT_COUNT_MAX};
@@ -46,7 +46,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
             for slot in table.slots_of(account) {
                 let Some(index) = table.find_slot(account, &slot.key) else { continue };
                 let key = U256::from_limbs(slot.key);
-                let value = self.db.storage_ref(address, key).map_err(database)?;
+                let value = self.db.storage_ref(address, key).map_err(Error::database)?;
                 table.writer().set_slot_at(index, value.into_limbs());
             }
         }
@@ -65,14 +65,14 @@ impl<S: StateStore + Sync> State<S> {
     /// Takes over what a block changed, in the database too. The table may have it already, and
     /// nothing else that changed. After an error the database is as it was.
     pub fn commit(&mut self, block: BlockNumHash, changes: &[AccountChange]) -> Result<(), Error> {
-        self.db.commit(block, changes).map_err(database)?;
+        self.db.commit(block, changes).map_err(Error::database)?;
         self.follow(changes);
         Ok(())
     }
 
     /// Takes the last block back, in the database too.
     pub fn revert(&mut self) -> Result<(), Error> {
-        let changes = self.db.revert().map_err(database)?;
+        let changes = self.db.revert().map_err(Error::database)?;
         self.follow(&changes);
         Ok(())
     }
@@ -128,7 +128,7 @@ impl<S: StateStore + Sync> State<S> {
         let code = match brought {
             Some(code) => CodeBytes::with_hash(code, info.code_hash),
             None => {
-                let code = self.db.code_by_hash_ref(info.code_hash).map_err(database)?;
+                let code = self.db.code_by_hash_ref(info.code_hash).map_err(Error::database)?;
                 CodeBytes::with_hash(code.original_byte_slice(), info.code_hash)
             }
         };

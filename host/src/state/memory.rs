@@ -84,6 +84,7 @@ impl Clone for MemoryState {
 
 /// What a state in memory cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MemoryError {
     /// It lacks a code that it names.
     #[error("the state holds no code with hash {0}")]

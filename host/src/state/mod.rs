@@ -71,10 +71,6 @@ fn random_seed() -> u64 {
     u64::from_le_bytes(*B256::random().first_chunk().unwrap_or(&[1; 8]))
 }
 
-fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
-    Error::Database(Box::new(error))
-}
-
 impl<DB> State<DB> {
     /// The table, for launches.
     pub(crate) fn table(&self) -> RwLockReadGuard<'_, Table> {
@@ -100,7 +96,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     where
         DB: HasStorage,
     {
-        self.storage_probe = Some(|db, address| db.has_storage(address).map_err(database));
+        self.storage_probe = Some(|db, address| db.has_storage(address).map_err(Error::database));
         self
     }
 
@@ -136,7 +132,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     fn fetch_account(&self, addr: &Addr) -> Result<TableAccount, Error> {
         let address = Address::from(*addr);
         let mut account = TableAccount { addr: *addr, ..Default::default() };
-        if let Some(info) = self.db.basic_ref(address).map_err(database)? {
+        if let Some(info) = self.db.basic_ref(address).map_err(Error::database)? {
             account.flags = ACCOUNT_EXISTS;
             account.balance = info.balance.into_limbs();
             account.nonce = info.nonce;
@@ -165,7 +161,9 @@ impl<DB: DatabaseRef + Sync> State<DB> {
         }
         let code = match &info.code {
             Some(code) if !code.is_empty() => code.original_bytes(),
-            _ => self.db.code_by_hash_ref(info.code_hash).map_err(database)?.original_bytes(),
+            _ => {
+                self.db.code_by_hash_ref(info.code_hash).map_err(Error::database)?.original_bytes()
+            }
         };
         self.codes.intern(CodeBytes::with_hash(&code, info.code_hash))
     }
@@ -197,7 +195,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
     }
 
     fn fetch_slot(&self, addr: &Addr, key: &Word) -> Result<U256, Error> {
-        self.db.storage_ref(Address::from(*addr), U256::from_limbs(*key)).map_err(database)
+        self.db.storage_ref(Address::from(*addr), U256::from_limbs(*key)).map_err(Error::database)
     }
 
     /// Runs `page` until the table has room; holds no lock in between.
@@ -224,7 +222,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
 
     /// The hash of an ancestor block.
     pub(crate) fn block_hash(&self, number: u64) -> Result<B256, Error> {
-        self.db.block_hash_ref(number).map_err(database)
+        self.db.block_hash_ref(number).map_err(Error::database)
     }
 
     /// Adds to a balance: withdrawals (EIP-4895) and block rewards. Nothing happens for zero,
@@ -262,7 +260,7 @@ impl<DB: DatabaseRef + Sync> State<DB> {
             (Some(info), None) => self
                 .codes
                 .find(info.code_hash)
-                .ok_or_else(|| Error::Device(format!("code {} is unknown", info.code_hash)))?,
+                .ok_or_else(|| Error::Bug(format!("code {} is unknown", info.code_hash)))?,
         };
         // Values before must be known to the table before they change.
         let mut slots = Vec::with_capacity(change.storage.len());
@@ -372,9 +370,9 @@ impl<DB: DatabaseRef + Sync> State<DB> {
 }
 
 impl<DB: DatabaseRef + Sync> DatabaseRef for State<DB> {
-    type Error = StateError;
+    type Error = Error;
 
-    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, StateError> {
+    fn basic_ref(&self, address: Address) -> Result<Option<RevmAccount>, Error> {
         let index = self.account_index(&address.into_array())?;
         let account = self.table().account(index);
         if !exists(&account) {
@@ -390,36 +388,29 @@ impl<DB: DatabaseRef + Sync> DatabaseRef for State<DB> {
         }))
     }
 
-    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateError> {
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, Error> {
         match self.codes.find(code_hash).and_then(|id| self.codes.get(id)) {
             Some(code) => Ok(Bytecode::new_raw(code.code())),
-            None => Ok(self.db.code_by_hash_ref(code_hash).map_err(database)?),
+            None => self.db.code_by_hash_ref(code_hash).map_err(Error::database),
         }
     }
 
-    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, StateError> {
+    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, Error> {
         let addr = address.into_array();
         let slot = self.paged(|table| self.page_slot(table, &addr, index.as_limbs()))?;
         Ok(U256::from_limbs(self.table().slot(slot).value))
     }
 
-    fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
-        Ok(self.block_hash(number)?)
+    fn block_hash_ref(&self, number: u64) -> Result<B256, Error> {
+        self.block_hash(number)
     }
 }
 
 /// As far as the database behind was asked.
 impl<DB: DatabaseRef + Sync> HasStorage for State<DB> {
-    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+    fn has_storage(&self, address: Address) -> Result<bool, Error> {
         let index = self.account_index(&address.into_array())?;
         let flags = self.table().account(index).flags;
         Ok(flags & (ACCOUNT_HAS_STORAGE | ACCOUNT_WIPED) == ACCOUNT_HAS_STORAGE)
     }
 }
-
-/// An error of a [`State`] read as a revm database.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StateError(#[from] pub Error);
-
-impl revm::database_interface::DBErrorMarker for StateError {}

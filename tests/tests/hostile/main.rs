@@ -87,7 +87,7 @@ impl Scene {
         let (expected, revm) =
             measure(|| reference::simulate_sequential(&self.env, &txs, &self.state));
         let expected = expected.expect("revm runs");
-        let engine = Engine::new(Config { threads: 1, ..Default::default() }).expect("an engine");
+        let engine = Engine::new(Config::default().with_threads(1)).expect("an engine");
         let simulate = || {
             let state = State::with_seed(&self.state, self.seed).expect("a state");
             let batch = engine.simulate(&self.env, &txs, &state).expect("the engine runs");
@@ -110,7 +110,7 @@ impl Scene {
     fn once(self) -> (Executed, Report) {
         let txs = [self.tx];
         let expected = reference::simulate_sequential(&self.env, &txs, &self.state);
-        let engine = Engine::new(Config { threads: 1, ..Default::default() }).expect("an engine");
+        let engine = Engine::new(Config::default().with_threads(1)).expect("an engine");
         let state = State::with_seed(&self.state, self.seed).expect("a state");
         let batch = engine.simulate(&self.env, &txs, &state).expect("the engine runs");
         same(&expected.expect("revm runs"), &batch.outcomes);

@@ -332,7 +332,7 @@ impl Program {
         self.jump(label);
     }
 
-    /// result := powers[1]^exponent, by windows of two bits.
+    /// `result := powers[1]^exponent`, by windows of two bits.
     fn power(&mut self) -> Label {
         let (w, factor) = (self.powers, self.factor);
         let start = self.here();
@@ -354,7 +354,7 @@ impl Program {
         start
     }
 
-    /// result := 1 / powers[1] (Fermat).
+    /// `result := 1 / powers[1]` (Fermat).
     fn inverse(&mut self, power: Label) {
         self.sub(self.exponent, self.zero, self.int[1]);
         self.call(power);

@@ -204,7 +204,7 @@ impl Points {
         start
     }
 
-    /// p := u[0] g + u[1] q: two bits of each scalar a turn, which choose among 16 sums.
+    /// `p := u[0] g + u[1] q`: two bits of each scalar a turn, which choose among 16 sums.
     fn mul_add(&mut self, double: Label, add: Label) -> Label {
         let start = self.m.here();
         let table = self.table;

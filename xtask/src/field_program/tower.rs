@@ -1,8 +1,8 @@
 //! Towers of fields over a pairing curve's F, its points and its Miller loop, as in
 //! `kernels/cuda/op/{tower,jacobian,pairing}`, one pair after the other.
 //!
-//! An element of F2 = F[u] / (u^2 + 1) is two registers, of F6 = F2[v] / (v^3 - xi - u) six, of
-//! F12 = F6[w] / (w^2 - v) twelve.
+//! An element of `F2 = F[u] / (u^2 + 1)` is two registers, of `F6 = F2[v] / (v^3 - xi - u)` six, of
+//! `F12 = F6[w] / (w^2 - v)` twelve.
 
 use super::*;
 

@@ -4,11 +4,11 @@
 use crate::{BackendArg, EngineArgs, PolicyArg, Usage, share};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use warpevm::Config;
 use warpevm::chain::Selection;
 use warpevm::input::bytes::STDIN;
 use warpevm::reference::validate::Validate;
 use warpevm::results::Format;
+use warpevm::{Backend, Config};
 
 /// Where reproducers are written unless the command line says otherwise.
 const REPRODUCERS_FOLDER: &str = "warpevm-reproducers";
@@ -254,7 +254,7 @@ impl CommonArgs {
     fn refuse_what_does_nothing(&self) -> Result<(), Usage> {
         let engine = &self.engine;
         let no_gpu = !matches!(engine.backend, BackendArg::Cuda | BackendArg::Wgpu);
-        let no_device = no_gpu && engine.backend != BackendArg::CudaFake;
+        let no_device = !Backend::from(engine.backend).is_device();
         let off = self.validate == Some(ValidateArg::Off);
         let revm = engine.backend == BackendArg::Revm;
         let compares_itself = revm && self.validate.is_some() && !off;

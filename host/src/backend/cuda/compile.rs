@@ -8,7 +8,7 @@ use alloy_primitives::keccak256;
 use warpevm_kernels::nvrtc::Nvrtc;
 use warpevm_kernels::sources::{MODULES, Module, PTX_ARCH, Target};
 
-use crate::backend::cache_dir;
+use crate::backend::kernels_dir;
 use crate::pool;
 
 /// Names a folder of kernels that `cargo xtask cuda --prebuild` compiled, which are taken instead
@@ -87,7 +87,7 @@ pub fn compile(arch: u32) -> Result<Vec<Compiled>, String> {
     };
     let target = Target::Cubin(arch);
     let options = nvrtc.options(target);
-    let dir = cache_dir();
+    let dir = kernels_dir();
     let one = |module: &Module| {
         let key = key(module, &options, &nvrtc.version());
         let make = || nvrtc.compile(module, target).map_err(|error| error.to_string());

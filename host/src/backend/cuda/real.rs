@@ -9,6 +9,7 @@ use warpevm_kernels::sources::{BLOCK_THREADS, Kernel, MODULES};
 
 use super::compile::{Compiled, compile};
 use crate::backend::device::driver::{Driver, DriverError, Event, Space, Stream};
+use crate::error::Error;
 
 /// The oldest driver with everything that is called: CUDA 12.8.
 const DRIVER_VERSION_MIN: i32 = 12080;
@@ -75,6 +76,14 @@ fn classify(error: result::DriverError, asked: u64) -> DriverError {
     }
 }
 
+/// The same with what failed, where the code alone would not tell.
+fn of(what: &str, error: result::DriverError) -> DriverError {
+    match classify(error, 0) {
+        DriverError::Failed(why) => DriverError::Failed(format!("{what}: {why}")),
+        other => other,
+    }
+}
+
 /// Starts the driver. The error says what is missing.
 fn start() -> Result<(), String> {
     // SAFETY: NVIDIA's library runs no code of ours when it is loaded.
@@ -128,22 +137,29 @@ pub fn gpus() -> Result<Vec<GpuInfo>, String> {
 
 impl CudaDriver {
     /// Opens a GPU, or all, and loads the kernels, compiling them where the cache has none.
-    pub fn open(only: Option<i32>) -> Result<Vec<CudaDriver>, String> {
-        let mut ordinals: Vec<i32> = gpus()?.iter().map(|gpu| gpu.ordinal).collect();
+    pub fn open(only: Option<i32>) -> Result<Vec<CudaDriver>, Error> {
+        let mut ordinals: Vec<i32> =
+            gpus().map_err(Error::NoDevice)?.iter().map(|gpu| gpu.ordinal).collect();
         if let Some(only) = only {
             let count = ordinals.len();
             ordinals.retain(|ordinal| *ordinal == only);
             if ordinals.is_empty() {
-                return Err(format!("there is no GPU {only}, only {count}, from 0 on"));
+                let why = format!("there is no GPU {only}, only {count}, from 0 on");
+                return Err(Error::NoDevice(why));
             }
         }
         ordinals.into_iter().map(Self::open_one).collect()
     }
 
-    fn open_one(ordinal: i32) -> Result<CudaDriver, String> {
-        let failed = |error| format!("GPU {ordinal}: {}", describe(error));
+    fn open_one(ordinal: i32) -> Result<CudaDriver, Error> {
+        let place = format!("GPU {ordinal}: ");
+        let failed = |error| match classify(error, 0) {
+            // It never was there, for us.
+            DriverError::Lost(why) => Error::NoDevice(format!("{place}{why}")),
+            other => other.on_opening(&place),
+        };
         let (info, device) = info(ordinal).map_err(failed)?;
-        let images = compile(info.arch)?;
+        let images = compile(info.arch).map_err(Error::NoDevice)?;
         // SAFETY: `info` gave the device.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(failed)?;
         let mut driver = CudaDriver {
@@ -154,24 +170,26 @@ impl CudaDriver {
             functions: [std::ptr::null_mut(); Kernel::ALL.len()],
             lost: Mutex::new(None),
         };
-        driver.load(&images).map_err(|error| format!("GPU {ordinal}: {error}"))?;
+        driver.load(&images).map_err(|error| error.on_opening(&place))?;
         Ok(driver)
     }
 
-    fn load(&mut self, images: &[Compiled]) -> Result<(), String> {
+    fn load(&mut self, images: &[Compiled]) -> Result<(), DriverError> {
         // SAFETY: the context is retained.
-        unsafe { result::ctx::set_current(self.context) }.map_err(describe)?;
+        let current = unsafe { result::ctx::set_current(self.context) };
+        current.map_err(|error| classify(error, 0))?;
         for (module, image) in MODULES.iter().zip(images) {
             // SAFETY: a whole cubin from NVRTC, which the driver checks.
             let loaded = unsafe { result::module::load_data(image.as_ptr().cast::<c_void>()) };
-            let loaded = loaded.map_err(|error| format!("{}: {}", module.name, describe(error)))?;
+            let loaded = loaded.map_err(|error| of(module.name, error))?;
             self.modules.push(loaded);
             for kernel in module.kernels {
-                let name = std::ffi::CString::new(kernel.name()).map_err(|e| e.to_string())?;
+                let name = std::ffi::CString::new(kernel.name());
+                let name = name.map_err(|error| DriverError::Failed(error.to_string()))?;
                 // SAFETY: the module is loaded.
                 let function = unsafe { result::module::get_function(loaded, name) };
                 self.functions[*kernel as usize] =
-                    function.map_err(|error| format!("{}: {}", kernel.name(), describe(error)))?;
+                    function.map_err(|error| of(kernel.name(), error))?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use warpevm_kernels::abi::{Job, Launch};
 use warpevm_kernels::sources::Kernel;
 
+use crate::error::Error;
 use crate::limits::DEVICE_LANES_COUNT;
 
 /// Why a device did not do what it was asked.
@@ -26,6 +27,17 @@ pub enum DriverError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl DriverError {
+    /// What it means while a device is being opened, which `place` names.
+    pub(crate) fn on_opening(self, place: &str) -> Error {
+        match self {
+            DriverError::OutOfMemory(_) => Error::DeviceMemory(format!("{place}{self}")),
+            DriverError::Lost(why) => Error::DeviceLost(format!("{place}{why}")),
+            _ => Error::NoDevice(format!("{place}{self}")),
+        }
+    }
 }
 
 /// Which of a device's memories an allocation lies in. A WGSL kernel sees each as one buffer; on

@@ -19,6 +19,8 @@ use crate::error::Error;
 /// What can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DriverCall {
+    /// Making a stream, as when the device is opened.
+    Stream,
     /// Allocating device memory.
     Alloc,
     /// Copying either way.
@@ -163,6 +165,7 @@ impl Driver for FakeDriver {
 
     fn stream(&self) -> Result<Stream, DriverError> {
         let mut inner = self.inner();
+        inner.call(DriverCall::Stream)?;
         let stream = inner.host.number();
         inner.streams.insert(stream, Vec::new());
         Ok(Stream(stream))

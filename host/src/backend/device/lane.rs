@@ -673,7 +673,7 @@ impl Lane {
         wants: &mut Wants,
         sink: &mut dyn Sink,
     ) -> Result<(), ChunkError> {
-        let broken = |what: &str| Error::Device(format!("a packed instance {what}"));
+        let broken = |what: &str| Error::Bug(format!("a packed instance {what}"));
         let down = std::mem::replace(&mut self.down, Staging::new(&self.driver));
         let used = packed.iter().map(|p| p.at + u64::from(p.len)).max().unwrap_or(0);
         let all = down.get(usize::try_from(used).map_err(|_| broken("lies nowhere"))?);

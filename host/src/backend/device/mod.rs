@@ -13,7 +13,9 @@
 //! leaves the device with the reason. So every transaction lands once.
 
 pub mod driver;
+#[cfg(feature = "fake-device")]
 pub mod fake;
+#[cfg(any(feature = "fake-device", feature = "wgpu"))]
 pub(crate) mod host_side;
 mod lane;
 mod memory;
@@ -86,7 +88,7 @@ fn lane_bytes(free: u64, lanes: usize) -> u64 {
 impl Gpu {
     fn new(driver: AnyDriver) -> Result<Gpu, Error> {
         let unusable = |error: ChunkError| match error {
-            ChunkError::Driver(error) => Error::NoDevice(error.to_string()),
+            ChunkError::Driver(error) => error.on_opening(""),
             ChunkError::Engine(error) => error,
         };
         let free = driver.free_bytes().map_err(|error| unusable(error.into()))?;
@@ -234,7 +236,7 @@ impl Device {
                 landed[index as usize] = Some(Landed::Elsewhere(Fallback::DeviceLost));
             }
         }
-        let missing = || Error::Device("a transaction did not land".to_owned());
+        let missing = || Error::Bug("a transaction did not land".to_owned());
         landed.into_iter().map(|landed| landed.ok_or_else(missing)).collect()
     }
 }
@@ -297,7 +299,7 @@ impl<DB: DatabaseRef + Sync, T: Send> Run<'_, '_, DB, T> {
         let rest = sink.land(work, &mut lock(&self.landed));
         match ran {
             Ok(()) if rest.is_empty() => Ok(()),
-            Ok(()) => Err(Error::Device("a transaction did not land".to_owned())),
+            Ok(()) => Err(Error::Bug("a transaction did not land".to_owned())),
             Err(ChunkError::Engine(error)) => Err(error),
             Err(ChunkError::Driver(error)) => {
                 lane.reset();

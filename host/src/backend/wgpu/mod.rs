@@ -24,9 +24,10 @@ use warpevm_shaders::gpu::{self, Adapter, Gpu, GpuError, Options};
 use warpevm_shaders::{FIELD_DATA, Module, modules};
 
 use self::places::Places;
-use crate::backend::cache_dir;
 use crate::backend::device::driver::{Driver, DriverError, Event, Space, Stream};
 use crate::backend::device::host_side::HostSide;
+use crate::backend::kernels_dir;
+use crate::error::Error;
 use crate::limits::{
     DEVICE_LANES_COUNT, WGPU_DISPATCHES_COUNT, WGPU_SPACE_START_BYTES, WGPU_STEPS_COUNT,
     WGPU_WAIT_SECONDS,
@@ -195,17 +196,16 @@ fn bindings(gpu: &Gpu) -> Result<BindGroupLayout, GpuError> {
 
 impl WgpuDriver {
     /// Opens the adapter with this number, else the one that the environment names, else the first.
-    pub fn open(number: Option<i32>) -> Result<WgpuDriver, String> {
-        Self::on(
-            &choose(adapters()?, number)?,
-            &Options { cache: cache_dir(), ..Default::default() },
-        )
+    pub fn open(number: Option<i32>) -> Result<WgpuDriver, Error> {
+        let adapter = adapters().and_then(|adapters| choose(adapters, number));
+        let options = Options { cache: kernels_dir(), ..Default::default() };
+        Self::on(&adapter.map_err(Error::NoDevice)?, &options)
     }
 
     /// Opens an adapter.
-    pub fn on(adapter: &Adapter, options: &Options) -> Result<WgpuDriver, String> {
-        let gpu = adapter.open(options).map_err(|error| error.to_string())?;
-        Self::prepare(gpu).map_err(|error| format!("{adapter}: {error}"))
+    pub fn on(adapter: &Adapter, options: &Options) -> Result<WgpuDriver, Error> {
+        let gpu = adapter.open(options).map_err(|error| wrong(error, 0).on_opening(""))?;
+        Self::prepare(gpu).map_err(|error| error.on_opening(&format!("{adapter}: ")))
     }
 
     fn prepare(gpu: Gpu) -> Result<WgpuDriver, DriverError> {
