@@ -31,6 +31,15 @@ pub enum Error {
     /// revm, as a fallback, failed in itself.
     #[error("revm: {0}")]
     Revm(String),
+    /// The folder of compiled programs cannot be used.
+    #[error("compiled programs: {}: {error}", folder.display())]
+    // No source: the message has it.
+    Artefacts {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The threads could not be started.
     #[error("cannot start the threads: {0}")]
     // No source: rayon's message is its cause's.

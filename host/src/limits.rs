@@ -46,6 +46,22 @@ pub const CODE_FUNCTIONS_COUNT_MAX: usize = 1024;
 /// Functions of one code whose effects are made, which costs time in the hands of who calls.
 pub const CODE_EFFECTS_COUNT_MAX: u32 = 64;
 
+/// Bytes of compiled programs on disk before those that were not used for longest are dropped. A
+/// program is 5 to 15 times its code, so this holds some thousand full-size contracts.
+pub const ARTEFACTS_BYTES_MAX: u64 = 1 << 30;
+/// Programs on disk are looked through and dropped after this share of what they may take was
+/// written, as a divisor. So one program takes no larger share.
+pub const ARTEFACTS_SHARE: u64 = 16;
+/// Bytes of a file that is read: no more are written, and no more memory is taken for one.
+pub const ARTEFACT_BYTES_MAX: u64 = ARTEFACTS_BYTES_MAX / ARTEFACTS_SHARE;
+/// Bytes of the units that file systems store files in, mostly.
+pub const ARTEFACT_UNIT_BYTES: u64 = 4096;
+/// How long a program on disk counts as just used: it is marked when it is read later than that.
+pub const ARTEFACT_MARK_SECONDS: u64 = 24 * 60 * 60;
+/// Age of a half-written program from which on nobody is writing it any more. Writing takes
+/// milliseconds.
+pub const ARTEFACT_TEMPORARY_SECONDS: u64 = 60 * 60;
+
 /// Zero bytes that follow the data of a transaction, so that a kernel may load whole words.
 pub const DATA_PADDING_BYTES: usize = 64;
 /// Bytes of calldata, access list and authorizations of one transaction: device offsets are 32

@@ -5,7 +5,9 @@
 //! | `ids.rs` | ids, bytes by id, and the arrays that kernels read |
 //! | `knowledge.rs` | what is known of one code: program, analysis, functions |
 //! | `cache.rs` | that of all codes, by hash and spec, bounded |
+//! | `artefact/` | programs on disk |
 
+pub mod artefact;
 mod cache;
 pub mod ids;
 mod knowledge;
