@@ -16,8 +16,6 @@ use warpevm::state::MemoryState;
 use warpevm_compiler::{Options, Program, Spec, compile_with};
 use warpevm_tests::fixture;
 
-const MIB: u64 = 1 << 20;
-
 struct Random(u64);
 
 impl Random {

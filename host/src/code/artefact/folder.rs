@@ -1,8 +1,8 @@
 //! The folder of artefacts: names, who may write there, what lies in it.
 //!
-//! A file is `HASH.SPEC.PASSES.VERSION.program`, in a subfolder named by the first byte of the hash:
-//! folders of 100,000 files are slow on some file systems. While it is written it has another name
-//! beside that one.
+//! A file is `HASH.SPEC.PASSES.VERSION.program`, in a subfolder named by the first byte of the
+//! hash: folders of 100,000 files are slow on some file systems. While it is written it has another
+//! name beside that one.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -175,8 +175,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// Looks through a folder; one that was removed has nothing. Files that have no name of ours are
-    /// left out.
+    /// Looks through a folder; one that was removed has nothing. Files that have no name of ours
+    /// are left out.
     pub fn read(folder: &Path) -> io::Result<Content> {
         let mut content = Content::default();
         let entries = match fs::read_dir(folder) {

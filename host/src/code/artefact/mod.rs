@@ -4,11 +4,11 @@
 //! compiler's version, which is a hash of its sources ([`warpevm_compiler::VERSION`]).
 //!
 //! # What is promised
-//! - **Damage is a miss.** A file that was cut, altered or moved to another name, that is of another
-//!   machine or claims lengths which it does not have, gives no program: a checksum over all of it,
-//!   its key and its lengths are checked, then the program's contract with the kernels
-//!   ([`warpevm_compiler::verify`]). Nothing is allocated that the file does not have bytes for. It
-//!   is removed, counted, and the code is compiled again.
+//! - **Damage is a miss.** A file that was cut, altered or moved to another name, that is of
+//!   another machine or claims lengths which it does not have, gives no program: its key, its
+//!   lengths and a checksum over all of it are checked, then the program's contract with the
+//!   kernels ([`warpevm_compiler::verify`]). Nothing is allocated that the file does not have bytes
+//!   for. It is removed, counted, and the code is compiled again.
 //! - **The folder is trusted as the binary is.** Whoever can write files of this user, or root, can
 //!   have any program run for a code, as he could replace the binary: no check sees that. A key for
 //!   the checksum would lie beside it, and keep nobody out. So files of other users, and files and
@@ -16,9 +16,9 @@
 //!   read. `docs/decisions/015-artefacts.md` has the alternatives.
 //! - **Any number of processes** may use one folder. Files get their names when they are whole. Two
 //!   that write one key write the same program. After a loss of power a file may be damaged.
-//! - **Bounded.** After a sixteenth of the bound was written, the folder is looked through, and what
-//!   was not used for longest is dropped. One process keeps the bound; each further one that writes
-//!   at the same time may be a sixteenth beyond it.
+//! - **Bounded.** After a sixteenth of the bound was written, the folder is looked through, and
+//!   what was not used for longest is dropped. One process keeps the bound; each further one that
+//!   writes at the same time may be a sixteenth beyond it.
 //! - **Nothing here fails a caller.** Without a place to write, programs are compiled as ever, and
 //!   failures are counted.
 //!
@@ -216,8 +216,8 @@ impl Artefacts {
         self.bytes_max / ARTEFACTS_SHARE
     }
 
-    /// Takes the room for a file of so many bytes on disk, at most [`Artefacts::share`]. Where it is
-    /// used up, looks through the folder and drops what was not used for longest.
+    /// Takes the room for a file of so many bytes on disk, at most [`Artefacts::share`]. Where it
+    /// is used up, looks through the folder and drops what was not used for longest.
     fn make_room(&self, bytes: u64) -> io::Result<()> {
         let mut room = lock(&self.room);
         if *room < bytes {
