@@ -58,8 +58,8 @@ const CACHE_VAR: &str = "WARPEVM_CACHE";
 /// in `XDG_CACHE_HOME` or `~/.cache`. `None`: there is no home.
 pub fn default_artefacts_dir() -> Option<PathBuf> {
     let var = |name| std::env::var_os(name).map(PathBuf::from);
-    let base = || Some(var("XDG_CACHE_HOME").or(var("HOME").map(|home| home.join(".cache")))?);
-    let cache = var(CACHE_VAR).or_else(|| base().map(|base| base.join("warpevm")));
+    let base = || var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));
+    let cache = var(CACHE_VAR).or_else(|| Some(base()?.join("warpevm")));
     cache.map(|cache| cache.join("programs"))
 }
 
