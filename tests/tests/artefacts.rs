@@ -279,7 +279,7 @@ fn the_cache_is_warmed_listed_pruned_and_cleared() {
     assert_eq!(listed["folder"], text(&programs));
     let shown = cache(&folder, &["list"]);
     assert!(
-        shown.stdout.contains(" programs, ") && shown.stdout.contains("osaka"),
+        shown.stdout.contains(" programs, ") && shown.stdout.contains("cancun"),
         "{}",
         shown.stdout
     );
