@@ -67,6 +67,18 @@ use graph::Region;
 use lower::Lowered;
 use value::ConstPool;
 
+/// Which compiler this is: a hash of its sources, made when it is built. Programs that are kept
+/// carry it, so that another compiler never runs them.
+///
+/// A number that is raised by hand would be forgotten once, and what an older compiler got wrong
+/// would then be run by one in which it is mended. A hash also differs where programs do not, after
+/// a comment was edited: then they are compiled again, which costs time only. Dependencies are no
+/// part of it: of theirs, programs depend on the arithmetic of 256-bit integers alone.
+pub const VERSION: u128 = match u128::from_str_radix(env!("WARPEVM_COMPILER_VERSION"), 16) {
+    Ok(version) => version,
+    Err(_) => panic!("the build script wrote no number"),
+};
+
 /// Compiles `code` for `spec` with every pass.
 pub fn compile(code: &[u8], spec: Spec) -> Program {
     compile_with(code, spec, &Options::ALL)

@@ -85,6 +85,42 @@ impl Options {
         "regions",
     ];
 
+    /// The switches as bits, in the order of [`Options::NAMES`].
+    pub fn bits(&self) -> u32 {
+        // Taken apart, so that a switch that is added cannot be forgotten.
+        let Options {
+            fold,
+            strength,
+            cse,
+            dce,
+            forward_memory,
+            dead_stores,
+            forward_storage,
+            fuse,
+            merge,
+            contexts,
+            facts,
+            liveness,
+            regions,
+        } = *self;
+        let all = [
+            fold,
+            strength,
+            cse,
+            dce,
+            forward_memory,
+            dead_stores,
+            forward_storage,
+            fuse,
+            merge,
+            contexts,
+            facts,
+            liveness,
+            regions,
+        ];
+        all.iter().enumerate().fold(0, |bits, (at, on)| bits | u32::from(*on) << at)
+    }
+
     /// The switch called `name` (one of [`Options::NAMES`]).
     pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
@@ -109,5 +145,21 @@ impl Options {
 impl Default for Options {
     fn default() -> Options {
         Options::ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_has_a_bit() {
+        for (at, name) in Options::NAMES.iter().enumerate() {
+            let mut options = Options::NONE;
+            *options.by_name(name).expect("it is one") = true;
+            assert_eq!(options.bits(), 1 << at, "{name}");
+        }
+        assert_eq!(Options::NONE.bits(), 0);
+        assert_eq!(Options::ALL.bits(), (1 << Options::NAMES.len()) - 1);
     }
 }

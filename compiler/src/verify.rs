@@ -51,19 +51,82 @@ struct BbRange {
     end: usize,
 }
 
+/// A shape ([`OpKind::shape`]) as bits: programs are verified each time they are read from a disk,
+/// and looking for letters took three times as long.
+#[derive(Clone, Copy)]
+struct Shape(u16);
+
+impl Shape {
+    const DST: Shape = Shape(1);
+    const A: Shape = Shape(1 << 1);
+    const B: Shape = Shape(1 << 2);
+    const C: Shape = Shape(1 << 3);
+    const X: Shape = Shape(1 << 4);
+    const IMM: Shape = Shape(1 << 5);
+    const TERMINATOR: Shape = Shape(1 << 6);
+    const TARGET: Shape = Shape(1 << 7);
+    const EXT: Shape = Shape(1 << 8);
+    /// Operands of the `Ext` record, from this bit on.
+    const EXT_SHIFT: u32 = 9;
+
+    /// The shapes of all kinds by number.
+    const ALL: [Shape; OpKind::ALL.len()] = {
+        let mut all = [Shape(0); OpKind::ALL.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = Shape::parse(OpKind::ALL[at].shape().as_bytes());
+            at += 1;
+        }
+        all
+    };
+
+    const fn parse(text: &[u8]) -> Shape {
+        let (mut bits, mut at) = (0, 0);
+        while at < text.len() {
+            bits |= match text[at] {
+                b'd' => Shape::DST.0,
+                b'a' => Shape::A.0,
+                b'b' => Shape::B.0,
+                b'c' => Shape::C.0,
+                b'x' => Shape::X.0,
+                b'i' => Shape::IMM.0,
+                b'T' => Shape::TERMINATOR.0,
+                b'J' => Shape::TARGET.0,
+                b'E' => Shape::EXT.0,
+                count => ((count - b'0') as u16) << Shape::EXT_SHIFT,
+            };
+            at += 1;
+        }
+        Shape(bits)
+    }
+
+    fn of(kind: OpKind) -> Shape {
+        Shape::ALL[kind as usize]
+    }
+
+    fn has(self, part: Shape) -> bool {
+        self.0 & part.0 != 0
+    }
+}
+
 /// How many operands the `Ext` record after this kind holds; `None` without one.
 fn ext_operands(kind: OpKind) -> Option<u32> {
-    let shape = kind.shape();
-    shape.find('E').map(|at| u32::from(shape.as_bytes()[at + 1] - b'0'))
+    let shape = Shape::of(kind);
+    shape.has(Shape::EXT).then_some(u32::from(shape.0 >> Shape::EXT_SHIFT))
 }
 
 fn is_terminator(kind: OpKind) -> bool {
-    kind.shape().contains('T')
+    Shape::of(kind).has(Shape::TERMINATOR)
+}
+
+/// Whether it is a conditional jump to an op.
+fn is_test(kind: OpKind) -> bool {
+    Shape::of(kind).has(Shape::TARGET) && kind != OpKind::GoTo
 }
 
 /// Whether control may reach the op after this terminator.
 fn falls_through(kind: OpKind) -> bool {
-    kind.is_test() || matches!(kind, OpKind::Fall | OpKind::JumpI)
+    is_test(kind) || matches!(kind, OpKind::Fall | OpKind::JumpI)
 }
 
 impl Verifier<'_> {
@@ -75,10 +138,7 @@ impl Verifier<'_> {
     fn is_trap(&self, at: usize) -> bool {
         let op = self.op(at);
         let halts = op.imm <= OP_INVALID && op.imm != OP_STOP;
-        self.kinds[at].is_test()
-            && halts
-            && op.x == 0
-            && self.kinds.get(at + 1) != Some(&OpKind::Bb)
+        is_test(self.kinds[at]) && halts && op.x == 0 && self.kinds.get(at + 1) != Some(&OpKind::Bb)
     }
 
     /// The shared ops, the entry, the jump table.
@@ -178,21 +238,20 @@ impl Verifier<'_> {
 
     fn check_op(&self, at: usize, kind: OpKind, bb: usize) -> Result<(), VerifyError> {
         let op = self.op(at);
-        let shape = kind.shape();
+        let shape = Shape::of(kind);
         if matches!(kind, OpKind::Bb | OpKind::Ext) || kind == OpKind::Lower && at != bb {
             return fail(at, format!("{} in the middle of a bb", kind.name()));
         }
-        let fields = [('d', op.dst), ('a', op.a), ('b', op.b), ('c', op.c)];
-        for (letter, operand) in fields {
-            let used = shape.split('E').next().unwrap_or("").contains(letter);
-            self.check_operand(at, bb, operand, used, letter == 'd')?;
+        self.check_operand(at, bb, op.dst, shape.has(Shape::DST), true)?;
+        for (part, operand) in [(Shape::A, op.a), (Shape::B, op.b), (Shape::C, op.c)] {
+            self.check_operand(at, bb, operand, shape.has(part), false)?;
         }
-        if !shape.contains('x') && op.x != 0 {
+        if !shape.has(Shape::X) && op.x != 0 {
             return fail(at, "x is set but not used");
         }
-        if shape.contains('J') {
+        if shape.has(Shape::TARGET) {
             self.target(at, op.imm)?;
-        } else if !shape.contains('i') && op.imm != 0 {
+        } else if !shape.has(Shape::IMM) && op.imm != 0 {
             return fail(at, "imm is set but not used");
         }
         if kind == OpKind::LoadK && op.imm as usize >= self.program.consts.len() {
@@ -259,7 +318,7 @@ impl Verifier<'_> {
             let before = reached.covered[bb as usize].expect("it is in the work list");
             let after = self.covered_after(range, before)?;
             for at in (range.start..range.end).filter(|at| is_terminator(self.kinds[*at])) {
-                if self.kinds[at].shape().contains('J') {
+                if Shape::of(self.kinds[at]).has(Shape::TARGET) {
                     reached.meet(self.op(at).imm, after);
                 }
                 if falls_through(self.kinds[at]) && at + 1 == range.end {

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use bytemuck::Pod;
+use memmap2::MmapMut;
 
 /// Alignment of every buffer: a cache line.
 const ALIGN_BYTES: usize = 64;
@@ -15,15 +16,26 @@ const ALIGN_BYTES: usize = 64;
 /// which would commit all pages.
 const ASKED_ALIGN_BYTES: usize = 16;
 
+/// Bytes from which on a buffer is a mapping of its own. What an allocator gives again, it has to
+/// clear, all of it: tables have room for much that is never used.
+const MAPPED_BYTES_MIN: usize = 1 << 20;
+
 /// Bytes that do not move while the buffer lives.
 #[derive(Debug)]
 pub struct Buffer {
-    /// What the allocator gave.
-    block: NonNull<u8>,
-    layout: Layout,
+    block: Block,
     /// The first aligned byte in it.
     start: NonNull<u8>,
     bytes: usize,
+}
+
+/// Where a buffer's bytes are from.
+#[derive(Debug)]
+enum Block {
+    /// The allocator.
+    Allocated(NonNull<u8>, Layout),
+    /// The system. Held until the buffer is dropped.
+    Mapped { _map: MmapMut },
 }
 
 // SAFETY: the buffer owns its bytes; shared access goes through methods that state their rules.
@@ -37,8 +49,14 @@ impl Buffer {
         Self::allocated(bytes, alloc_zeroed)
     }
 
-    /// A buffer from `alloc` or `alloc_zeroed`. Only what is zeroed may be viewed as a slice.
+    /// A buffer from `alloc` or `alloc_zeroed`, or mapped. Only what is zeroed may be viewed as a
+    /// slice.
     fn allocated(bytes: usize, allocate: unsafe fn(Layout) -> *mut u8) -> Option<Buffer> {
+        if bytes >= MAPPED_BYTES_MIN {
+            let mut map = MmapMut::map_anon(bytes).ok()?;
+            let start = NonNull::new(map.as_mut_ptr())?;
+            return Some(Buffer { block: Block::Mapped { _map: map }, start, bytes });
+        }
         let size = bytes.checked_add(ALIGN_BYTES)?;
         let layout = Layout::from_size_align(size, ASKED_ALIGN_BYTES).ok()?;
         // SAFETY: the layout has a size above zero.
@@ -46,7 +64,7 @@ impl Buffer {
         let skip = block.as_ptr().align_offset(ALIGN_BYTES);
         // SAFETY: `skip` is less than the alignment, which was added to the size.
         let start = unsafe { block.add(skip) };
-        Some(Buffer { block, layout, start, bytes })
+        Some(Buffer { block: Block::Allocated(block, layout), start, bytes })
     }
 
     /// Where it starts.
@@ -56,7 +74,7 @@ impl Buffer {
 
     /// The bytes. No kernel may be writing to them.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: allocated with this size and initialised by `alloc_zeroed`; kernels and host take
+        // SAFETY: of this size and initialised, by `alloc_zeroed` or the system; kernels and host take
         // turns on instance memory, the only buffers that are viewed as slices.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
     }
@@ -70,8 +88,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with the same layout.
-        unsafe { dealloc(self.block.as_ptr(), self.layout) }
+        if let Block::Allocated(block, layout) = &self.block {
+            // SAFETY: allocated with the same layout.
+            unsafe { dealloc(block.as_ptr(), *layout) }
+        }
     }
 }
 

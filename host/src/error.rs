@@ -39,6 +39,15 @@ pub enum Error {
     /// The device has too little memory to be used; see [`Error::DeviceLost`] for when.
     #[error("{0}")]
     DeviceMemory(String),
+    /// The folder of compiled programs cannot be used.
+    #[error("compiled programs: {}", folder.display())]
+    Artefacts {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
     /// The threads could not be started.
     #[error("cannot start the threads: {0}")]
     // No source: rayon's message is its cause's.
@@ -55,7 +64,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What the caller gave is not valid: a transaction of a block, or its environment.
+    /// What the caller gave is not valid: a transaction of a block, its environment, a folder.
     Input,
     /// The caller's database failed.
     Database,
@@ -76,6 +85,7 @@ impl Error {
             Error::Database(_) => ErrorKind::Database,
             Error::Rejected { .. } | Error::Environment(_) => ErrorKind::Input,
             Error::NoDevice(_) => ErrorKind::NoDevice,
+            Error::Artefacts { .. } => ErrorKind::Input,
             Error::DeviceLost(_) => ErrorKind::DeviceLost,
             Error::Limit(_)
             | Error::DeviceMemory(_)

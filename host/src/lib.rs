@@ -64,6 +64,7 @@ mod sync;
 pub mod types;
 
 pub use code::Tiers;
+pub use code::artefact::{Artefacts, default_artefacts_dir};
 pub use convert::{UnsupportedSetting, bundle_state};
 pub use engine::{
     Batch, BlockResult, Config, Divergence, DivergenceCounts, Engine, Hints, Proposal,

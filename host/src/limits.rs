@@ -39,6 +39,9 @@ pub const CODE_FRAMES_COUNT_HOT: u32 = 16;
 /// Bytes of the largest code whose program grows: room for all that it may give is reserved. Since
 /// EIP-170 none is longer; init codes are, and run once.
 pub const CODE_GROWING_BYTES_MAX: usize = 24_576;
+/// Bytes of the shortest code whose program is kept on disk: shorter ones are compiled in less time
+/// than a file takes to read.
+pub const ARTEFACT_CODE_BYTES_MIN: usize = 256;
 /// Codes that wait for their full compile at most; more are asked for again.
 pub const CODE_COMPILES_QUEUED_COUNT_MAX: usize = 1024;
 /// Codes that are compiled in the background at once, at most, and on half of the cores.
@@ -56,6 +59,22 @@ pub const CODE_ANALYSES_BYTES_MAX: usize = 128 << 20;
 pub const CODE_FUNCTIONS_COUNT_MAX: usize = 1024;
 /// Functions of one code whose effects are made, which costs time in the hands of who calls.
 pub const CODE_EFFECTS_COUNT_MAX: u32 = 64;
+
+/// Bytes of compiled programs on disk before those that were not used for longest are dropped. A
+/// program is 5 to 15 times its code, so this holds some thousand full-size contracts.
+pub const ARTEFACTS_BYTES_MAX: u64 = 1 << 30;
+/// Programs on disk are looked through and dropped after this share of what they may take was
+/// written, as a divisor. So one program takes no larger share.
+pub const ARTEFACTS_SHARE: u64 = 16;
+/// Bytes of a file that is read: no more are written, and no more memory is taken for one.
+pub const ARTEFACT_BYTES_MAX: u64 = ARTEFACTS_BYTES_MAX / ARTEFACTS_SHARE;
+/// Bytes of the units that file systems store files in, mostly.
+pub const ARTEFACT_UNIT_BYTES: u64 = 4096;
+/// How long a program on disk counts as just used: it is marked when it is read later than that.
+pub const ARTEFACT_MARK_SECONDS: u64 = 24 * 60 * 60;
+/// Age of a half-written program from which on nobody is writing it any more. Writing takes
+/// milliseconds.
+pub const ARTEFACT_TEMPORARY_SECONDS: u64 = 60 * 60;
 
 /// Zero bytes that follow the data of a transaction, so that a kernel may load whole words.
 pub const DATA_PADDING_BYTES: usize = 64;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod blocktest;
+mod cache;
 mod compare;
 mod devices;
 mod files;
@@ -57,6 +58,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// Shows which transactions of a block depend on which: waves, chains, the critical path.
     Plan(plan::PlanArgs),
+    /// Shows, drops and makes compiled programs that are kept on disk.
+    Cache(cache::CacheArgs),
     /// Lists the devices that this build can run on.
     #[command(after_help = devices::EXAMPLES)]
     Devices {
@@ -228,6 +231,7 @@ fn main() -> ExitCode {
         Command::Blocktest(args) => blocktest::run(args),
         Command::Graph(args) => graph::graph(args),
         Command::Plan(args) => plan::plan(args),
+        Command::Cache(args) => cache::cache(args),
         Command::Devices { json } => devices::devices(*json),
     };
     let code = match result {

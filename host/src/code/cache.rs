@@ -15,6 +15,7 @@ use warpevm_compiler::{
     Analysis, EffectSet, Options, Program, Spec, analyse, compile_baseline, compile_with,
 };
 
+use super::artefact::Artefacts;
 use super::growing::Growing;
 use super::ids::{CodeBytes, delegate_of};
 use super::knowledge::{
@@ -115,7 +116,7 @@ impl CodeCache {
             Tiers::Full | Tiers::Swap => self.full(&known, code, spec),
             Tiers::Auto | Tiers::Baseline => {
                 if self.tiers == Tiers::Auto {
-                    self.background.ask(&known, &code.code(), spec);
+                    self.background.ask(&known, code.hash, &code.code(), spec);
                 }
                 self.whole(&known, code, spec)
             }
@@ -124,15 +125,31 @@ impl CodeCache {
         program
     }
 
+    /// Full programs are kept in this folder from now on, and taken from there.
+    pub fn keep_in(&self, artefacts: Arc<Artefacts>) {
+        self.background.keep_in(artefacts);
+    }
+
+    /// The program of a code that an earlier process kept.
+    fn kept(&self, code: &CodeBytes, spec: Spec) -> Option<Arc<Program>> {
+        let program = self.background.kept(code.hash, code.as_slice().len(), spec)?;
+        self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
+        Some(Arc::new(program))
+    }
+
     /// The full program; compiled on first use, by one thread while others wait.
     fn full(&self, known: &Knowledge, code: &CodeBytes, spec: Spec) -> Arc<Program> {
         let make = || {
+            if let Some(kept) = self.kept(code, spec) {
+                return kept;
+            }
             let analysed = known.analysis.try_lock().ok().and_then(|kept| kept.clone());
             let program = match analysed {
                 Some(analysis) if self.passes == Options::ALL => analysis.program.clone(),
                 _ => compile_with(code.as_slice(), spec, &self.passes),
             };
             self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
+            self.background.keep(code.hash, code.as_slice().len(), spec, &program);
             Arc::new(program)
         };
         known.program.get_or_init(make).clone()
@@ -154,10 +171,15 @@ impl CodeCache {
             return Compiled::Whole(self.whole(known, code, spec));
         }
         if self.tiers == Tiers::Auto && known.heat.asked() >= CODE_FRAMES_COUNT_HOT.into() {
-            self.background.ask(known, &code.code(), spec);
+            self.background.ask(known, code.hash, &code.code(), spec);
         }
         if let Some(growing) = known.growing.get() {
             return Compiled::Growing(growing.clone());
+        }
+        if self.tiers == Tiers::Auto
+            && let Some(kept) = self.kept(code, spec)
+        {
+            return Compiled::Whole(known.program.get_or_init(|| kept).clone());
         }
         let Some(growing) = Growing::new(code.code(), spec) else {
             return Compiled::Whole(self.whole(known, code, spec));
@@ -192,7 +214,7 @@ impl CodeCache {
     pub fn heard_hot(&self, code: &CodeBytes, spec: Spec, growing: &Growing) -> bool {
         let (known, _) = self.known((code.hash, spec));
         match self.tiers {
-            Tiers::Auto => return self.background.ask(&known, &code.code(), spec),
+            Tiers::Auto => return self.background.ask(&known, code.hash, &code.code(), spec),
             Tiers::Swap => growing.set_better(self.full(&known, code, spec)),
             Tiers::Baseline | Tiers::Full => {}
         }
@@ -318,7 +340,7 @@ impl CodeCache {
         }
         if self.tiers == Tiers::Auto && known.program.get().is_none() {
             // An analysis takes longer than a compile, and somebody waits: not for cold code.
-            self.background.ask(&known, &Bytes::copy_from_slice(code), spec);
+            self.background.ask(&known, hash, &Bytes::copy_from_slice(code), spec);
             return None;
         }
         let make = || {

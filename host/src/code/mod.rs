@@ -7,7 +7,9 @@
 //! | `growing.rs` | a program that is lowered while it runs |
 //! | `tier.rs` | which program of a code runs; compiling in the background |
 //! | `cache.rs` | that of all codes, by hash and spec, bounded |
+//! | `artefact/` | programs on disk |
 
+pub mod artefact;
 mod cache;
 pub mod growing;
 pub mod ids;

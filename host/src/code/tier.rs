@@ -8,16 +8,19 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use warpevm_compiler::{Options, Program, Spec, compile_with};
 
+use super::artefact::Artefacts;
 use super::growing::Growing;
 use super::knowledge::Knowledge;
-use crate::limits::{CODE_COMPILES_COUNT_MAX, CODE_COMPILES_QUEUED_COUNT_MAX};
+use crate::limits::{
+    ARTEFACT_CODE_BYTES_MIN, CODE_COMPILES_COUNT_MAX, CODE_COMPILES_QUEUED_COUNT_MAX,
+};
 use crate::sync::lock;
 use crate::types::TierCounts;
 
@@ -81,6 +84,7 @@ impl Compiled {
 /// A code that is to be compiled.
 struct Job {
     known: Arc<Knowledge>,
+    hash: B256,
     code: Bytes,
     spec: Spec,
 }
@@ -98,6 +102,8 @@ struct Shared {
     /// Bytes of the programs that nobody accounted for yet.
     bytes: AtomicUsize,
     counts: Counters,
+    /// Where programs are kept.
+    artefacts: OnceLock<Arc<Artefacts>>,
 }
 
 #[derive(Default)]
@@ -106,6 +112,16 @@ struct Counters {
     code_bytes: AtomicU64,
     nanoseconds: AtomicU64,
     refused: AtomicU64,
+}
+
+impl Shared {
+    fn keep(&self, hash: B256, code_bytes: usize, spec: Spec, passes: &Options, program: &Program) {
+        if let Some(artefacts) = self.artefacts.get()
+            && code_bytes >= ARTEFACT_CODE_BYTES_MIN
+        {
+            artefacts.put(hash, spec, passes, code_bytes, program);
+        }
+    }
 }
 
 /// The threads that compile in the background, started when there is something to do.
@@ -127,9 +143,26 @@ impl Background {
         Background { shared: Arc::default(), passes, threads: Mutex::default() }
     }
 
+    /// Programs are kept there from now on.
+    pub fn keep_in(&self, artefacts: Arc<Artefacts>) {
+        let _ = self.shared.artefacts.set(artefacts);
+    }
+
+    /// The program of a code that was kept. The shortest codes take longer to read than to compile.
+    pub fn kept(&self, hash: B256, code_bytes: usize, spec: Spec) -> Option<Program> {
+        let artefacts = self.shared.artefacts.get()?;
+        let worth = code_bytes >= ARTEFACT_CODE_BYTES_MIN;
+        worth.then(|| artefacts.get(hash, spec, &self.passes, code_bytes)).flatten()
+    }
+
+    /// Keeps the program of a code.
+    pub fn keep(&self, hash: B256, code_bytes: usize, spec: Spec, program: &Program) {
+        self.shared.keep(hash, code_bytes, spec, &self.passes, program);
+    }
+
     /// Asks for the full program of a code. A queue that is full refuses: who is hot asks again.
     /// Says whether it was taken.
-    pub fn ask(&self, known: &Arc<Knowledge>, code: &Bytes, spec: Spec) -> bool {
+    pub fn ask(&self, known: &Arc<Knowledge>, hash: B256, code: &Bytes, spec: Spec) -> bool {
         if known.asked_to_compile.swap(true, Ordering::AcqRel) {
             return true;
         }
@@ -140,7 +173,7 @@ impl Background {
             return false;
         }
         self.shared.open.fetch_add(1, Ordering::AcqRel);
-        queue.push_back(Job { known: known.clone(), code: code.clone(), spec });
+        queue.push_back(Job { known: known.clone(), hash, code: code.clone(), spec });
         let waiting = queue.len();
         drop(queue);
         self.shared.wake.notify_one();
@@ -219,6 +252,7 @@ fn work(shared: &Shared, passes: &Options) {
         let program = job.known.program.get_or_init(|| {
             let program = Arc::new(compile_with(&job.code, job.spec, passes));
             shared.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
+            shared.keep(job.hash, job.code.len(), job.spec, passes, &program);
             program
         });
         if let Some(growing) = job.known.growing.get() {

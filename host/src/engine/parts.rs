@@ -17,6 +17,7 @@ use crate::backend::device::{Device, Means};
 use crate::backend::fake_drivers;
 use crate::backend::{cuda_drivers, wgpu_drivers};
 use crate::code::CodeCache;
+use crate::code::artefact::Artefacts;
 use crate::error::Error;
 use crate::instance::layout::classes;
 use crate::instance::session::Session;
@@ -126,6 +127,11 @@ impl Engine {
     /// How it works.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Keeps programs of the full compiler in a folder from now on, and takes them from there.
+    pub fn keep_programs(&self, artefacts: Arc<Artefacts>) {
+        self.codes.keep_in(artefacts);
     }
 
     /// What each tier of programs made so far.

@@ -148,6 +148,11 @@ pub fn run<A: AsRef<OsStr>>(
     if let Some(fixtures) = fixtures {
         command.env(FIXTURES_VAR, fixtures);
     }
+    finish(command)
+}
+
+/// Runs it to its end.
+pub fn finish(mut command: Command) -> Ran {
     let output: Output = command.output().expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let ran = Ran {
