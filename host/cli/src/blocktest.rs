@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Blocktest) -> Result<bool> {
     if args.compare {
         return compare(args);
     }
-    let executor = executor(args, args.threads.unwrap_or(1))?;
+    let executor = executor(args, args.suite.config().with_threads(args.threads.unwrap_or(1)))?;
     let suite = Suite::new(&args.suite);
     let total = suite.run(&|file, filter| {
         let result = block_test::run_file(&file.name, &file.bytes, executor.as_ref(), filter);
@@ -113,14 +113,12 @@ pub(crate) fn run(args: &Blocktest) -> Result<bool> {
     suite.print(&total)
 }
 
-fn executor(args: &Blocktest, threads: usize) -> Result<Box<dyn BlockExecutor>> {
+fn executor(args: &Blocktest, config: Config) -> Result<Box<dyn BlockExecutor>> {
     Ok(match Backend::from(args.suite.backend) {
         Backend::Revm => Box::new(Revm),
-        backend => {
+        _ => {
             let policy = args.policy.unwrap_or(PolicyArg::Auto).into();
-            Box::new(Engine::new(
-                Config::default().with_backend(backend).with_threads(threads).with_policy(policy),
-            )?)
+            Box::new(Engine::new(config.with_policy(policy))?)
         }
     })
 }
@@ -171,7 +169,8 @@ fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<
     let mut gas = 0;
     for _ in 0..args.rounds() {
         let theirs = measure(suite, file, &Revm)?;
-        let mine = measure(suite, file, executor(args, 1)?.as_ref())?;
+        let mine =
+            measure(suite, file, executor(args, args.suite.config().with_threads(1))?.as_ref())?;
         ensure!(mine.gas == theirs.gas, "{}: {} gas, revm {}", file.name, mine.gas, theirs.gas);
         gas = mine.gas;
         ours.push(mine.time.as_secs_f64());

@@ -8,7 +8,7 @@ use std::time::Instant;
 use warpevm::reference;
 use warpevm::state::{HasStorage, MemoryState};
 use warpevm::types::{Backend, Env, Transaction};
-use warpevm::{Config, State};
+use warpevm::{Config, State, Tiers};
 use warpevm_benches::figures::{duration, median};
 
 /// Rounds where the command line does not say.
@@ -41,7 +41,8 @@ pub(crate) fn side_by_side(
     state: &MemoryState,
     rounds: u32,
 ) -> anyhow::Result<Comparison> {
-    let runner = Runner::with(config.with_threads(1))?;
+    // What repeats has been compiled.
+    let runner = Runner::with(config.with_threads(1).with_tiers(Tiers::Full))?;
     let (mut ours, mut ours_warm, mut revm) = (Vec::new(), Vec::new(), Vec::new());
     let warm = State::new(state)?.with_storage_probe();
     let mut gas_used = 0;

@@ -25,8 +25,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
-use warpevm::Config;
 use warpevm::types::{Backend, Grouping, Policy};
+use warpevm::{Config, Tiers};
 
 /// The exit code of wrong usage, as clap has it.
 const WRONG_USAGE: u8 = 2;
@@ -87,6 +87,36 @@ pub(crate) struct EngineArgs {
     /// Transactions in each warp of a GPU; else 32.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub instances_per_warp: Option<u8>,
+    /// Which programs of a code run; else auto. Results do not depend on it.
+    #[arg(long, value_enum)]
+    pub tiers: Option<TiersArg>,
+    /// Neither takes compiled programs from the folder of `warpevm cache` nor keeps any there.
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// Which programs of a code run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TiersArg {
+    /// Lowered at once, and compiled in the background where a code is hot.
+    Auto,
+    /// Lowered at once alone.
+    Baseline,
+    /// Compiled in full by who enters a code first.
+    Full,
+    /// For tests: lowered at once for the first frame of a code, then compiled.
+    Swap,
+}
+
+impl From<TiersArg> for Tiers {
+    fn from(arg: TiersArg) -> Tiers {
+        match arg {
+            TiersArg::Auto => Tiers::Auto,
+            TiersArg::Baseline => Tiers::Baseline,
+            TiersArg::Full => Tiers::Full,
+            TiersArg::Swap => Tiers::Swap,
+        }
+    }
 }
 
 /// As many as the engine has ranges of code ids for. Each takes a stack and instance memory, and
@@ -162,6 +192,9 @@ impl EngineArgs {
         }
         if let Some(count) = self.instances_per_warp {
             config.instances_per_warp = count.into();
+        }
+        if let Some(tiers) = self.tiers {
+            config.tiers = tiers.into();
         }
         config
     }

@@ -56,7 +56,7 @@ struct Stopped;
 
 impl Running {
     fn new(asked: Asked) -> anyhow::Result<Running> {
-        let runner = Runner::new(asked.config)?;
+        let runner = Runner::new(asked.config, asked.keep_programs)?;
         interrupt::listen();
         let rows = Rows::open(&asked)?;
         let say = if asked.output == Output::Stdout { Say::Stderr } else { Say::Stdout };

@@ -1,13 +1,17 @@
 //! Runs blocks and calls on the backend that was asked for.
 
+use super::output::complain;
 use super::suite::start_threads;
 use anyhow::ensure;
+use std::sync::Arc;
 use std::time::Instant;
 use warpevm::chain::{BlockInput, Revm};
+use warpevm::error::with_causes;
+use warpevm::limits::ARTEFACTS_BYTES_MAX;
 use warpevm::reference::Sequential;
 use warpevm::state::MemoryState;
 use warpevm::types::{Backend, Env, Outcome, Rejected, Report, Transaction};
-use warpevm::{Config, Engine, State};
+use warpevm::{Artefacts, Config, Engine, State, default_artefacts_dir};
 
 /// The error of a block with a transaction that is not valid, which makes the block invalid.
 pub(crate) fn invalid(block: &BlockInput, index: usize, reason: &Rejected) -> anyhow::Error {
@@ -35,11 +39,23 @@ pub(crate) struct InputRan {
 }
 
 impl Runner {
-    pub(crate) fn new(config: Config) -> anyhow::Result<Runner> {
+    /// A backend; `keep_programs`: compiled programs are kept on disk, and taken from there.
+    pub(crate) fn new(config: Config, keep_programs: bool) -> anyhow::Result<Runner> {
         // The validator uses rayon's own pool, which panics where it has to start by itself and
         // cannot.
         start_threads(config.threads)?;
-        Runner::with(config)
+        let runner = Runner::with(config)?;
+        if keep_programs
+            && runner.backend != Backend::Revm
+            && let Some(folder) = default_artefacts_dir()
+        {
+            match Artefacts::open(folder, ARTEFACTS_BYTES_MAX) {
+                Ok(artefacts) => runner.engine.keep_programs(Arc::new(artefacts)),
+                // Programs are compiled as ever.
+                Err(error) => complain(format!("{} (go on without)", with_causes(&error))),
+            }
+        }
+        Ok(runner)
     }
 
     pub(crate) fn with(config: Config) -> anyhow::Result<Runner> {

@@ -6,7 +6,7 @@ use warpevm::conformance::state_test::TestState;
 use warpevm::conformance::{Executor, state_test};
 use warpevm::error::with_causes;
 use warpevm::reference::Sequential;
-use warpevm::{Backend, Config, Engine, Env, Outcome, State, Transaction};
+use warpevm::{Backend, Engine, Env, Outcome, State, Transaction};
 
 /// What `--help` ends with.
 pub(crate) const EXAMPLES: &str = "Examples:
@@ -41,9 +41,7 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
     args.check()?;
     let executor: Box<dyn Executor> = match Backend::from(args.backend) {
         Backend::Revm => Box::new(CaseOnRevm),
-        backend => Box::new(CaseOnEngine(Engine::new(
-            Config::default().with_backend(backend).with_threads(1),
-        )?)),
+        _ => Box::new(CaseOnEngine(Engine::new(args.config().with_threads(1))?)),
     };
     let suite = Suite::new(args);
     let total = suite.run(&|file, filter| {

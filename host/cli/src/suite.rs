@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
+use warpevm::Config;
 use warpevm::conformance::Summary;
 use warpevm::conformance::files::{self, TestFile};
 use warpevm::input::InputError;
@@ -28,6 +29,9 @@ pub(crate) struct SuiteArgs {
     /// What executes.
     #[arg(long, value_enum, default_value_t = super::BackendArg::Cpu)]
     pub backend: super::BackendArg,
+    /// Which programs of a code run; else auto. Results do not depend on it.
+    #[arg(long, value_enum)]
+    pub tiers: Option<super::TiersArg>,
     /// Only cases of this fork, as the tests name it (Cancun, Prague, ...).
     #[arg(long)]
     pub fork: Option<String>,
@@ -80,7 +84,16 @@ impl SuiteArgs {
             let why = "--min-residency: there is no device that cases could leave on revm";
             return Err(Usage(why.to_owned()));
         }
+        if self.tiers.is_some() && self.backend == super::BackendArg::Revm {
+            return Err(Usage("--tiers: revm has none".to_owned()));
+        }
         Ok(())
+    }
+
+    /// What the engine is told.
+    pub(crate) fn config(&self) -> Config {
+        let tiers = self.tiers.map_or(Config::default().tiers, Into::into);
+        Config::default().with_backend(self.backend.into()).with_tiers(tiers)
     }
 }
 
