@@ -1,7 +1,7 @@
 //! `warpevm bench`: suites of workloads, every contender in one run, in turn.
 
 use super::devices;
-use super::output::{Progress, complain, line};
+use super::output::{Progress, Say, complain};
 use super::suite::start_threads;
 use super::{BackendArg, GroupingArg, PolicyArg, ROUNDS_MAX, Usage, files, interrupt};
 use anyhow::ensure;
@@ -81,10 +81,11 @@ pub(crate) struct BenchArgs {
     /// The smallest cases, once: shows that it works.
     #[arg(long)]
     tiny: bool,
-    /// Where the rows are written as JSON.
+    /// Where the rows are written as JSON; '-' is standard output, and all else goes to standard
+    /// error.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Where a report is written: one HTML file with plots.
+    /// Where a report is written: one HTML file with plots; '-' as for the rows.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -113,10 +114,10 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
     start_threads(0)?;
     interrupt::listen();
     let Plans { mut cases, left_out } = read(&args.wanted())?;
-    cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
     for why in &left_out {
-        line(format!("left out: {why}"))?;
+        args.say().line(format!("left out: {why}"))?;
     }
+    cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
     ensure!(!cases.is_empty() || interrupt::asked(), "nothing to measure");
     let model = Model::new()?;
     let (measured, ablations) = match args.ablate {
@@ -184,7 +185,7 @@ fn run(
     let mut all = Vec::new();
     for case in cases.iter().take_while(|_| !interrupt::asked()) {
         let measured = measure(case, &args.contenders(case.in_order), rounds)?;
-        print(&progress, &measured, model)?;
+        print(&progress, args.say(), &measured, model)?;
         progress.step(1);
         all.push(measured);
     }
@@ -210,17 +211,19 @@ fn run_ablation(
         all.push(measured);
         ablations.extend(off);
     }
-    print_ablations(&ablations)?;
+    print_ablations(&ablations, args.say())?;
     Ok((all, ablations))
 }
 
 /// A table: what is off, by suite the median of the ratios.
-fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
+fn print_ablations(ablations: &[Ablation], say: Say) -> anyhow::Result<()> {
     let mut suites: Vec<Suite> = ablations.iter().map(|one| one.suite).collect();
     suites.dedup();
     let heads: Vec<String> = suites.iter().map(|suite| format!("{:>11}", suite.name())).collect();
-    line("least time with an idea off, by that with all on (median over the cases of a suite)")?;
-    line(format!("{:24}{}", "", heads.concat()))?;
+    say.line(
+        "least time with an idea off, by that with all on (median over the cases of a suite)",
+    )?;
+    say.line(format!("{:24}{}", "", heads.concat()))?;
     for idea in ideas(ablations) {
         let cells = suites.iter().map(|suite| {
             let of = ablations.iter().filter(|one| one.off == idea && one.suite == *suite);
@@ -230,7 +233,7 @@ fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
                 false => format!("{:>11.2}", median(&ratios)),
             }
         });
-        line(format!("{idea:24}{}", cells.collect::<String>()))?;
+        say.line(format!("{idea:24}{}", cells.collect::<String>()))?;
     }
     Ok(())
 }
@@ -246,8 +249,11 @@ fn threads(count: usize) -> usize {
 impl BenchArgs {
     /// Whether the arguments go together: each must do something.
     fn check(&self) -> Result<(), Usage> {
+        self.keep_inputs()?;
         let wants = |of: fn(&Suite) -> bool| self.suites.is_empty() || self.suites.iter().any(of);
         let device = |backend: &BackendArg| warpevm::types::Backend::from(*backend).is_device();
+        let devices = self.backend.iter().any(device);
+        let names_twice = |json: &PathBuf| self.html.iter().any(|html| files::is_same(json, html));
         let refused = [
             (
                 self.backend.contains(&BackendArg::Revm),
@@ -266,19 +272,28 @@ impl BenchArgs {
                 "--policies: the suites have independent calls, which no policy orders",
             ),
             (
-                self.grouping.is_some() && !self.backend.iter().any(device),
+                self.grouping.is_some() && !devices,
                 "--grouping: it is for backends that are devices",
             ),
             (self.ablate && !self.against.is_empty(), "--against: --ablate compares with itself"),
             (self.ablate && !self.policies.is_empty(), "--policies: --ablate tries all"),
             (self.ablate && self.backend.len() > 1, "--backend: --ablate takes one"),
-            (
-                self.json.is_some() && self.json == self.html,
-                "--html: it names the file that --json names",
-            ),
+            (self.json.iter().any(names_twice), "--html: it names the file that --json names"),
         ];
         let refused = refused.into_iter().find(|(refused, _)| *refused);
         refused.map_or(Ok(()), |(_, why)| Err(Usage(why.to_owned())))
+    }
+
+    fn keep_inputs(&self) -> Result<(), Usage> {
+        for (option, file) in [("--json", &self.json), ("--html", &self.html)] {
+            file.as_deref().map_or(Ok(()), |file| files::keep_inputs(option, file, &self.input))?;
+        }
+        Ok(())
+    }
+
+    /// Where everything is told that is not written.
+    fn say(&self) -> Say {
+        files::say(self.json.iter().chain(&self.html))
     }
 
     fn wanted(&self) -> Wanted {
@@ -345,23 +360,26 @@ impl BenchArgs {
     }
 }
 
-fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<()> {
+fn print(progress: &Progress, say: Say, case: &Measured, model: &Model) -> anyhow::Result<()> {
     let each = |sum: u64| plot::short(sum as f64 / case.batch.max(1) as f64);
     let ends = case.ends.iter().map(|(end, count)| format!("{count} {end}"));
     let chain = case.longest_chain_gas.map_or_else(String::new, |gas| {
         format!(", longest chain {:.1} of {:.1} Mgas", gas as f64 / 1e6, case.gas_used as f64 / 1e6)
     });
     let hash = case.rows.first().map_or_else(String::new, |row| row.result_hash.to_string());
-    progress.line(format!(
-        "{}/{}/{}: {}; each {} gas, {} opcodes{chain}; result {}",
-        case.suite.name(),
-        case.name,
-        case.batch,
-        ends.collect::<Vec<_>>().join(", "),
-        each(case.gas_used),
-        each(case.trace.op_count()),
-        hash.get(..10).unwrap_or_default(),
-    ))?;
+    progress.line(
+        say,
+        format!(
+            "{}/{}/{}: {}; each {} gas, {} opcodes{chain}; result {}",
+            case.suite.name(),
+            case.name,
+            case.batch,
+            ends.collect::<Vec<_>>().join(", "),
+            each(case.gas_used),
+            each(case.trace.op_count()),
+            hash.get(..10).unwrap_or_default(),
+        ),
+    )?;
     let shown = [END_TO_END, RESIDENT, FIRST];
     for row in case.rows.iter().filter(|row| shown.contains(&row.stage.as_str())) {
         let ratio = row.ratio_to_revm.map_or_else(String::new, |r| format!("{r:8.2} times revm"));
@@ -379,14 +397,17 @@ fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<
             _ => String::new(),
         };
         let who = format!("{} x{}", row.contender, row.threads);
-        progress.line(format!(
-            "  {who:18} {stage:20} {:>9} ({} to {})  {:>6} tx/s {:>6} gas/s {ratio}{blocks}",
-            duration(row.seconds_median),
-            duration(row.seconds_min),
-            duration(row.seconds_max),
-            plot::short(row.transactions_per_second),
-            plot::short(row.gas_per_second),
-        ))?;
+        progress.line(
+            say,
+            format!(
+                "  {who:18} {stage:20} {:>9} ({} to {})  {:>6} tx/s {:>6} gas/s {ratio}{blocks}",
+                duration(row.seconds_median),
+                duration(row.seconds_min),
+                duration(row.seconds_max),
+                plot::short(row.transactions_per_second),
+                plot::short(row.gas_per_second),
+            ),
+        )?;
     }
     if !case.in_order {
         let cost = model.cost(&case.trace);
@@ -395,7 +416,7 @@ fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<
             format!("{} {} ({})", gpu.name, plot::short(ceiling.predicted), ceiling.bound_by)
         });
         let ceilings = ceilings.collect::<Vec<_>>().join(", ");
-        progress.line(format!("  ceilings by the model, tx/s: {ceilings}"))?;
+        progress.line(say, format!("  ceilings by the model, tx/s: {ceilings}"))?;
     }
     Ok(())
 }
