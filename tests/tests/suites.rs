@@ -248,6 +248,19 @@ fn flags_that_would_do_nothing_are_refused() {
         (bench(&["--ablate", "--policies", "waves"]), "--policies"),
         (bench(&["--ablate", "--backend", "cpu,cuda-fake"]), "--backend"),
         (bench(&["--json", "x", "--html", "x"]), "--html"),
+        (bench(&["--json", "x", "--html", "./x"]), "--html"),
+        (bench(&["--json", "-", "--html", "-"]), "--html"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "waves,optimistic"]), "--policies"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "sequential,auto"]), "--policies"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "waves"]), "--policies"),
+        (bench(&["conflicts", "--against", "revm-parallel"]), "--against"),
+        (bench(&["lp98", "lp98"]), "SUITE: 'lp98' stands twice"),
+        (bench(&["--backend", "cpu,cpu"]), "--backend: 'cpu' stands twice"),
+        (bench(&["--against", "revm,revm"]), "--against: 'revm' stands twice"),
+        (bench(&["--policies", "auto,waves,auto"]), "--policies: 'auto' stands twice"),
+        (bench(&["--threads", "2,2"]), "--threads: '2' stands twice"),
+        (bench(&["--batch", "8,8"]), "--batch: '8' stands twice"),
+        (bench(&["--input", "a", "--input", "a"]), "--input: 'a' stands twice"),
     ];
     for (command, flag) in cases {
         fails(&warpevm(command.split(' ')), 2, &["error: ", flag]);

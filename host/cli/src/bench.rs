@@ -4,7 +4,7 @@ use super::devices;
 use super::output::{Progress, Say, complain};
 use super::suite::start_threads;
 use super::{BackendArg, GroupingArg, PolicyArg, ROUNDS_MAX, Usage, files, interrupt};
-use anyhow::ensure;
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ const ROUNDS_TINY: Rounds = Rounds { least: 1, most: 1 };
 const MICROS_ABLATE: f64 = 10_000.0;
 /// GPUs of the table whose ceilings the command line prints.
 const CEILINGS_SHOWN: usize = 3;
+/// Cases that a message lists.
+const LISTED_MAX: usize = 8;
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -117,8 +119,11 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
     for why in &left_out {
         args.say().line(format!("left out: {why}"))?;
     }
+    let names: Vec<String> = cases.iter().map(Planned::full_name).collect();
     cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
-    ensure!(!cases.is_empty() || interrupt::asked(), "nothing to measure");
+    if cases.is_empty() && !interrupt::asked() {
+        bail!("nothing to measure: {}", args.why_nothing(&names));
+    }
     let model = Model::new()?;
     let (measured, ablations) = match args.ablate {
         true => run_ablation(args, &cases, rounds)?,
@@ -249,10 +254,14 @@ fn threads(count: usize) -> usize {
 impl BenchArgs {
     /// Whether the arguments go together: each must do something.
     fn check(&self) -> Result<(), Usage> {
+        self.no_repeats()?;
         self.keep_inputs()?;
         let wants = |of: fn(&Suite) -> bool| self.suites.is_empty() || self.suites.iter().any(of);
         let device = |backend: &BackendArg| warpevm::types::Backend::from(*backend).is_device();
         let devices = self.backend.iter().any(device);
+        let one_thread = !devices && self.threads.iter().all(|count| *count == 1);
+        let serial = |policy: &PolicyArg| policy.is_serial();
+        let ordered = !self.policies.iter().all(serial) || self.policies.len() > 1;
         let names_twice = |json: &PathBuf| self.html.iter().any(|html| files::is_same(json, html));
         let refused = [
             (
@@ -275,6 +284,14 @@ impl BenchArgs {
                 self.grouping.is_some() && !devices,
                 "--grouping: it is for backends that are devices",
             ),
+            (
+                one_thread && ordered,
+                "--policies: one thread executes a block in its order (--threads takes more)",
+            ),
+            (
+                self.against.contains(&Against::RevmParallel) && !wants(|suite| !suite.in_order()),
+                "--against revm-parallel: the suites have blocks, which revm runs in their order",
+            ),
             (self.ablate && !self.against.is_empty(), "--against: --ablate compares with itself"),
             (self.ablate && !self.policies.is_empty(), "--policies: --ablate tries all"),
             (self.ablate && self.backend.len() > 1, "--backend: --ablate takes one"),
@@ -282,6 +299,27 @@ impl BenchArgs {
         ];
         let refused = refused.into_iter().find(|(refused, _)| *refused);
         refused.map_or(Ok(()), |(_, why)| Err(Usage(why.to_owned())))
+    }
+
+    /// Refuses values that stand twice: they would be measured twice, or not at all.
+    fn no_repeats(&self) -> Result<(), Usage> {
+        let numbers = |list: &mut dyn Iterator<Item = u64>| list.map(|n| n.to_string()).collect();
+        let lists: [(&str, Vec<String>); 7] = [
+            ("SUITE", value_names(&self.suites)),
+            ("--backend", value_names(&self.backend)),
+            ("--against", value_names(&self.against)),
+            ("--policies", value_names(&self.policies)),
+            ("--threads", numbers(&mut self.threads.iter().map(|count| *count as u64))),
+            ("--batch", numbers(&mut self.batch.iter().map(|count| u64::from(*count)))),
+            ("--input", self.input.iter().map(|path| path.display().to_string()).collect()),
+        ];
+        for (option, values) in lists {
+            let twice = |at: &usize| values[..*at].contains(&values[*at]);
+            if let Some(at) = (0..values.len()).find(twice) {
+                return Err(Usage(format!("{option}: '{}' stands twice", values[at])));
+            }
+        }
+        Ok(())
     }
 
     fn keep_inputs(&self) -> Result<(), Usage> {
@@ -294,6 +332,19 @@ impl BenchArgs {
     /// Where everything is told that is not written.
     fn say(&self) -> Say {
         files::say(self.json.iter().chain(&self.html))
+    }
+
+    /// Why there is nothing to measure, if these are all cases.
+    fn why_nothing(&self, cases: &[String]) -> String {
+        match (&self.filter, cases) {
+            (Some(filter), [_, ..]) => {
+                let listed = cases[..cases.len().min(LISTED_MAX)].join(", ");
+                let more = cases.len().saturating_sub(LISTED_MAX);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                format!("--filter: '{filter}' matches none of the cases {listed}{more}")
+            }
+            _ => "the suites have no case".to_owned(),
+        }
     }
 
     fn wanted(&self) -> Wanted {
@@ -358,6 +409,12 @@ impl BenchArgs {
         }
         all
     }
+}
+
+/// The names of values on the command line.
+fn value_names<T: ValueEnum>(values: &[T]) -> Vec<String> {
+    let name = |value: &T| value.to_possible_value().map(|value| value.get_name().to_owned());
+    values.iter().filter_map(name).collect()
 }
 
 fn print(progress: &Progress, say: Say, case: &Measured, model: &Model) -> anyhow::Result<()> {
