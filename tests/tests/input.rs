@@ -480,7 +480,7 @@ fn archives_one_after_the_other_are_one() {
         let error = read[0].1.as_ref().expect_err("twice");
         assert!(error.contains("two files are named 7/"), "{error}");
         fs::write(&path, [&joined, &noise].map(|bytes| &bytes[..]).concat()).expect("written");
-        let error = input::open(&path).err().expect("no tar").to_string();
+        let error = input::open(&path).expect_err("no tar").to_string();
         assert!(error.contains("t.tar.zst: truncated or damaged after 8/codes.json: "), "{error}");
         let error = files::visit(&path, &mut |_| Ok(())).expect_err("no tar").to_string();
         assert!(error.contains("t.tar.zst: truncated or damaged after 8/codes.json: "), "{error}");

@@ -488,7 +488,7 @@ fn threads_that_do_not_start_are_an_error() {
     let file = kinds_file("threads");
     let command = command();
     let mut shell = Command::new("bash");
-    let limited = "ulimit -v 2000000; exec \"$0\" simulate --threads 1024 \"$1\"";
+    let limited = "ulimit -v 2000000; exec \"$0\" simulate --threads 512 \"$1\"";
     shell.args(["-c", limited]).arg(command.get_program()).arg(&file);
     let ran = shell.output().expect("bash runs");
     let stderr = String::from_utf8_lossy(&ran.stderr);

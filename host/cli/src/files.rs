@@ -74,7 +74,7 @@ impl Drop for NewFile {
     }
 }
 
-/// Where a name's links lead: a link stays a link to what is written, also if that is not there yet.
+/// Where a name's links lead: a link stays one to what is written, also if that is not there yet.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
