@@ -118,7 +118,11 @@ fn what_is_missing_is_left_out_and_the_rest_runs() {
     assert!(ran.stdout.contains("lp98/count/8: 8 success"), "{}", ran.stdout);
     let ran = warpevm(["bench", "cuevm", "--tiny"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("nothing to measure"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing to measure: the suites have no case"), "{}", ran.stderr);
+    let ran = warpevm(["bench", "lp98", "--tiny", "--filter", "nope"]);
+    assert_eq!(ran.code, 1);
+    let why = "nothing to measure: --filter: 'nope' matches none of the cases lp98/count/1, lp98/";
+    assert!(ran.stderr.contains(why), "{}", ran.stderr);
     let ran = warpevm(["bench", "lp98", "--tiny", "--json", "no/such/folder.json"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("no/such/folder.json"), "{}", ran.stderr);

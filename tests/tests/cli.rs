@@ -75,10 +75,10 @@ fn a_wrong_header_fails_the_run() {
 
 #[test]
 fn a_batch_runs_and_compares() {
-    let ran = warpevm(["simulate", "--backend", "revm", "--compare", text(&example_batch())]);
+    let ran = warpevm(["simulate", "--compare", text(&example_batch())]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("times as fast as revm"), "{}", ran.stdout);
-    let ran = warpevm(["run", "--backend", "revm", "--json", "--compare", text(&example_batch())]);
+    let ran = warpevm(["run", "--json", "--compare", text(&example_batch())]);
     let total = ran.json();
     assert_eq!((&total["batches"], &total["blocks"]), (&1.into(), &0.into()));
     assert!(total["compare"][0]["ratio"].as_f64() > Some(0.0), "{total}");

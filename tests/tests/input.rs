@@ -4,6 +4,7 @@ mod common;
 
 use common::{Ran, example_batch, temp_dir, warpevm};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use warpevm::chain::{BlockInput, BlockSource, Selection};
 use warpevm::conformance::files;
@@ -52,7 +53,7 @@ enum Entry<'a> {
     HardLink(&'a str, &'a str),
 }
 
-fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+fn tar<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for entry in entries {
         let mut header = tar::Header::new_gnu();
@@ -73,8 +74,11 @@ fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
             }
         }
     }
-    let bytes = tar.into_inner().expect("a tar");
-    zstd::encode_all(&bytes[..], 1).expect("packed")
+    tar.into_inner().expect("a tar")
+}
+
+fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+    zstd::encode_all(&tar(entries)[..], 1).expect("packed")
 }
 
 fn file(entry: &(String, String)) -> Entry<'_> {
@@ -259,12 +263,10 @@ fn a_bad_block_leaves_the_others() {
 #[test]
 fn blocks_are_chosen_by_number_and_by_name() {
     let root = temp_dir("choice");
-    for (folder, number) in [("7", 7), ("8", 8), ("b", 25), ("x/30", 30), ("31 ", 12)] {
-        write(&root, block_files(folder, number));
-    }
-    let names = ["7", "8", "b", "x/30", "31 "];
-    let files = names.iter().zip([7, 8, 25, 30, 12]).flat_map(|(f, n)| block_files(f, n));
-    let files: Vec<_> = files.collect();
+    let stored =
+        [("7", 7), ("8", 8), ("b", 25), ("x/30", 30), ("31 ", 12), ("c,d", 40), ("all", 41)];
+    let files: Vec<_> = stored.iter().flat_map(|(f, n)| block_files(f, *n)).collect();
+    write(&root, files.iter().cloned());
     let archive = root.with_extension("tar.zst");
     fs::write(&archive, pack(files.iter().map(file))).expect("written");
     for place in [&root, &archive] {
@@ -274,14 +276,16 @@ fn blocks_are_chosen_by_number_and_by_name() {
             numbers.sort();
             numbers
         };
-        assert_eq!(chosen("all"), [7, 8, 12, 25, 30]);
+        assert_eq!(chosen("all"), [7, 8, 12, 25, 30, 40, 41]);
         assert_eq!(chosen("7"), [7]);
         assert_eq!(chosen("25"), [25], "a number that no folder is named by");
         assert_eq!(chosen("b"), [25]);
         assert_eq!(chosen("x/30"), [30]);
         assert_eq!(chosen("8..25"), [8, 12, 25], "both ends");
         assert_eq!(chosen("b,7,7..8"), [7, 8, 25], "each once");
-        for (selection, missing) in [("9", "9"), ("7,c", "c"), ("26..29", "26..29"), ("", "")] {
+        assert_eq!(chosen(r"7,c\,d"), [7, 40], "a comma of a name");
+        assert_eq!(chosen("./all,./x/30"), [30, 41], "paths");
+        for (selection, missing) in [("9", "9"), ("7,c", "c"), ("26..29", "26..29")] {
             let error = blocks(&source, selection).expect_err(selection);
             assert!(error.contains(&format!("holds no block {missing};")), "{error}");
             assert!(error.contains("it has 7, 8, "), "{error}");
@@ -453,6 +457,58 @@ fn a_name_that_stands_twice_in_an_archive_is_an_error() {
     fs::write(&path, pack(entries)).expect("written");
     let (found, _) = test_files(&path);
     assert!(found[1].contains("two files are named a.json"), "{found:?}");
+}
+
+#[test]
+fn archives_one_after_the_other_are_one() {
+    let root = temp_dir("joined");
+    let path = root.join("t.tar.zst");
+    let (one, two) = (block_files("7", 7), block_files("8", 8));
+    let tars = [&one, &two].map(|files| tar(files.iter().map(file)));
+    let packed = tars.each_ref().map(|tar| zstd::encode_all(&tar[..], 1).expect("packed"));
+    // The second half of an end, and what no tar begins with.
+    let noise = zstd::encode_all(&[7; 700][..], 1).expect("packed");
+    for joined in [packed.concat(), zstd::encode_all(&tars.concat()[..], 1).expect("packed")] {
+        fs::write(&path, &joined).expect("written");
+        assert_eq!(numbers(&open(&path), "all"), [7, 8]);
+        assert_eq!(numbers(&open(&path), "8"), [8]);
+        let (read, _) = test_files(&path);
+        assert_eq!(read.len(), 6, "{read:?}");
+        // The same again is an error, as within one tar.
+        fs::write(&path, [&joined, &packed[0]].map(|bytes| &bytes[..]).concat()).expect("written");
+        let read = blocks(&open(&path), "all").expect("read");
+        let error = read[0].1.as_ref().expect_err("twice");
+        assert!(error.contains("two files are named 7/"), "{error}");
+        fs::write(&path, [&joined, &noise].map(|bytes| &bytes[..]).concat()).expect("written");
+        let error = input::open(&path).expect_err("no tar").to_string();
+        assert!(error.contains("t.tar.zst: truncated or damaged after 8/codes.json: "), "{error}");
+        let error = files::visit(&path, &mut |_| Ok(())).expect_err("no tar").to_string();
+        assert!(error.contains("t.tar.zst: truncated or damaged after 8/codes.json: "), "{error}");
+    }
+}
+
+#[test]
+fn a_window_that_is_too_large_is_told_as_such() {
+    let root = temp_dir("window");
+    let path = root.join("t.tar.zst");
+    let tar = tar(block_files("7", 7).iter().map(file));
+    for (log, reads) in [(27, true), (28, false)] {
+        let mut zstd = zstd::Encoder::new(Vec::new(), 1).expect("begun");
+        zstd.window_log(log).expect("set");
+        zstd.write_all(&tar).expect("packed");
+        let packed = zstd.finish().expect("packed");
+        let after = [&pack([]), &packed].map(|bytes| &bytes[..]).concat();
+        for bytes in [packed, after] {
+            fs::write(&path, bytes).expect("written");
+            let opened = input::open(&path).map(drop).map_err(|error| error.to_string());
+            let visited = files::visit(&path, &mut |_| Ok(()));
+            let visited = visited.map(drop).map_err(|error| error.to_string());
+            assert_eq!(opened, visited);
+            assert_eq!(opened.is_ok(), reads, "2^{log}: {opened:?}");
+            let why = "t.tar.zst: its zstd window is larger than 128 MiB, what zstd --long writes";
+            assert!(opened.is_ok() || opened.is_err_and(|error| error.ends_with(why)));
+        }
+    }
 }
 
 #[test]

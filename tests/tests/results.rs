@@ -205,7 +205,15 @@ fn flags_that_would_do_nothing_are_wrong_usage() {
         (vec!["simulate", block], "simulate", "`warpevm run` executes"),
         (vec!["run", batch, "--block", "1"], "--block", "only for blocks"),
         (vec!["run", batch, "--policy", "auto"], "--policy", "only for blocks"),
+        (vec!["run", block, "--block", ","], "--block", "a choice is empty"),
+        (vec!["run", block, "--block", "all,1"], "--block", "'all' stands alone"),
+        (vec!["run", block, "--block", "9..1"], "--block", "'9..1' ends before it begins"),
+        (vec!["run", block, "--block", "1.."], "--block", "'1..' lacks an end"),
+        (vec!["plan", block, "--block", "1.."], "--block", "'1..' lacks an end"),
         (vec!["run", block, "--compare"], "--compare", "only for batches"),
+        (vec!["simulate", batch, "--compare", "--backend", "revm"], "--compare", "beside revm"),
+        (vec!["run", batch, "--compare", "--backend", "revm"], "--compare", "beside revm"),
+        (vec!["run", block, "--reproducers", "-"], "--reproducers", "names a folder"),
         (
             vec!["run", block, "--backend", "revm", "--policy", "waves"],
             "--policy",
@@ -480,7 +488,7 @@ fn threads_that_do_not_start_are_an_error() {
     let file = kinds_file("threads");
     let command = command();
     let mut shell = Command::new("bash");
-    let limited = "ulimit -v 2000000; exec \"$0\" simulate --threads 1024 \"$1\"";
+    let limited = "ulimit -v 2000000; exec \"$0\" simulate --threads 512 \"$1\"";
     shell.args(["-c", limited]).arg(command.get_program()).arg(&file);
     let ran = shell.output().expect("bash runs");
     let stderr = String::from_utf8_lossy(&ran.stderr);

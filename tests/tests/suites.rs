@@ -113,6 +113,54 @@ fn one_bad_file_does_not_end_blocks() {
     assert!(ran.stdout.contains("1 files left out: their blocks use no gas"), "{}", ran.stdout);
 }
 
+/// Each says which input it is of, and the choice of cases knows nothing of inputs.
+#[test]
+fn failures_of_several_inputs_are_told_apart() {
+    let (wrong, good) = (state_test("Cancun", WRONG), state_test("Prague", RIGHT));
+    let files = [("a.json", &*wrong), ("b.json", "["), ("c.json", &good)];
+    let (one, two) = (folder(&files), folder(&files));
+    let ran = warpevm(["statetest", &one, &two]);
+    assert_eq!(ran.code, 1);
+    counts(&ran, "2 passed, 4 failed, 0 skipped");
+    for name in [&one, &two].iter().flat_map(|folder| {
+        ["a.json a_test", "b.json: line 1"].map(|name| format!("FAILED {folder}/{name}"))
+    }) {
+        assert_eq!(ran.stdout.matches(&name).count(), 1, "no {name} in {}", ran.stdout);
+    }
+    let single = warpevm(["statetest", &one]);
+    assert!(single.stdout.contains("FAILED a.json a_test"), "{}", single.stdout);
+    for choice in
+        [["--filter", "^c.json$"], ["--filter", "^a"], ["--sample", "2"], ["--sample", "3"]]
+    {
+        let count = |paths: &[&str]| {
+            let json = warpevm([&["statetest", "--json"], paths, &choice].concat()).json();
+            ["passed", "failed"].map(|key| json[key].as_u64().expect("a count"))
+        };
+        let ([passed, failed], both) = (count(&[&one]), count(&[&one, &two]));
+        assert_eq!(both, [2 * passed, 2 * failed], "{choice:?}");
+    }
+    // An archive's name stands before the name in it.
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(wrong.len() as u64);
+    tar.append_data(&mut header, "a.json", wrong.as_bytes()).expect("appended");
+    let archive = temp_dir("suite").join("t.tar.zst");
+    let tar = tar.into_inner().expect("a tar");
+    fs::write(&archive, zstd::encode_all(&tar[..], 1).expect("packed")).expect("written");
+    let ran = warpevm(["statetest", text(&archive), &one]);
+    let named = format!("FAILED {}: a.json a_test", archive.display());
+    assert!(ran.stdout.contains(&named), "{}", ran.stdout);
+    let blocks = [("a.json", &*block_test("BlockException.UNKNOWN_PARENT"))];
+    let (one, two) = (folder(&blocks), folder(&blocks));
+    let ran = warpevm(["blocktest", &one, &two, "--compare", "--rounds", "1", "--json"]);
+    let failures = &ran.json()["failures"];
+    for (at, folder) in [one, two].iter().enumerate() {
+        assert_eq!(failures[at]["file"], format!("{folder}/a.json"), "{failures}");
+        assert!(ran.stdout.contains(&format!("FAILED {folder}/a.json a_chain")), "{}", ran.stdout);
+    }
+}
+
 #[test]
 fn nothing_that_ran_is_no_success() {
     let tests = folder(&[
@@ -200,6 +248,19 @@ fn flags_that_would_do_nothing_are_refused() {
         (bench(&["--ablate", "--policies", "waves"]), "--policies"),
         (bench(&["--ablate", "--backend", "cpu,cuda-fake"]), "--backend"),
         (bench(&["--json", "x", "--html", "x"]), "--html"),
+        (bench(&["--json", "x", "--html", "./x"]), "--html"),
+        (bench(&["--json", "-", "--html", "-"]), "--html"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "waves,optimistic"]), "--policies"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "sequential,auto"]), "--policies"),
+        (bench(&["conflicts", "--threads", "1", "--policies", "waves"]), "--policies"),
+        (bench(&["conflicts", "--against", "revm-parallel"]), "--against"),
+        (bench(&["lp98", "lp98"]), "SUITE: 'lp98' stands twice"),
+        (bench(&["--backend", "cpu,cpu"]), "--backend: 'cpu' stands twice"),
+        (bench(&["--against", "revm,revm"]), "--against: 'revm' stands twice"),
+        (bench(&["--policies", "auto,waves,auto"]), "--policies: 'auto' stands twice"),
+        (bench(&["--threads", "2,2"]), "--threads: '2' stands twice"),
+        (bench(&["--batch", "8,8"]), "--batch: '8' stands twice"),
+        (bench(&["--input", "a", "--input", "a"]), "--input: 'a' stands twice"),
     ];
     for (command, flag) in cases {
         fails(&warpevm(command.split(' ')), 2, &["error: ", flag]);

@@ -1,10 +1,10 @@
 //! `warpevm bench`: suites of workloads, every contender in one run, in turn.
 
 use super::devices;
-use super::output::{Progress, complain, line};
+use super::output::{Progress, Say, complain};
 use super::suite::start_threads;
 use super::{BackendArg, GroupingArg, PolicyArg, ROUNDS_MAX, Usage, files, interrupt};
-use anyhow::ensure;
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ const ROUNDS_TINY: Rounds = Rounds { least: 1, most: 1 };
 const MICROS_ABLATE: f64 = 10_000.0;
 /// GPUs of the table whose ceilings the command line prints.
 const CEILINGS_SHOWN: usize = 3;
+/// Cases that a message lists.
+const LISTED_MAX: usize = 8;
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -82,10 +84,11 @@ pub(crate) struct BenchArgs {
     /// The smallest cases, once: shows that it works.
     #[arg(long)]
     tiny: bool,
-    /// Where the rows are written as JSON.
+    /// Where the rows are written as JSON; '-' is standard output, and all else goes to standard
+    /// error.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Where a report is written: one HTML file with plots.
+    /// Where a report is written: one HTML file with plots; '-' as for the rows.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -114,11 +117,14 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<bool> {
     start_threads(0)?;
     interrupt::listen();
     let Plans { mut cases, left_out } = read(&args.wanted())?;
-    cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
     for why in &left_out {
-        line(format!("left out: {why}"))?;
+        args.say().line(format!("left out: {why}"))?;
     }
-    ensure!(!cases.is_empty() || interrupt::asked(), "nothing to measure");
+    let names: Vec<String> = cases.iter().map(Planned::full_name).collect();
+    cases.retain(|case| args.filter.as_ref().is_none_or(|f| f.is_match(&case.full_name())));
+    if cases.is_empty() && !interrupt::asked() {
+        bail!("nothing to measure: {}", args.why_nothing(&names));
+    }
     let model = Model::new()?;
     let (measured, ablations) = match args.ablate {
         true => run_ablation(args, &cases, rounds)?,
@@ -187,14 +193,14 @@ fn run(
         cases.iter().partition(|case| case.suite == Suite::Cold);
     for case in again.into_iter().take_while(|_| !interrupt::asked()) {
         let measured = measure(case, &args.contenders(case.in_order), rounds)?;
-        print(&progress, &measured, model)?;
+        print(&progress, args.say(), &measured, model)?;
         progress.step(1);
         all.push(measured);
     }
     if !first.is_empty() && !interrupt::asked() {
         // Every round makes engines, and only their first runs count.
         all.extend(cold::measure(&first, &args.contenders(true), rounds.least, |measured| {
-            print(&progress, measured, model)?;
+            print(&progress, args.say(), measured, model)?;
             progress.step(1);
             Ok(!interrupt::asked())
         })?);
@@ -221,17 +227,19 @@ fn run_ablation(
         all.push(measured);
         ablations.extend(off);
     }
-    print_ablations(&ablations)?;
+    print_ablations(&ablations, args.say())?;
     Ok((all, ablations))
 }
 
 /// A table: what is off, by suite the median of the ratios.
-fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
+fn print_ablations(ablations: &[Ablation], say: Say) -> anyhow::Result<()> {
     let mut suites: Vec<Suite> = ablations.iter().map(|one| one.suite).collect();
     suites.dedup();
     let heads: Vec<String> = suites.iter().map(|suite| format!("{:>11}", suite.name())).collect();
-    line("least time with an idea off, by that with all on (median over the cases of a suite)")?;
-    line(format!("{:24}{}", "", heads.concat()))?;
+    say.line(
+        "least time with an idea off, by that with all on (median over the cases of a suite)",
+    )?;
+    say.line(format!("{:24}{}", "", heads.concat()))?;
     for idea in ideas(ablations) {
         let cells = suites.iter().map(|suite| {
             let of = ablations.iter().filter(|one| one.off == idea && one.suite == *suite);
@@ -241,7 +249,7 @@ fn print_ablations(ablations: &[Ablation]) -> anyhow::Result<()> {
                 false => format!("{:>11.2}", median(&ratios)),
             }
         });
-        line(format!("{idea:24}{}", cells.collect::<String>()))?;
+        say.line(format!("{idea:24}{}", cells.collect::<String>()))?;
     }
     Ok(())
 }
@@ -257,8 +265,15 @@ fn threads(count: usize) -> usize {
 impl BenchArgs {
     /// Whether the arguments go together: each must do something.
     fn check(&self) -> Result<(), Usage> {
+        self.no_repeats()?;
+        self.keep_inputs()?;
         let wants = |of: fn(&Suite) -> bool| self.suites.is_empty() || self.suites.iter().any(of);
         let device = |backend: &BackendArg| warpevm::types::Backend::from(*backend).is_device();
+        let devices = self.backend.iter().any(device);
+        let one_thread = !devices && self.threads.iter().all(|count| *count == 1);
+        let serial = |policy: &PolicyArg| policy.is_serial();
+        let ordered = !self.policies.iter().all(serial) || self.policies.len() > 1;
+        let names_twice = |json: &PathBuf| self.html.iter().any(|html| files::is_same(json, html));
         let refused = [
             (
                 self.backend.contains(&BackendArg::Revm),
@@ -278,8 +293,16 @@ impl BenchArgs {
                 "--policies: the suites have independent calls, which no policy orders",
             ),
             (
-                self.grouping.is_some() && !self.backend.iter().any(device),
+                self.grouping.is_some() && !devices,
                 "--grouping: it is for backends that are devices",
+            ),
+            (
+                one_thread && ordered,
+                "--policies: one thread executes a block in its order (--threads takes more)",
+            ),
+            (
+                self.against.contains(&Against::RevmParallel) && !wants(|suite| !suite.in_order()),
+                "--against revm-parallel: the suites have blocks, which revm runs in their order",
             ),
             (self.ablate && !self.against.is_empty(), "--against: --ablate compares with itself"),
             (self.ablate && !self.policies.is_empty(), "--policies: --ablate tries all"),
@@ -288,13 +311,56 @@ impl BenchArgs {
                 self.ablate && self.suites.contains(&Suite::Cold),
                 "--ablate: what is off shows in runs that repeat, not in the first",
             ),
-            (
-                self.json.is_some() && self.json == self.html,
-                "--html: it names the file that --json names",
-            ),
+            (self.json.iter().any(names_twice), "--html: it names the file that --json names"),
         ];
         let refused = refused.into_iter().find(|(refused, _)| *refused);
         refused.map_or(Ok(()), |(_, why)| Err(Usage(why.to_owned())))
+    }
+
+    /// Refuses values that stand twice: they would be measured twice, or not at all.
+    fn no_repeats(&self) -> Result<(), Usage> {
+        let numbers = |list: &mut dyn Iterator<Item = u64>| list.map(|n| n.to_string()).collect();
+        let lists: [(&str, Vec<String>); 7] = [
+            ("SUITE", value_names(&self.suites)),
+            ("--backend", value_names(&self.backend)),
+            ("--against", value_names(&self.against)),
+            ("--policies", value_names(&self.policies)),
+            ("--threads", numbers(&mut self.threads.iter().map(|count| *count as u64))),
+            ("--batch", numbers(&mut self.batch.iter().map(|count| u64::from(*count)))),
+            ("--input", self.input.iter().map(|path| path.display().to_string()).collect()),
+        ];
+        for (option, values) in lists {
+            let twice = |at: &usize| values[..*at].contains(&values[*at]);
+            if let Some(at) = (0..values.len()).find(twice) {
+                return Err(Usage(format!("{option}: '{}' stands twice", values[at])));
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_inputs(&self) -> Result<(), Usage> {
+        for (option, file) in [("--json", &self.json), ("--html", &self.html)] {
+            file.as_deref().map_or(Ok(()), |file| files::keep_inputs(option, file, &self.input))?;
+        }
+        Ok(())
+    }
+
+    /// Where everything is told that is not written.
+    fn say(&self) -> Say {
+        files::say(self.json.iter().chain(&self.html))
+    }
+
+    /// Why there is nothing to measure, if these are all cases.
+    fn why_nothing(&self, cases: &[String]) -> String {
+        match (&self.filter, cases) {
+            (Some(filter), [_, ..]) => {
+                let listed = cases[..cases.len().min(LISTED_MAX)].join(", ");
+                let more = cases.len().saturating_sub(LISTED_MAX);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                format!("--filter: '{filter}' matches none of the cases {listed}{more}")
+            }
+            _ => "the suites have no case".to_owned(),
+        }
     }
 
     fn wanted(&self) -> Wanted {
@@ -361,23 +427,32 @@ impl BenchArgs {
     }
 }
 
-fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<()> {
+/// The names of values on the command line.
+fn value_names<T: ValueEnum>(values: &[T]) -> Vec<String> {
+    let name = |value: &T| value.to_possible_value().map(|value| value.get_name().to_owned());
+    values.iter().filter_map(name).collect()
+}
+
+fn print(progress: &Progress, say: Say, case: &Measured, model: &Model) -> anyhow::Result<()> {
     let each = |sum: u64| plot::short(sum as f64 / case.batch.max(1) as f64);
     let ends = case.ends.iter().map(|(end, count)| format!("{count} {end}"));
     let chain = case.longest_chain_gas.map_or_else(String::new, |gas| {
         format!(", longest chain {:.1} of {:.1} Mgas", gas as f64 / 1e6, case.gas_used as f64 / 1e6)
     });
     let hash = case.rows.first().map_or_else(String::new, |row| row.result_hash.to_string());
-    progress.line(format!(
-        "{}/{}/{}: {}; each {} gas, {} opcodes{chain}; result {}",
-        case.suite.name(),
-        case.name,
-        case.batch,
-        ends.collect::<Vec<_>>().join(", "),
-        each(case.gas_used),
-        each(case.trace.op_count()),
-        hash.get(..10).unwrap_or_default(),
-    ))?;
+    progress.line(
+        say,
+        format!(
+            "{}/{}/{}: {}; each {} gas, {} opcodes{chain}; result {}",
+            case.suite.name(),
+            case.name,
+            case.batch,
+            ends.collect::<Vec<_>>().join(", "),
+            each(case.gas_used),
+            each(case.trace.op_count()),
+            hash.get(..10).unwrap_or_default(),
+        ),
+    )?;
     let shown = [END_TO_END, RESIDENT, FIRST];
     for row in case.rows.iter().filter(|row| shown.contains(&row.stage.as_str())) {
         let ratio = row.ratio_to_revm.map_or_else(String::new, |r| format!("{r:8.2} times revm"));
@@ -395,14 +470,17 @@ fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<
             _ => String::new(),
         };
         let who = format!("{} x{}", row.contender, row.threads);
-        progress.line(format!(
-            "  {who:18} {stage:20} {:>9} ({} to {})  {:>6} tx/s {:>6} gas/s {ratio}{blocks}",
-            duration(row.seconds_median),
-            duration(row.seconds_min),
-            duration(row.seconds_max),
-            plot::short(row.transactions_per_second),
-            plot::short(row.gas_per_second),
-        ))?;
+        progress.line(
+            say,
+            format!(
+                "  {who:18} {stage:20} {:>9} ({} to {})  {:>6} tx/s {:>6} gas/s {ratio}{blocks}",
+                duration(row.seconds_median),
+                duration(row.seconds_min),
+                duration(row.seconds_max),
+                plot::short(row.transactions_per_second),
+                plot::short(row.gas_per_second),
+            ),
+        )?;
     }
     if !case.in_order {
         let cost = model.cost(&case.trace);
@@ -411,7 +489,7 @@ fn print(progress: &Progress, case: &Measured, model: &Model) -> anyhow::Result<
             format!("{} {} ({})", gpu.name, plot::short(ceiling.predicted), ceiling.bound_by)
         });
         let ceilings = ceilings.collect::<Vec<_>>().join(", ");
-        progress.line(format!("  ceilings by the model, tx/s: {ceilings}"))?;
+        progress.line(say, format!("  ceilings by the model, tx/s: {ceilings}"))?;
     }
     Ok(())
 }

@@ -106,8 +106,8 @@ pub(crate) fn run(args: &Blocktest) -> Result<bool> {
     }
     let executor = executor(args, args.suite.config().with_threads(args.threads.unwrap_or(1)))?;
     let suite = Suite::new(&args.suite);
-    let total = suite.run(&|file, filter| {
-        let result = block_test::run_file(&file.name, &file.bytes, executor.as_ref(), filter);
+    let total = suite.run(&|name, bytes, filter| {
+        let result = block_test::run_file(name, bytes, executor.as_ref(), filter);
         result.map(|(summary, _)| summary)
     })?;
     suite.print(&total)
@@ -142,7 +142,7 @@ fn compare(args: &Blocktest) -> Result<bool> {
             Ok(None) => without_gas += 1,
             Err(error) => {
                 total.failed += 1;
-                let (file, reason) = (file.name.clone(), format!("{error:#}"));
+                let (file, reason) = (suite.shown(file).to_owned(), format!("{error:#}"));
                 total.failures.push(Failure { file, case: None, reason });
             }
         }
@@ -169,9 +169,15 @@ fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<
     let mut gas = 0;
     for _ in 0..args.rounds() {
         let theirs = measure(suite, file, &Revm)?;
-        let mine =
-            measure(suite, file, executor(args, args.suite.config().with_threads(1))?.as_ref())?;
-        ensure!(mine.gas == theirs.gas, "{}: {} gas, revm {}", file.name, mine.gas, theirs.gas);
+        let engine = executor(args, args.suite.config().with_threads(1))?;
+        let mine = measure(suite, file, engine.as_ref())?;
+        ensure!(
+            mine.gas == theirs.gas,
+            "{}: {} gas, revm {}",
+            suite.shown(file),
+            mine.gas,
+            theirs.gas
+        );
         gas = mine.gas;
         ours.push(mine.time.as_secs_f64());
         revm.push(theirs.time.as_secs_f64());
@@ -180,14 +186,14 @@ fn compare_file(args: &Blocktest, suite: &Suite<'_>, file: &TestFile) -> Result<
     if gas == 0 || revm_seconds == 0.0 {
         return Ok(None);
     }
-    let (file, ratio) = (file.name.clone(), ours_seconds / revm_seconds);
+    let (file, ratio) = (suite.shown(file).to_owned(), ours_seconds / revm_seconds);
     Ok(Some(FileRow { file, gas, ours_seconds, revm_seconds, ratio }))
 }
 
 fn measure(suite: &Suite<'_>, file: &TestFile, executor: &dyn BlockExecutor) -> Result<Spent> {
     let spent = std::sync::Mutex::new(Spent::default());
-    let summary = suite.run_one(file, &|file, filter| {
-        let (summary, took) = block_test::run_file(&file.name, &file.bytes, executor, filter)?;
+    let summary = suite.run_one(file, &|name, bytes, filter| {
+        let (summary, took) = block_test::run_file(name, bytes, executor, filter)?;
         *spent.lock().unwrap_or_else(|e| e.into_inner()) = took;
         Ok(summary)
     })?;
@@ -198,10 +204,12 @@ fn measure(suite: &Suite<'_>, file: &TestFile, executor: &dyn BlockExecutor) -> 
 }
 
 fn print(args: &Blocktest, rows: &[FileRow], total: &Summary) -> Result<()> {
-    let rounds = args.rounds();
+    let (rounds, inputs) = (args.rounds(), args.suite.paths.len());
     line(format!("one thread each, in turn; median of {rounds} rounds, compiling included"))?;
     for row in rows.iter().take(WORST_SHOWN) {
-        let name = row.file.rsplit("blockchain_tests/").next().unwrap_or(&row.file);
+        // Of several inputs the name says which.
+        let short = row.file.rsplit("blockchain_tests/").next().filter(|_| inputs == 1);
+        let name = short.unwrap_or(&row.file);
         line(format!(
             "{:6.2} times revm's time  {:8.3} s  revm {:8.3} s  {:8.1} Mgas  {name}",
             row.ratio,

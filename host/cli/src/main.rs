@@ -161,6 +161,11 @@ pub(crate) enum PolicyArg {
 }
 
 impl PolicyArg {
+    /// Whether it may stand where one thread executes a block in its order.
+    pub(crate) fn is_serial(self) -> bool {
+        matches!(self, PolicyArg::Auto | PolicyArg::Sequential)
+    }
+
     /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())

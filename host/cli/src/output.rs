@@ -16,9 +16,13 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Writes a line to stdout. Unlike `println!` it does not panic when the pipe is closed.
 pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
+    write(format!("{}\n", text.as_ref()).as_bytes())
+}
+
+/// Writes to stdout what is a file elsewhere.
+pub(crate) fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let write = |mut out: io::StdoutLock<'_>| {
-        out.write_all(text.as_ref().as_bytes())?;
-        out.write_all(b"\n")?;
+        out.write_all(bytes)?;
         out.flush()
     };
     write(io::stdout().lock()).context("standard output")
@@ -29,7 +33,7 @@ pub(crate) fn complain(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", text.as_ref());
 }
 
-/// Where a command tells what it did: stdout, unless rows of results go there.
+/// Where a command tells what it did: stdout, unless what it writes goes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Say {
     Stdout,
@@ -82,9 +86,9 @@ impl Progress {
         }
     }
 
-    /// Writes a line to stdout without the bar in between.
-    pub(crate) fn line(&self, text: impl AsRef<str>) -> anyhow::Result<()> {
-        self.around(|| line(text))
+    /// Writes a line without the bar in between.
+    pub(crate) fn line(&self, say: Say, text: impl AsRef<str>) -> anyhow::Result<()> {
+        self.around(|| say.line(text))
     }
 
     /// Does what writes to a terminal without the bar in between.

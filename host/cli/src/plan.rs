@@ -1,7 +1,8 @@
 //! `warpevm plan`: which transactions of a block depend on which, and what that is worth.
 
-use super::output::{Progress, line};
+use super::output::{Progress, Say};
 use super::runner::{all_hashes_listed, invalid};
+use super::{Usage, files};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -38,8 +39,8 @@ pub(crate) struct PlanArgs {
     /// them.
     #[arg(value_name = "INPUT")]
     pub input: PathBuf,
-    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
-    /// between them; or 'all'.
+    /// Which blocks: numbers, ranges of them (N..M, both included) or names (docs/INPUT.md), with
+    /// commas between them; or 'all'.
     #[arg(long, default_value = "all", value_name = "N|N..M|NAME|all")]
     pub block: Selection,
     /// Where the accesses of the transactions come from.
@@ -55,7 +56,8 @@ pub(crate) struct PlanArgs {
     /// The block access list (EIP-7928, JSON) of the block, for the prediction.
     #[arg(long, value_name = "FILE")]
     pub access_list: Option<PathBuf>,
-    /// Writes the block access list that the execution gives; of one block.
+    /// Writes the block access list that the execution gives; of one block. '-' is standard output,
+    /// and all else goes to standard error.
     #[arg(long, value_name = "FILE")]
     pub write_access_list: Option<PathBuf>,
     /// Prints a drawing of the dependencies for Graphviz (docs/GRAPHS.md).
@@ -128,6 +130,16 @@ impl PlanArgs {
             _ => None,
         }
     }
+
+    fn keep_inputs(&self) -> Result<(), Usage> {
+        let read = std::iter::once(&self.input).chain(&self.access_list);
+        let written = self.write_access_list.as_deref();
+        written.map_or(Ok(()), |file| files::keep_inputs("--write-access-list", file, read))
+    }
+
+    fn say(&self) -> Say {
+        files::say(&self.write_access_list)
+    }
 }
 
 /// Plans the blocks of an input.
@@ -135,6 +147,8 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
     if let Some(idle) = args.idle() {
         clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{idle}\n")).exit();
     }
+    args.keep_inputs()?;
+    let say = args.say();
     let Input::Blocks(source) = input::open(&args.input)? else {
         bail!("{}: a batch has no order to plan", args.input.display());
     };
@@ -142,6 +156,8 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
     let one_block = args.access_list.is_some() || args.write_access_list.is_some();
     ensure!(!one_block || count == 1, "an access list is that of one block: choose one (--block)");
     let listed = args.access_list.as_deref().map(read_access_list).transpose()?;
+    // Writing comes after the execution, and would be late to fail.
+    args.write_access_list.as_deref().map_or(Ok(()), files::try_create)?;
     let predictor = Predictor::new();
     let progress = Progress::new(count as u64, "blocks");
     let mut total = Quality::default();
@@ -156,10 +172,10 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
     if args.json {
         let mut object = serde_json::to_value(&total)?;
         object["blocks"] = json!(count);
-        line(object.to_string())?;
+        say.line(object.to_string())?;
     } else if !args.dot && count > 1 {
-        line(format!("{count} blocks, {} transactions", total.transactions))?;
-        line(format!("  {}", total.text()))?;
+        say.line(format!("{count} blocks, {} transactions", total.transactions))?;
+        say.line(format!("  {}", total.text()))?;
     }
     Ok(true)
 }
@@ -201,18 +217,18 @@ fn one(
         }
         if let Some(path) = &args.write_access_list {
             let list = BlockAccessList::derive(executed.iter().map(|(a, outcome)| (a, outcome)));
-            let text = serde_json::to_string_pretty(&list)?;
-            super::files::write(path, text.as_bytes())?;
+            let text = serde_json::to_string_pretty(&list)? + "\n";
+            files::write(path, text.as_bytes())?;
         }
     }
     let (accesses, dag) = &shown;
     let plan = Plan::new(txs, accesses, dag, &gas, args.warp);
-    let spec = block.env.spec;
+    let (spec, say) = (block.env.spec, args.say());
     let from = if args.from == From::Executed { "executed" } else { "predicted" };
     let count = txs.len();
     let title = format!("block {} ({spec}): {count} transactions, {from}", block.number);
     if args.dot {
-        progress.line(plan.dot(dag, accesses, &gas, &title).trim_end())?;
+        progress.line(say, plan.dot(dag, accesses, &gas, &title).trim_end())?;
         return Ok(quality);
     }
     if args.json {
@@ -223,12 +239,12 @@ fn one(
             "plan": plan,
             "prediction": quality,
         });
-        progress.line(object.to_string())?;
+        progress.line(say, object.to_string())?;
         return Ok(quality);
     }
-    progress.line(title)?;
-    plan.text().lines().try_for_each(|text| progress.line(format!("  {text}")))?;
-    progress.line(format!("  {}", quality.text()))?;
+    progress.line(say, title)?;
+    plan.text().lines().try_for_each(|text| progress.line(say, format!("  {text}")))?;
+    progress.line(say, format!("  {}", quality.text()))?;
     Ok(quality)
 }
 

@@ -44,8 +44,7 @@ pub(crate) fn run(args: &SuiteArgs) -> Result<bool> {
         _ => Box::new(CaseOnEngine(Engine::new(args.config().with_threads(1))?)),
     };
     let suite = Suite::new(args);
-    let total = suite.run(&|file, filter| {
-        state_test::run_file(&file.name, &file.bytes, executor.as_ref(), filter)
-    })?;
+    let total = suite
+        .run(&|name, bytes, filter| state_test::run_file(name, bytes, executor.as_ref(), filter))?;
     suite.print(&total)
 }

@@ -56,9 +56,11 @@ pub(crate) struct SuiteArgs {
     pub all_failures: bool,
 }
 
-/// Runs one file; the function says which cases (name, fork) to run.
+/// Which cases (name, fork) to run.
+pub(crate) type Filter<'a> = dyn Fn(&str, &str) -> bool + 'a;
+/// Runs one file: what messages call it, its bytes, and which cases.
 pub(crate) type RunFile<'a> =
-    dyn Fn(&TestFile, &dyn Fn(&str, &str) -> bool) -> Result<Summary, InputError> + Sync + 'a;
+    dyn Fn(&str, &[u8], &Filter<'_>) -> Result<Summary, InputError> + Sync + 'a;
 
 /// A suite while it runs.
 pub(crate) struct Suite<'a> {
@@ -197,7 +199,7 @@ impl<'a> Suite<'a> {
             let mut summary = Summary::default();
             match self.run_one(file, run_file) {
                 Ok(ran) => summary = ran,
-                Err(error) => summary.unreadable(Path::new(&file.name), &error),
+                Err(error) => summary.unreadable(Path::new(self.shown(file)), &error),
             }
             progress.step(1);
             summary
@@ -214,7 +216,14 @@ impl<'a> Suite<'a> {
         run_file: &RunFile<'_>,
     ) -> Result<Summary, InputError> {
         self.met(|met| met.files += 1);
-        run_file(file, &|case, fork| !interrupt::asked() && self.wants(&file.name, case, fork))
+        let wants =
+            |case: &str, fork: &str| !interrupt::asked() && self.wants(&file.name, case, fork);
+        run_file(self.shown(file), &file.bytes, &wants)
+    }
+
+    /// What messages call a file: several inputs may have files of one name.
+    pub(crate) fn shown<'f>(&self, file: &'f TestFile) -> &'f str {
+        if self.args.paths.len() > 1 { &file.place } else { &file.name }
     }
 
     fn met(&self, note: impl FnOnce(&mut Met)) {

@@ -29,7 +29,7 @@ pub use error::{Field, ImportError, Invalid, OmmerFault, Part};
 pub use execute::{BlockExecutor, BlockRun, Revm, Steps, begin, execute};
 pub use network::{BlobSchedule, Fork, GAS_PER_BLOB, Network, UnknownNetwork};
 pub use payload::Payload;
-pub use select::{Choice, Selection};
+pub use select::{Choice, Selection, SelectionError};
 pub use source::BlockSource;
 
 use crate::error::Error;

@@ -1,6 +1,5 @@
 //! Which blocks of a source to run: `--block`.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
 /// Which blocks of a source to run.
@@ -22,16 +21,50 @@ pub enum Choice {
     Range(u64, u64),
 }
 
-impl FromStr for Selection {
-    type Err = Infallible;
+/// A text that chooses no blocks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum SelectionError {
+    #[error("a choice is empty")]
+    Empty,
+    #[error("'all' stands alone (a block of this name: './all')")]
+    All,
+    #[error("'{0}' lacks an end: a range is N..M (a block of this name: './{0}')")]
+    Open(String),
+    #[error("'{0}' ends before it begins")]
+    Backwards(String),
+    #[error("'{0}': the numbers of blocks are below 2^64")]
+    TooLarge(String),
+}
 
-    /// `all`, or numbers, ranges of them (`N..M`) and names with commas between them.
-    fn from_str(text: &str) -> Result<Selection, Infallible> {
+impl FromStr for Selection {
+    type Err = SelectionError;
+
+    /// `all`, or numbers, ranges of them (`N..M`) and names with commas between them; `\,` is a
+    /// comma of a name.
+    fn from_str(text: &str) -> Result<Selection, SelectionError> {
         if text == "all" {
             return Ok(Selection::All);
         }
-        Ok(Selection::Only(text.split(',').map(Choice::parse).collect()))
+        let choices = split(text).into_iter().map(Choice::parse);
+        choices.collect::<Result<_, _>>().map(Selection::Only)
     }
+}
+
+/// The parts of a text between its commas; one after a backslash is part of a name.
+fn split(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for piece in text.split(',') {
+        match parts.last_mut().filter(|part| part.ends_with('\\')) {
+            Some(part) => {
+                part.pop();
+                part.push(',');
+                part.push_str(piece);
+            }
+            None => parts.push(piece.to_owned()),
+        }
+    }
+    parts
 }
 
 impl From<u64> for Selection {
@@ -42,11 +75,25 @@ impl From<u64> for Selection {
 
 impl Choice {
     /// What is no range of numbers is a name, also if it has dots.
-    fn parse(text: &str) -> Choice {
-        let range = text
-            .split_once("..")
-            .and_then(|(first, last)| Some(Choice::Range(first.parse().ok()?, last.parse().ok()?)));
-        range.unwrap_or_else(|| Choice::One(text.to_owned()))
+    fn parse(text: String) -> Result<Choice, SelectionError> {
+        match text.as_str() {
+            "" => return Err(SelectionError::Empty),
+            "all" => return Err(SelectionError::All),
+            _ => {}
+        }
+        let Some((first, last)) = text.split_once("..") else { return Ok(Choice::One(text)) };
+        let digits = |end: &str| end.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(first) || !digits(last) {
+            return Ok(Choice::One(text));
+        }
+        if first.is_empty() || last.is_empty() {
+            return Err(SelectionError::Open(text));
+        }
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(Choice::Range(first, last)),
+            (Ok(_), Ok(_)) => Err(SelectionError::Backwards(text)),
+            _ => Err(SelectionError::TooLarge(text)),
+        }
     }
 
     /// The number that it may be.
@@ -80,5 +127,35 @@ mod tests {
         let list = [one("7"), Choice::Range(9, 12), one("b"), one("a..b")];
         assert_eq!(read("7,9..12,b,a..b"), Selection::Only(list.to_vec()));
         assert_eq!(list.map(|choice| choice.number()), [Some(7), None, None, None]);
+        assert_eq!(read("9..9"), Selection::Only(vec![Choice::Range(9, 9)]));
+    }
+
+    #[test]
+    fn names_may_have_commas_and_look_like_something_else() {
+        let read = |text: &str| text.parse::<Selection>().unwrap();
+        let names = |list: &[&str]| {
+            Selection::Only(list.iter().map(|name| Choice::One((*name).to_owned())).collect())
+        };
+        assert_eq!(read(r"a\,b"), names(&["a,b"]));
+        assert_eq!(read(r"a\,b,c,\,"), names(&["a,b", "c", ","]));
+        assert_eq!(read(r"a\b"), names(&[r"a\b"]), "a separator of some systems");
+        assert_eq!(read("./all,./9..1,./1.."), names(&["./all", "./9..1", "./1.."]));
+    }
+
+    #[test]
+    fn what_chooses_nothing_is_an_error() {
+        let read = |text: &str| text.parse::<Selection>().unwrap_err();
+        for text in ["", ",", "7,", ",7", "7,,8"] {
+            assert_eq!(read(text), SelectionError::Empty, "{text}");
+        }
+        for text in ["all,5", "5,all", "all,all"] {
+            assert_eq!(read(text), SelectionError::All, "{text}");
+        }
+        for text in ["1..", "..1", ".."] {
+            assert_eq!(read(text), SelectionError::Open(text.to_owned()));
+        }
+        assert_eq!(read("5,9..1"), SelectionError::Backwards("9..1".to_owned()));
+        let large = "0..18446744073709551616";
+        assert_eq!(read(large), SelectionError::TooLarge(large.to_owned()));
     }
 }

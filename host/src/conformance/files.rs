@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 /// One file of a suite.
 #[derive(Debug)]
 pub struct TestFile {
-    /// Path inside its folder or archive, as messages show it.
+    /// Path inside its folder or archive; of a file that was named itself, as it was named.
     pub name: String,
+    /// The same with the folder or archive.
+    pub place: String,
     /// Contents.
     pub bytes: Vec<u8>,
 }
@@ -34,7 +36,7 @@ pub fn visit_kind(path: &Path, kind: &str, visit: &mut Visit<'_>) -> Result<u64,
     match bytes::open(path)? {
         Opened::Folder => visit_folder(path, kind, visit),
         Opened::Archive(archive) => visit_archive(&archive, kind, visit),
-        Opened::Json(bytes) => visit(Ok(TestFile { name, bytes })).map(|()| 0),
+        Opened::Json(bytes) => visit(Ok(TestFile { place: name.clone(), name, bytes })).map(|()| 0),
         Opened::Unknown => Err(InputError::NoTests { file: name }),
     }
 }
@@ -62,7 +64,8 @@ fn visit_folder(folder: &Path, kind: &str, visit: &mut Visit<'_>) -> Result<u64,
         let bytes = own.and_then(|own| {
             fs::read(own).map_err(|error| InputError::io(&folder.join(&path), error))
         });
-        visit(bytes.map(|bytes| TestFile { name: path.display().to_string(), bytes }))?;
+        let place = folder.join(&path).display().to_string();
+        visit(bytes.map(|bytes| TestFile { name: path.display().to_string(), place, bytes }))?;
     }
     Ok(hidden)
 }
@@ -82,7 +85,7 @@ fn visit_archive(archive: &Archive, kind: &str, visit: &mut Visit<'_>) -> Result
             let entry = path.display().to_string();
             return visit(Err(InputError::Twice { archive: archive.name.clone(), entry }));
         }
-        hand_over(path, read(), visit)
+        hand_over(archive, path, read(), visit)
     })?;
     let (second, nowhere) = names.follow();
     for (link, target) in nowhere.into_iter().filter(|(link, _)| !is_hidden(link)) {
@@ -99,7 +102,7 @@ fn visit_archive(archive: &Archive, kind: &str, visit: &mut Visit<'_>) -> Result
     }
     if !only.is_empty() {
         archive.visit(|path, read| match only.remove(path) {
-            Some(name) => hand_over(&name, read(), visit),
+            Some(name) => hand_over(archive, &name, read(), visit),
             None => Ok(()),
         })?;
     }
@@ -108,12 +111,17 @@ fn visit_archive(archive: &Archive, kind: &str, visit: &mut Visit<'_>) -> Result
 
 /// A file that is too large need not end the rest; an archive that is damaged does.
 fn hand_over(
+    archive: &Archive,
     path: &Path,
     read: Result<Vec<u8>, InputError>,
     visit: &mut Visit<'_>,
 ) -> Result<(), InputError> {
     match read {
-        Err(error @ InputError::Archive { .. }) => Err(error),
-        read => visit(read.map(|bytes| TestFile { name: path.display().to_string(), bytes })),
+        Err(error) if error.ends_archive() => Err(error),
+        read => {
+            let name = path.display().to_string();
+            let place = format!("{}: {name}", archive.name);
+            visit(read.map(|bytes| TestFile { name, place, bytes }))
+        }
     }
 }

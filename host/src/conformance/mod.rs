@@ -53,7 +53,7 @@ pub struct Summary {
 /// One failed case, or a file that cannot be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
-    /// The file inside its folder or archive.
+    /// The file, as whoever ran it calls it.
     pub file: String,
     /// The test's name and, for a state test, fork and indexes; none where the file is no suite.
     pub case: Option<String>,

@@ -14,6 +14,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// Window of the largest zstd archives that are read, as a power of two: what `zstd --long` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// zstd's error code for a larger window, which its authors keep as it is.
+const ZSTD_WINDOW_TOO_LARGE: usize = 16;
 /// Larger files inside an archive are refused, so that a hostile one cannot take all memory.
 const ENTRY_BYTES_MAX: u64 = 1 << 30;
 /// How many links one after the other are followed, as on Linux.
@@ -60,9 +62,13 @@ impl Archive {
         Archive { name: path.display().to_string(), data: ArchiveBytes::Memory(bytes) }
     }
 
+    /// What is wrong with the archive, by what its reader says.
     fn damaged(&self, after: &str, error: io::Error) -> InputError {
-        let (archive, after) = (self.name.clone(), after.to_owned());
-        InputError::Archive { archive, after, error: error.into() }
+        let archive = self.name.clone();
+        if is_window(&error) {
+            return InputError::Window { archive, max_mib: 1 << (ZSTD_WINDOW_LOG_MAX - 20) };
+        }
+        InputError::Archive { archive, after: after.to_owned(), error: error.into() }
     }
 
     /// Calls `visit` with the name of each file and a function that reads it, in the archive's
@@ -84,6 +90,8 @@ impl Archive {
             zstd::Decoder::new(BufReader::new(compressed)).map_err(|e| damaged(&last, e))?;
         zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|e| damaged(&last, e))?;
         let mut tar = tar::Archive::new(zstd);
+        // A tar that follows the end of another is read like it: `cat a.tar.zst b.tar.zst`.
+        tar.set_ignore_zeros(true);
         for entry in tar.entries().map_err(|e| damaged(&last, e))? {
             let mut entry = entry.map_err(|e| damaged(&last, e))?;
             let path = normal(Path::new(""), &entry.path().map_err(|e| damaged(&last, e))?);
@@ -93,7 +101,7 @@ impl Archive {
                 visit(&path, &mut read)?;
             }
         }
-        // What follows the tar's end is padding and the checksum: without it the file is not whole.
+        // What follows is zstd's checksum: without it the file is not whole.
         io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|e| damaged(&last, e))?;
         Ok(names)
     }
@@ -115,6 +123,13 @@ impl Archive {
         read.map_err(|error| self.damaged(&format!("the start of {name}"), error))?;
         Ok(bytes)
     }
+}
+
+/// Whether zstd fails since it would need a larger window than it may have. The crate hands on only
+/// the text of its errors.
+fn is_window(error: &io::Error) -> bool {
+    let name = zstd::zstd_safe::get_error_name(0usize.wrapping_sub(ZSTD_WINDOW_TOO_LARGE));
+    error.to_string() == name
 }
 
 impl Names {

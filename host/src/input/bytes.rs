@@ -74,6 +74,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>, InputError> {
     read().map_err(|error| InputError::io(path, error))
 }
 
+/// Whether two names are of one file; what is no file, or is not there, is none.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let metadata = |path: &Path| fs::metadata(path).ok().filter(fs::Metadata::is_file);
+    let (Some(first), Some(second)) = (metadata(one), metadata(other)) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (first.dev(), first.ino()) == (second.dev(), second.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (first, second);
+        fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|two| one == two))
+    }
+}
+
 /// A text without the byte order mark that it may begin with.
 pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)

@@ -36,6 +36,8 @@ pub enum InputError {
     Encoding { file: String, encoding: &'static str },
     #[error("{archive}: truncated or damaged after {after}: {error}")]
     Archive { archive: String, after: String, error: Arc<io::Error> },
+    #[error("{archive}: its zstd window is larger than {max_mib} MiB, what zstd --long writes")]
+    Window { archive: String, max_mib: u32 },
     #[error("{archive}: two files are named {entry}")]
     Twice { archive: String, entry: String },
     #[error("{place}: is a link to {target}: {why}")]
@@ -76,6 +78,20 @@ impl InputError {
     pub(crate) fn io(path: &Path, error: io::Error) -> InputError {
         InputError::Io { file: path.display().to_string(), error: error.into() }
     }
+
+    /// Whether nothing more of an archive can be read: no matter of one file in it.
+    pub(crate) fn ends_archive(&self) -> bool {
+        matches!(self, InputError::Archive { .. } | InputError::Window { .. })
+    }
+}
+
+/// Whether an input is this file, by whatever name, or a folder of blocks that has it among its
+/// files: to write it would change what is read. What cannot be looked at is none.
+pub fn reads(input: &Path, file: &Path) -> bool {
+    if input == Path::new(bytes::STDIN) {
+        return bytes::is_same_file(Path::new("/dev/stdin"), file);
+    }
+    bytes::is_same_file(input, file) || input.is_dir() && source::is_file_of(input, file)
 }
 
 /// An input that was opened: blocks, or a batch.

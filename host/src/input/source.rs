@@ -8,6 +8,7 @@
 use super::InputError;
 use super::archive::Archive;
 use super::block::{BlockFiles, block_number, parse_block, parse_block_hashes};
+use super::bytes::is_same_file;
 use super::tree::{is_hidden, walk};
 use crate::chain::{BlockInput, BlockSource, Choice, Selection};
 use alloy_primitives::B256;
@@ -162,10 +163,12 @@ impl FileSource {
         Ok(all.filter(|at| self.is_named(*at, name)).collect())
     }
 
-    /// Whether a block has this name, or its folder alone has.
+    /// Whether a block has this name, or its folder alone has; `./` before a name makes it a path
+    /// inside the source.
     fn is_named(&self, at: usize, name: &str) -> bool {
         let folder = self.blocks[at].folder.file_name();
-        self.names[at] == name || folder.is_some_and(|folder| folder == OsStr::new(name))
+        let path = name.strip_prefix("./").unwrap_or(name);
+        self.names[at] == path || folder.is_some_and(|folder| folder == OsStr::new(name))
     }
 
     /// The numbers of all blocks. Those that are not named by theirs are read for it, once.
@@ -320,8 +323,7 @@ impl FileSource {
                         let [Some(block), Some(pre_state), Some(codes)] = files else { continue };
                         self.parse(at, [block, pre_state, codes])
                     }
-                    // A damaged archive is no matter of one block.
-                    Err(error @ InputError::Archive { .. }) => return Err(error.clone().into()),
+                    Err(error) if error.ends_archive() => return Err(error.clone().into()),
                     Err(error) => Err(error.clone()),
                 };
                 open.remove(&at);
@@ -455,6 +457,19 @@ impl FoundBlocks {
         let names = blocks.iter().map(name).collect();
         Ok(FileSource { place, data, hashes: self.hashes, blocks, names, numbers: OnceLock::new() })
     }
+}
+
+/// Whether a folder of blocks has this file among those that are read.
+pub(super) fn is_file_of(folder: &Path, file: &Path) -> bool {
+    let beside = folder.parent().map(|parent| parent.join(HASHES_FILE));
+    if beside.is_some_and(|beside| is_same_file(&beside, file)) {
+        return true;
+    }
+    // Most often there is no such file yet, and nothing to look for.
+    let files = if file.is_file() { walk(folder).map(|tree| tree.files) } else { Ok(Vec::new()) };
+    let read = |path: &Path| is_block_file(path) || path.ends_with(HASHES_FILE);
+    let files = files.unwrap_or_default().into_iter().filter(|found| read(&found.path));
+    files.into_iter().any(|found| is_same_file(&found.own, file))
 }
 
 fn is_block_file(path: &Path) -> bool {

@@ -10,7 +10,7 @@ use super::write::{Format, columns};
 use alloy_primitives::{B256, hex};
 use serde::Deserialize;
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub enum EarlierError {
     // No source: the message has it.
     #[error("{}: {error}", file.display())]
     Io { file: PathBuf, error: io::Error },
+    #[error("{}: is no regular file, so that what was written cannot be read back", file.display())]
+    NoFile { file: PathBuf },
     #[error("{}: was written with other columns than now (docs/RESULTS.md)", file.display())]
     Columns { file: PathBuf },
     #[error("{}: row {row}: {message}", file.display())]
@@ -73,6 +75,10 @@ impl Earlier {
     /// Reads what a file holds. It must have the columns that would be written now.
     pub fn open(path: &Path, format: Format, on_demand: bool) -> Result<Earlier, EarlierError> {
         let failed = |error| EarlierError::Io { file: path.to_owned(), error };
+        // A pipe would wait for someone who writes it.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(EarlierError::NoFile { file: path.to_owned() });
+        }
         let file = File::open(path).map_err(failed)?;
         let mut earlier = Earlier { path: path.to_owned(), file, stored: HashMap::new() };
         let mut groups = Groups { earlier: &mut earlier.stored, last: None };

@@ -1,11 +1,11 @@
 //! The arguments of `run` and `simulate`, and which of them exclude each other: a flag that would
 //! do nothing is refused.
 
+use crate::files::{is_stdout, keep_inputs};
 use crate::{BackendArg, EngineArgs, PolicyArg, Usage, share};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use warpevm::chain::Selection;
-use warpevm::input::bytes::STDIN;
 use warpevm::reference::validate::Validate;
 use warpevm::results::Format;
 use warpevm::{Backend, Config};
@@ -38,8 +38,8 @@ pub(crate) struct RunArgs {
     /// them, or batch files (docs/BATCH.md); '-' is standard input (docs/INPUT.md).
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Which blocks: numbers, ranges of them (N..M, both included) or names of folders, with commas
-    /// between them; or 'all', which is what it is unless said.
+    /// Which blocks: numbers, ranges of them (N..M, both included) or names (docs/INPUT.md), with
+    /// commas between them; or 'all', which is what it is unless said.
     #[arg(long, value_name = "N|N..M|NAME|all")]
     block: Option<Selection>,
     /// How transactions of a block are found that can run at the same time; else 'auto'.
@@ -77,7 +77,7 @@ struct CommonArgs {
     #[arg(long, value_enum)]
     validate: Option<ValidateArg>,
     /// Where a transaction whose result differs from revm's is written as a state test; else
-    /// 'warpevm-reproducers'.
+    /// 'warpevm-reproducers'. The revm backend is the reference: nothing of it differs.
     #[arg(long, value_name = "DIR")]
     reproducers: Option<PathBuf>,
     /// What a difference means: a failure (unless said), or (for production) that revm's result is
@@ -88,7 +88,7 @@ struct CommonArgs {
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     min_residency: f64,
     /// Writes a row for each transaction: JSON lines (.jsonl, .ndjson) or CSV (.csv); '-' is
-    /// standard output as JSON lines, and the summary goes to standard error.
+    /// standard output as JSON lines, and all else goes to standard error.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Rows also hold every account that changed.
@@ -186,7 +186,7 @@ impl RunArgs {
         let only = given.into_iter().filter(|(_, given, _)| *given);
         let only = only.map(|(flag, _, kind)| (flag, kind)).collect();
         let policy = self.policy.unwrap_or(PolicyArg::Auto);
-        let serial = matches!(policy, PolicyArg::Auto | PolicyArg::Sequential);
+        let serial = policy.is_serial();
         if self.common.engine.backend == BackendArg::Revm && !serial {
             return refused("--policy", "the revm backend runs one transaction after the other");
         }
@@ -222,6 +222,9 @@ impl CommonArgs {
         only: Vec<(&'static str, InputKind)>,
     ) -> Result<Asked, Usage> {
         self.refuse_what_does_nothing()?;
+        if compare && self.engine.backend == BackendArg::Revm {
+            return refused("--compare", "it measures a backend beside revm");
+        }
         let asked = Asked {
             inputs: inputs.to_vec(),
             selection,
@@ -232,7 +235,7 @@ impl CommonArgs {
             reproducers: self.reproducers.clone().unwrap_or_else(|| REPRODUCERS_FOLDER.into()),
             on_mismatch: self.on_mismatch.unwrap_or(OnMismatch::Error),
             min_residency: self.min_residency,
-            output: self.output()?,
+            output: self.output(inputs)?,
             changes: self.changes,
             keep_going: self.keep_going,
             resume: self.resume,
@@ -262,9 +265,10 @@ impl CommonArgs {
         let revm = engine.backend == BackendArg::Revm;
         let compares_itself = revm && self.validate.is_some() && !off;
         let no_rows = self.output.is_none() && !self.json;
-        let no_file = self.output.as_deref().is_none_or(|file| file == Path::new(STDIN));
+        let no_file = self.output.as_deref().is_none_or(is_stdout);
         let on_no_gpu = "the backend runs on no GPU";
         let not_compared = "nothing is compared with revm (--validate off)";
+        let no_folder = "it names a folder, and '-' is standard output";
         let itself = "the revm backend is the reference itself";
         let rules = [
             ("--gpu", engine.gpu.is_some() && no_gpu, on_no_gpu),
@@ -275,6 +279,7 @@ impl CommonArgs {
             ("--no-cache", engine.no_cache && revm, itself),
             ("--validate", compares_itself, itself),
             ("--reproducers", self.reproducers.is_some() && off, not_compared),
+            ("--reproducers", self.reproducers.as_deref().is_some_and(is_stdout), no_folder),
             ("--on-mismatch", self.on_mismatch.is_some() && off, not_compared),
             ("--on-mismatch", self.on_mismatch.is_some() && revm, itself),
             ("--min-residency", self.min_residency > 0.0 && revm, "revm is no device to leave"),
@@ -287,11 +292,12 @@ impl CommonArgs {
         }
     }
 
-    fn output(&self) -> Result<Output, Usage> {
+    fn output(&self, inputs: &[PathBuf]) -> Result<Output, Usage> {
+        self.output.as_deref().map_or(Ok(()), |file| keep_inputs("--output", file, inputs))?;
         match self.output.as_deref() {
             None if self.json => Ok(Output::Json),
             None => Ok(Output::None),
-            Some(file) if file == Path::new(STDIN) => Ok(Output::Stdout),
+            Some(file) if is_stdout(file) => Ok(Output::Stdout),
             Some(file) => match Format::of(file) {
                 Some(format) => Ok(Output::File(file.to_owned(), format)),
                 None => refused(
