@@ -18,7 +18,7 @@
 
 use crate::graph::observes_gas;
 use crate::moves::{Moves, Source};
-use crate::opcode::{Table, immediate_size, op, table_of};
+use crate::opcode::{Table, op, table_of};
 use crate::program::{
     JUMP_BLOCK_BYTES, OP_BAD_JUMP, OP_INVALID, OP_STOP, Op, OpKind, Operand, Program, jump_place,
     jump_table,
@@ -131,14 +131,15 @@ impl Baseline {
     }
 
     fn with(code: &[u8], spec: Spec, grows: bool) -> Baseline {
-        let mut pcs = Vec::with_capacity(code.len() / 32 + 1);
+        let mut pcs = Vec::with_capacity(code.len() / 16 + 1);
         let mut pc = 0;
-        while pc < code.len() {
-            let byte = code[pc];
+        while let Some(byte) = code.get(pc).copied() {
             if byte == op::JUMPDEST {
                 pcs.push(pc as u32);
             }
-            pc += 1 + usize::from(immediate_size(byte));
+            // No branch: pushes come and go.
+            let size = byte.wrapping_sub(op::PUSH0);
+            pc += 1 + usize::from(if size <= 32 { size } else { 0 });
         }
         let first = |n: usize| if grows { OP_LOWER + n as u32 } else { OP_BAD_JUMP };
         let targets = pcs.iter().enumerate().map(|(n, pc)| (*pc, first(n)));
@@ -488,7 +489,7 @@ impl Lowering<'_> {
                     self.run.consts.push(value);
                 }
                 self.bb.pushed = *known;
-                return known.1;
+                known.1
             }
             Err(_) => {
                 self.run.consts.push(value);

@@ -171,7 +171,8 @@ impl Verifier<'_> {
         if next != table.len() {
             return fail(0, "the jump table has as many targets as bits");
         }
-        if bytes % JUMP_BLOCK_BYTES != 0 && blocks[blocks.len() - 2] >> (bytes % 32) != 0 {
+        if !bytes.is_multiple_of(JUMP_BLOCK_BYTES) && blocks[blocks.len() - 2] >> (bytes % 32) != 0
+        {
             return fail(0, "the jump table goes on after the code");
         }
         targets.iter().try_for_each(|target| self.target(0, *target))
