@@ -7,7 +7,7 @@
 //! # Terms
 //! A *run* is a bb and those that control falls into after it, up to a jump or the end of the
 //! frame. A [`Baseline`] lowers a run when its first bb is first entered: op 3 + n, a `Lower`,
-//! stands for the bb of JUMPDEST n until then. [`compile_baseline`] lowers all of them, for devices.
+//! stands for the bb of JUMPDEST n until then. [`compile_baseline`] lowers all.
 //!
 //! # Soundness
 //! What falls through is lowered with what it falls from, so only JUMPDESTs are entered from
@@ -33,9 +33,10 @@ const OP_LOWER: u32 = OP_INVALID + 1;
 /// Constants of which a program remembers that it has them; a power of two.
 const KNOWN_CONSTANTS: usize = 64;
 
-/// Ops that one byte of code gives at most: two moves and a section for a stack op, a `Bb` and a
-/// jump for a bb, an op for the JUMPDEST.
-const OPS_PER_BYTE_MAX: usize = 8;
+/// Ops that one byte of code gives at most: a section, an op, its `Ext` and a move of its result;
+/// two moves and one of a cycle for a SWAP; a `Bb`, a jump and the op that stands for it for a
+/// JUMPDEST. One more, as ends of bbs share theirs unevenly.
+const OPS_PER_BYTE_MAX: usize = 5;
 
 /// A change of what was lowered before, to be made after the new ops and constants are in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const ASKED_ALIGN_BYTES: usize = 16;
 
 /// Bytes from which on a buffer is a mapping of its own. What an allocator gives again, it has to
 /// clear, all of it: tables have room for much that is never used.
-const MAPPED_BYTES_MIN: usize = 1 << 20;
+const MAPPED_BYTES_MIN: usize = 1 << 16;
 
 /// Bytes that do not move while the buffer lives.
 #[derive(Debug)]

@@ -246,16 +246,16 @@ WE_DEV WE_NOINLINE u32 prepare_code(Vm& vm, u32& code) {
     const Code* entry = vm.codes() + code;
     // Another thread may set flags at any time, after what they are about.
     u32 flags = __atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE);
+    u32* words = (u32*)&entry->delegate;
     if (flags & CODE_REPLACED) {
-        code = entry->next;
+        code = words[1];
         return CTL_NEXT;
     }
     if (flags & CODE_COMPILED) {
         // Threads may miss each other's frames: heat is a guess.
-        u32* heat = (u32*)&entry->heat;
-        u32 left = __atomic_load_n(heat, __ATOMIC_RELAXED);
+        u32 left = __atomic_load_n(words, __ATOMIC_RELAXED);
         if (left != 0) {
-            __atomic_store_n(heat, left - 1, __ATOMIC_RELAXED);
+            __atomic_store_n(words, left - 1, __ATOMIC_RELAXED);
             return CTL_NEXT;
         }
     }

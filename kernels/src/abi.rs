@@ -194,10 +194,11 @@ device_consts! {
     CODE_COMPILED = 1;
     /// Code flag: EIP-7702 delegation designator; `delegate` holds its target.
     CODE_DELEGATION = 2;
-    /// Code flag: `heat` counts the frames that open down to 0; then `Code` is needed again. On the
-    /// CPU alone.
+    /// Code flag: frames that open are counted down to 0 (`delegate`); then `Code` is needed again.
+    /// On the CPU alone.
     CODE_COUNTED = 4;
-    /// Code flag: frames that open run code `next` instead, the same code with a better program.
+    /// Code flag: frames that open run another id, of the same code with a better program
+    /// (`delegate`). On the CPU alone.
     CODE_REPLACED = 8;
 
     /// Bytes of a modexp base or modulus up to which the device computes it itself: all that is
@@ -580,13 +581,10 @@ device_structs! {
         entry: u32,
         /// `CODE_*`
         flags: u32,
-        /// Target of a delegation (EIP-7702).
+        /// Target of a delegation (EIP-7702). Of other codes, on the CPU, two u32: with
+        /// `CODE_COUNTED` the frames until it is hot; with `CODE_REPLACED` the id whose program
+        /// runs.
         delegate: Addr,
-        /// With `CODE_COUNTED`: frames until it is hot.
-        heat: u32,
-        /// With `CODE_REPLACED`: the id whose program runs.
-        next: u32,
-        reserved: u64,
     }
 
     /// Where the regions of instance memory stand; one per memory class. Offsets from the

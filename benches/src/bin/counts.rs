@@ -8,7 +8,7 @@ use warpevm::chain::{BlockSource, Selection};
 use warpevm::input::{self, Input, InputError};
 use warpevm::state::MemoryState;
 use warpevm::types::{Env, Outcome, Transaction};
-use warpevm::{Config, Engine, State};
+use warpevm::{Config, Engine, State, Tiers};
 use warpevm_benches::workload::{self, address};
 
 /// Transactions of a batch.
@@ -58,8 +58,8 @@ fn batch(name: &str, generated: &workload::Generated) -> anyhow::Result<()> {
 type Run = dyn Fn(&Engine, &Env, &[Transaction], &mut State<&MemoryState>) -> Ran;
 type Ran = anyhow::Result<Vec<Outcome>>;
 
-/// Cold: a new engine, which has compiled nothing. Warm: the same again. The snapshot is read anew
-/// in both.
+/// Cold: a new engine, which has seen no code, and nothing in the background. Warm: one whose
+/// programs are the full compiler's. The snapshot is read anew in both.
 fn parts(
     name: &str,
     env: &Env,
@@ -67,8 +67,11 @@ fn parts(
     memory: &MemoryState,
     run: &Run,
 ) -> anyhow::Result<()> {
-    let engine = Engine::new(Config::default().with_threads(1))?;
-    for temperature in ["cold", "warm"] {
+    for (temperature, tiers) in [("cold", Tiers::Baseline), ("warm", Tiers::Full)] {
+        let engine = Engine::new(Config::default().with_threads(1).with_tiers(tiers))?;
+        if tiers == Tiers::Full {
+            run(&engine, env, txs, &mut State::new(memory)?)?;
+        }
         let mut state = State::new(memory)?;
         warpevm_counts_mark();
         let outcomes = run(&engine, env, txs, &mut state)?;

@@ -21,7 +21,7 @@ use super::ids::{CodeBytes, delegate_of};
 use super::knowledge::{
     FUNCTION_BYTES, Function, KNOWLEDGE_BYTES, Knowledge, Predicted, drop_colder_half,
 };
-use super::tier::{Background, Compiled, Tiers};
+use super::tier::{Background, CodeProgram, Tiers};
 use crate::limits::{
     CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, CODE_FRAMES_COUNT_HOT,
     CODE_GROWING_BYTES_MAX, EFFECT_ASKED_COUNT_MIN, PLAN_WANTED_SETS_COUNT_MAX,
@@ -97,29 +97,25 @@ impl CodeCache {
     }
 
     /// The program that a CPU runs of a code.
-    pub fn program(&self, code: &CodeBytes, spec: Spec) -> Compiled {
+    pub fn program(&self, code: &CodeBytes, spec: Spec) -> CodeProgram {
         let (known, _) = self.known((code.hash, spec));
-        let program = known.program.get().map(|program| Compiled::Whole(program.clone()));
+        let program = known.program.get().map(|program| CodeProgram::Whole(program.clone()));
         let program = program.unwrap_or_else(|| match self.tiers {
-            Tiers::Full => Compiled::Whole(self.full(&known, code, spec)),
+            Tiers::Full => CodeProgram::Whole(self.full(&known, code, spec)),
             _ => self.baseline(&known, code, spec),
         });
         self.shrink();
         program
     }
 
-    /// The program that a device runs of a code.
+    /// The program that a device runs of a code. A batch runs it thousands of times, each for half
+    /// as many instructions again by the baseline's.
     pub fn device_program(&self, code: &CodeBytes, spec: Spec) -> Arc<Program> {
         let (known, _) = self.known((code.hash, spec));
         let program = known.program.get().cloned();
         let program = program.unwrap_or_else(|| match self.tiers {
-            Tiers::Full | Tiers::Swap => self.full(&known, code, spec),
-            Tiers::Auto | Tiers::Baseline => {
-                if self.tiers == Tiers::Auto {
-                    self.background.ask(&known, code.hash, &code.code(), spec);
-                }
-                self.whole(&known, code, spec)
-            }
+            Tiers::Auto | Tiers::Full | Tiers::Swap => self.full(&known, code, spec),
+            Tiers::Baseline => self.whole(&known, code, spec),
         });
         self.shrink();
         program
@@ -166,23 +162,23 @@ impl CodeCache {
     }
 
     /// The baseline's program, lowered as it is entered.
-    fn baseline(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> Compiled {
+    fn baseline(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> CodeProgram {
         if code.as_slice().len() > CODE_GROWING_BYTES_MAX {
-            return Compiled::Whole(self.whole(known, code, spec));
+            return CodeProgram::Whole(self.whole(known, code, spec));
         }
         if self.tiers == Tiers::Auto && known.heat.asked() >= CODE_FRAMES_COUNT_HOT.into() {
             self.background.ask(known, code.hash, &code.code(), spec);
         }
         if let Some(growing) = known.growing.get() {
-            return Compiled::Growing(growing.clone());
+            return CodeProgram::Growing(growing.clone());
         }
         if self.tiers == Tiers::Auto
             && let Some(kept) = self.kept(code, spec)
         {
-            return Compiled::Whole(known.program.get_or_init(|| kept).clone());
+            return CodeProgram::Whole(known.program.get_or_init(|| kept).clone());
         }
         let Some(growing) = Growing::new(code.code(), spec) else {
-            return Compiled::Whole(self.whole(known, code, spec));
+            return CodeProgram::Whole(self.whole(known, code, spec));
         };
         let growing = known.growing.get_or_init(|| {
             self.made_at_once(1, code.as_slice().len(), growing.bytes());
@@ -191,7 +187,7 @@ impl CodeCache {
         if let Some(program) = known.program.get() {
             growing.set_better(program.clone());
         }
-        Compiled::Growing(growing.clone())
+        CodeProgram::Growing(growing.clone())
     }
 
     fn made_at_once(&self, codes: u64, code_bytes: usize, bytes: usize) {

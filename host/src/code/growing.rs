@@ -32,7 +32,7 @@ pub struct Growing {
     consts: Column<[u64; 4]>,
     jump_table: Box<[AtomicU32]>,
     entry: u32,
-    state: Mutex<State>,
+    state: Mutex<Grown>,
     bytes: AtomicUsize,
     /// The program that takes its place, once there is one.
     better: OnceLock<Arc<Program>>,
@@ -40,7 +40,7 @@ pub struct Growing {
 
 /// What is known of the code, and how much is in place.
 #[derive(Debug)]
-struct State {
+struct Grown {
     baseline: Baseline,
     ops: u32,
     consts: u32,
@@ -55,7 +55,7 @@ impl Growing {
             let ops = Column::unfilled(Baseline::ops_max(code.len()) as u32)?;
             let consts = Column::unfilled(Baseline::consts_max(code.len()) as u32)?;
             let jump_table = program.jump_table.iter().map(|word| AtomicU32::new(*word)).collect();
-            let state = State { baseline, ops: 0, consts: 0 };
+            let state = Grown { baseline, ops: 0, consts: 0 };
             let growing = Growing {
                 code,
                 ops,
@@ -102,14 +102,14 @@ impl Growing {
             return Some(0);
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            let State { baseline, .. } = &mut *state;
+            let Grown { baseline, .. } = &mut *state;
             let run = baseline.lower(&self.code, n, scratch);
             Some(self.add(&mut state, run))
         })
     }
 
     /// Puts a run in place, then what names it.
-    fn add(&self, state: &mut State, run: &Run) -> usize {
+    fn add(&self, state: &mut Grown, run: &Run) -> usize {
         for (i, op) in run.ops.iter().enumerate() {
             // SAFETY: nothing names the place yet, and the lock excludes other writers.
             unsafe { self.ops.write(state.ops + i as u32, *op) };

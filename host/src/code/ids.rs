@@ -16,7 +16,7 @@ use warpevm_kernels::abi::{
 };
 
 use super::growing::Growing;
-use super::tier::Compiled;
+use super::tier::CodeProgram;
 use crate::buffer::Column;
 use crate::error::Error;
 use crate::limits::{
@@ -148,6 +148,21 @@ impl CodeArray {
         unsafe { AtomicU32::from_ptr(self.field(id, std::mem::offset_of!(abi::Code, flags))) }
     }
 
+    /// Frames until a code is hot that is no designator.
+    fn heat(&self, id: u32) -> &AtomicU32 {
+        const { assert!(std::mem::offset_of!(abi::Code, delegate).is_multiple_of(4)) };
+        // SAFETY: aligned, inside the column; kernels access it atomically as well.
+        unsafe { AtomicU32::from_ptr(self.field(id, std::mem::offset_of!(abi::Code, delegate))) }
+    }
+
+    /// The id whose program runs in place of that of a code which is no designator.
+    fn next(&self, id: u32) -> &AtomicU32 {
+        // SAFETY: as above; written once, before the flag that lets kernels read it.
+        unsafe {
+            AtomicU32::from_ptr(self.field(id, std::mem::offset_of!(abi::Code, delegate) + 4))
+        }
+    }
+
     /// The hash of a published code.
     pub fn hash(&self, id: u32) -> B256 {
         // SAFETY: aligned and inside the column; never written after publication of the id.
@@ -159,7 +174,7 @@ impl CodeArray {
     /// # Safety
     /// The caller holds the right to `id`: the lock, or it is a temporary id of its worker. The
     /// program outlives the id.
-    unsafe fn compiled(&self, id: u32, program: &Compiled, frames: Option<u32>) {
+    unsafe fn compiled(&self, id: u32, program: &CodeProgram, frames: Option<u32>) {
         use std::mem::offset_of;
         let ([ops, consts, jump_table], entry) = program.addresses();
         // SAFETY: aligned and inside the column; kernels read these after they saw the flag.
@@ -168,14 +183,21 @@ impl CodeArray {
             self.field::<u64>(id, offset_of!(abi::Code, consts)).write(consts);
             self.field::<u64>(id, offset_of!(abi::Code, jump_table)).write(jump_table);
             self.field::<u32>(id, offset_of!(abi::Code, entry)).write(entry);
-            self.field::<u32>(id, offset_of!(abi::Code, heat)).write(frames.unwrap_or(0));
         }
-        let counted = if frames.is_some() { CODE_COUNTED } else { 0 };
+        // A designator has its target there.
+        let is_designator = self.flags(id).load(Ordering::Relaxed) & CODE_DELEGATION != 0;
+        let counted = match frames.filter(|_| !is_designator) {
+            Some(frames) => {
+                self.heat(id).store(frames, Ordering::Relaxed);
+                CODE_COUNTED
+            }
+            None => 0,
+        };
         self.flags(id).fetch_or(CODE_COMPILED | counted, Ordering::Release);
     }
 
     /// Gives a lasting code its program. One that grows is hot after so many frames.
-    pub fn set_program(&self, id: u32, program: Compiled, frames: Option<u32>) {
+    pub fn set_program(&self, id: u32, program: CodeProgram, frames: Option<u32>) {
         let mut programs = lock(&self.programs);
         if self.flags(id).load(Ordering::Acquire) & CODE_COMPILED != 0 {
             return;
@@ -184,8 +206,8 @@ impl CodeArray {
         // SAFETY: the lock is held, and `programs` keeps the program.
         unsafe { self.compiled(id, &program, frames) };
         match program {
-            Compiled::Whole(program) => programs.whole.push((id, program)),
-            Compiled::Growing(growing) => {
+            CodeProgram::Whole(program) => programs.whole.push((id, program)),
+            CodeProgram::Growing(growing) => {
                 programs.growing.insert(id, growing);
             }
         }
@@ -204,10 +226,7 @@ impl CodeArray {
 
     /// A lasting code that was hot is counted anew.
     pub fn count_again(&self, id: u32, frames: u32) {
-        // SAFETY: aligned and inside the column; kernels access it atomically as well.
-        let heat =
-            unsafe { AtomicU32::from_ptr(self.field(id, std::mem::offset_of!(abi::Code, heat))) };
-        heat.store(frames, Ordering::Relaxed);
+        self.heat(id).store(frames, Ordering::Relaxed);
         self.flags(id).fetch_or(CODE_COUNTED, Ordering::Release);
     }
 
@@ -232,7 +251,7 @@ impl CodeArray {
     fn replace_with(&self, codes: &Codes, id: u32, programs: &mut Programs) {
         let better = programs.growing.get(&id).and_then(|growing| growing.better());
         let Some(program) = better.cloned() else { return };
-        if self.flags(id).load(Ordering::Acquire) & CODE_REPLACED != 0 {
+        if self.flags(id).load(Ordering::Acquire) & (CODE_REPLACED | CODE_DELEGATION) != 0 {
             return;
         }
         // Without an id for it the code goes on as it is.
@@ -240,9 +259,9 @@ impl CodeArray {
         // SAFETY: the lock is held, and `programs` keeps the program; nobody knows the new id until
         // the flag is set.
         unsafe {
-            self.compiled(next, &Compiled::Whole(program.clone()), None);
-            self.field::<u32>(id, std::mem::offset_of!(abi::Code, next)).write(next);
+            self.compiled(next, &CodeProgram::Whole(program.clone()), None);
         }
+        self.next(id).store(next, Ordering::Relaxed);
         self.flags(id).fetch_or(CODE_REPLACED, Ordering::Release);
         programs.whole.push((next, program));
     }
@@ -281,7 +300,7 @@ impl Codes {
             // SAFETY: nobody else knows the array yet.
             unsafe { array.column.write(id as u32, code.entry(spec)) };
         }
-        array.set_program(CODE_EMPTY, Compiled::Whole(Arc::new(empty_program())), None);
+        array.set_program(CODE_EMPTY, CodeProgram::Whole(Arc::new(empty_program())), None);
         this.arrays.push(array.clone());
         Ok(array)
     }
@@ -390,7 +409,7 @@ impl Drop for Number {
 #[derive(Debug)]
 pub struct TempCodes {
     base: u32,
-    codes: Vec<(CodeBytes, Option<Compiled>)>,
+    codes: Vec<(CodeBytes, Option<CodeProgram>)>,
     ids: HashMap<B256, u32>,
 }
 
@@ -441,7 +460,7 @@ impl TempCodes {
     }
 
     /// Gives a code its program.
-    pub fn set_program(&mut self, array: &CodeArray, id: u32, program: Compiled) {
+    pub fn set_program(&mut self, array: &CodeArray, id: u32, program: CodeProgram) {
         if let Some(entry) = self.codes.get_mut(id.wrapping_sub(self.base) as usize) {
             // SAFETY: the id belongs to this worker; the entry keeps the program as long as the id.
             unsafe { array.compiled(id, &program, None) };
@@ -450,7 +469,7 @@ impl TempCodes {
     }
 
     /// The program of a temporary code, if it has one.
-    pub fn program(&self, id: u32) -> Option<&Compiled> {
+    pub fn program(&self, id: u32) -> Option<&CodeProgram> {
         self.codes.get(id.checked_sub(self.base)? as usize)?.1.as_ref()
     }
 
@@ -497,7 +516,7 @@ mod tests {
         let array = Codes::new().array(Spec::Osaka).expect("array");
         let mut temps = TempCodes::new(3);
         let a = temps.add(&array, CodeBytes::new(&[1])).expect("room");
-        temps.set_program(&array, a, Compiled::Whole(Arc::new(empty_program())));
+        temps.set_program(&array, a, CodeProgram::Whole(Arc::new(empty_program())));
         assert_eq!(array.column.get(a).flags, CODE_COMPILED);
         assert_eq!(temps.add(&array, CodeBytes::new(&[1])), Ok(a), "an equal code");
         temps.truncate(0);

@@ -18,4 +18,4 @@ pub mod tier;
 
 pub use cache::CodeCache;
 pub use knowledge::Predicted;
-pub use tier::{Compiled, Tiers};
+pub use tier::{CodeProgram, Tiers};

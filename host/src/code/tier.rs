@@ -4,7 +4,8 @@
 //! A code is hot when so many frames opened on it ([`CODE_FRAMES_COUNT_HOT`]); the kernel counts
 //! them down. Its frames that are open go on with the program that they began with; those that
 //! open later run the better one, under another id of the same code
-//! ([`CodeArray`](super::ids::CodeArray)). No thread waits for another's compile.
+//! ([`CodeArray`](super::ids::CodeArray)). No thread waits for another's compile. Devices run the
+//! full compiler's.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -51,32 +52,32 @@ impl Tiers {
 
 /// A program in the form that it runs in.
 #[derive(Clone, Debug)]
-pub enum Compiled {
+pub enum CodeProgram {
     /// It is all there.
     Whole(Arc<Program>),
     /// It grows.
     Growing(Arc<Growing>),
 }
 
-impl Compiled {
+impl CodeProgram {
     /// Where kernels find ops, constants and jump table, and the op where execution starts.
     pub fn addresses(&self) -> ([u64; 3], u32) {
         match self {
-            Compiled::Whole(program) => {
+            CodeProgram::Whole(program) => {
                 let Program { ops, consts, jump_table, entry, .. } = &**program;
                 let places =
                     [ops.as_ptr() as u64, consts.as_ptr() as u64, jump_table.as_ptr() as u64];
                 (places, *entry)
             }
-            Compiled::Growing(growing) => growing.addresses(),
+            CodeProgram::Growing(growing) => growing.addresses(),
         }
     }
 
     /// The program that grows, if this one does.
     pub fn growing(&self) -> Option<&Arc<Growing>> {
         match self {
-            Compiled::Whole(_) => None,
-            Compiled::Growing(growing) => Some(growing),
+            CodeProgram::Whole(_) => None,
+            CodeProgram::Growing(growing) => Some(growing),
         }
     }
 }
@@ -101,13 +102,13 @@ struct Shared {
     finished: AtomicU64,
     /// Bytes of the programs that nobody accounted for yet.
     bytes: AtomicUsize,
-    counts: Counters,
+    counts: CompileCounters,
     /// Where programs are kept.
     artefacts: OnceLock<Arc<Artefacts>>,
 }
 
 #[derive(Default)]
-struct Counters {
+struct CompileCounters {
     codes: AtomicU64,
     code_bytes: AtomicU64,
     nanoseconds: AtomicU64,

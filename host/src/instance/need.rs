@@ -12,7 +12,7 @@ use warpevm_compiler::Program;
 use warpevm_compiler::precompile;
 use warpevm_kernels::abi::{self, Addr, CODE_EMPTY, Instance, Layout, Need, Region, Status, Word};
 
-use crate::code::Compiled;
+use crate::code::CodeProgram;
 use crate::code::ids::{CodeBytes, TempCodes, hash_word};
 use crate::error::Error;
 use crate::instance::encode::{CodeSink, NotEncoded};
@@ -184,11 +184,11 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
         Ok(())
     }
 
-    fn compiled(&mut self, code: &CodeBytes) -> Compiled {
+    fn compiled(&mut self, code: &CodeBytes) -> CodeProgram {
         let start = Instant::now();
         let (cache, spec) = (self.session.cache, self.session.spec());
         let program = match self.on_device {
-            true => Compiled::Whole(cache.device_program(code, spec)),
+            true => CodeProgram::Whole(cache.device_program(code, spec)),
             false => cache.program(code, spec),
         };
         self.counts.compile += start.elapsed();
@@ -277,6 +277,7 @@ fn is_stuck(last: &Instance, now: &Instance) -> bool {
     paged.contains(&now.need)
         && last.need == now.need
         && last.steps == now.steps
+        && (last.ip, last.depth) == (now.ip, now.depth)
         && last.need_addr == now.need_addr
         && last.need_key == now.need_key
         && last.need_code == now.need_code

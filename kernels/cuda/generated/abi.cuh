@@ -309,12 +309,9 @@ struct Code {
     u32 entry;
     u32 flags;
     Addr delegate;
-    u32 heat;
-    u32 next;
-    u64 reserved;
 };
-static_assert(sizeof(Code) == 112, "ABI");
-static_assert(WE_OFFSETOF(Code, reserved) == 104, "ABI");
+static_assert(sizeof(Code) == 96, "ABI");
+static_assert(WE_OFFSETOF(Code, delegate) == 76, "ABI");
 
 struct Layout {
     u64 bytes;

@@ -120,7 +120,7 @@ const VERSION_FLAGS: u32 = 44u;
 const VERSION_CODE: u32 = 48u;
 const VERSION_RESERVED: u32 = 52u;
 
-const SIZEOF_CODE: u32 = 112u;
+const SIZEOF_CODE: u32 = 96u;
 const CODE_HASH: u32 = 0u;
 const CODE_BYTES: u32 = 32u;
 const CODE_OPS: u32 = 40u;
@@ -130,9 +130,6 @@ const CODE_LEN: u32 = 64u;
 const CODE_ENTRY: u32 = 68u;
 const CODE_FLAGS: u32 = 72u;
 const CODE_DELEGATE: u32 = 76u;
-const CODE_HEAT: u32 = 96u;
-const CODE_NEXT: u32 = 100u;
-const CODE_RESERVED: u32 = 104u;
 
 const SIZEOF_LAYOUT: u32 = 88u;
 const LAYOUT_BYTES: u32 = 0u;

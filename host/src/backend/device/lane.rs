@@ -25,7 +25,7 @@ use super::driver::{AnyDriver, DriverError, Event, Space, Stream};
 use super::memory::{DeviceBuffer, Staging};
 use super::mirror::{CodeArena, Io, Mirror, Pieces, Reading};
 use crate::backend::launch_of;
-use crate::code::Compiled;
+use crate::code::CodeProgram;
 use crate::code::ids::{Number, TempCodes};
 use crate::error::Error;
 use crate::instance::encode::{Encoded, NotEncoded};
@@ -515,7 +515,7 @@ impl Lane {
             }
             let program = self.temps.program(id);
             let compiled = match program {
-                Some(Compiled::Whole(program)) if self.temp_compiled.insert(id) => {
+                Some(CodeProgram::Whole(program)) if self.temp_compiled.insert(id) => {
                     let entry = &mut self.temp_entries[i as usize];
                     self.arena.put_program(entry, program, &mut pieces)?;
                     true

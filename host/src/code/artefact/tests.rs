@@ -250,7 +250,7 @@ fn a_folder_that_is_gone_fails_nobody() {
     put(&artefacts, 1);
     assert_eq!((get(&artefacts, 1), artefacts.counts().failures), (None, 2));
     let error = Artefacts::open(folder.0.join("below"), MIB).expect_err("it is a file");
-    let message = error.to_string();
+    let message = crate::error::with_causes(&error);
     assert!(message.starts_with("compiled programs: ") && message.contains("below: "), "{message}");
     fs::remove_file(&folder.0).expect("removed");
 }
@@ -286,7 +286,8 @@ fn what_others_may_write_is_not_used() {
     for wrong in [0o770, 0o777, 0o1777] {
         set(&folder.0, wrong);
         let error = Artefacts::open(folder.0.clone(), MIB).expect_err("others may write it");
-        assert!(error.to_string().contains("other users may write it"), "{error}");
+        let message = crate::error::with_causes(&error);
+        assert!(message.contains("other users may write it"), "{message}");
     }
     set(&folder.0, 0o755);
     folder.open(MIB);
