@@ -74,8 +74,8 @@ impl Buffer {
 
     /// The bytes. No kernel may be writing to them.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: of this size and initialised, by `alloc_zeroed` or the system; kernels and host take
-        // turns on instance memory, the only buffers that are viewed as slices.
+        // SAFETY: of this size and initialised, by `alloc_zeroed` or the system; kernels and host
+        // take turns on instance memory, the only buffers that are viewed as slices.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
     }
 

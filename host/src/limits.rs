@@ -36,9 +36,10 @@ pub const WORKERS_COUNT_MAX: u32 = 512;
 /// program saves it pays after some hundred, but cores that are idle take it, and a code that is
 /// met so often is met again.
 pub const CODE_FRAMES_COUNT_HOT: u32 = 16;
-/// Bytes of the largest code whose program grows: room for all that it may give is reserved. Since
-/// EIP-170 none is longer; init codes are, and run once.
-pub const CODE_GROWING_BYTES_MAX: usize = 24_576;
+/// Bytes of a code whose program grows. Room for all that it may give is reserved; since EIP-170
+/// none is longer but init codes, which run once. Short ones are lowered at once: what growing
+/// needs takes more than the program.
+pub const CODE_GROWING_BYTES: std::ops::RangeInclusive<usize> = 129..=24_576;
 /// Bytes of the shortest code whose program is kept on disk: shorter ones are compiled in less time
 /// than a file takes to read.
 pub const ARTEFACT_CODE_BYTES_MIN: usize = 256;

@@ -20,7 +20,7 @@ const MARGIN: f64 = 0.01;
 
 const NOTE: &str = "\
 # Instructions that one thread executes, by `cargo xtask counts --bless`. Cold: a new engine, which
-# has compiled nothing; warm: the same engine again. The snapshot is read anew in both.
+# has seen no code; warm: one with programs of the full compiler. The snapshot is read anew in both.
 workload\trun\ttransactions\tinstructions
 ";
 

@@ -24,7 +24,7 @@ use super::knowledge::{
 use super::tier::{Background, CodeProgram, Tiers};
 use crate::limits::{
     CODE_ANALYSES_BYTES_MAX, CODE_CACHE_BYTES_MAX, CODE_EFFECTS_COUNT_MAX, CODE_FRAMES_COUNT_HOT,
-    CODE_GROWING_BYTES_MAX, EFFECT_ASKED_COUNT_MIN, PLAN_WANTED_SETS_COUNT_MAX,
+    CODE_GROWING_BYTES, EFFECT_ASKED_COUNT_MIN, PLAN_WANTED_SETS_COUNT_MAX,
 };
 use crate::sync::lock;
 use crate::types::TierCounts;
@@ -163,9 +163,6 @@ impl CodeCache {
 
     /// The baseline's program, lowered as it is entered.
     fn baseline(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> CodeProgram {
-        if code.as_slice().len() > CODE_GROWING_BYTES_MAX {
-            return CodeProgram::Whole(self.whole(known, code, spec));
-        }
         if self.tiers == Tiers::Auto && known.heat.asked() >= CODE_FRAMES_COUNT_HOT.into() {
             self.background.ask(known, code.hash, &code.code(), spec);
         }
@@ -177,7 +174,8 @@ impl CodeCache {
         {
             return CodeProgram::Whole(known.program.get_or_init(|| kept).clone());
         }
-        let Some(growing) = Growing::new(code.code(), spec) else {
+        let may_grow = CODE_GROWING_BYTES.contains(&code.as_slice().len());
+        let Some(growing) = may_grow.then(|| Growing::new(code.code(), spec)).flatten() else {
             return CodeProgram::Whole(self.whole(known, code, spec));
         };
         let growing = known.growing.get_or_init(|| {

@@ -218,8 +218,14 @@ impl CodeArray {
         lock(&self.programs).growing.get(&id).cloned()
     }
 
-    /// Whether a lasting code turned out to be hot; says so once.
+    /// Whether frames on a code were counted down.
     pub fn is_hot(&self, id: u32) -> bool {
+        let counted = self.flags(id).load(Ordering::Acquire) & CODE_COUNTED != 0;
+        counted && self.heat(id).load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether a lasting code turned out to be hot; says so once.
+    pub fn heard_hot(&self, id: u32) -> bool {
         let before = self.flags(id).fetch_and(!CODE_COUNTED, Ordering::AcqRel);
         before & CODE_COMPILED != 0 && before & CODE_COUNTED != 0
     }

@@ -108,7 +108,10 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
     ) -> Result<Answer, Error> {
         let need = Need::from_u32(asked.need)
             .ok_or_else(|| Error::Bug(format!("an instance needs {}", asked.need)))?;
-        if is_stuck(&std::mem::replace(last, *asked), asked) {
+        // A code that turns out to be hot is there.
+        let is_hot =
+            need == Need::Code && !self.on_device && self.session.codes.is_hot(asked.need_code);
+        if is_stuck(&std::mem::replace(last, *asked), asked) && !is_hot {
             return Err(Error::Bug(format!("need {need:?} is not met")));
         }
         self.counts.suspensions[need as usize] += 1;
@@ -168,7 +171,7 @@ impl<DB: DatabaseRef + Sync> Server<'_, '_, DB> {
     pub fn provide(&mut self, id: u32) -> Result<(), Error> {
         let code = self.code_of(id)?;
         let Session { codes, cache, .. } = self.session;
-        if !codes.is_hot(id) {
+        if !codes.heard_hot(id) {
             let program = self.compiled(&code);
             codes.set_program(id, program, cache.frames_to_hot());
         } else if let Some(growing) = codes.growing(id) {
@@ -277,7 +280,6 @@ fn is_stuck(last: &Instance, now: &Instance) -> bool {
     paged.contains(&now.need)
         && last.need == now.need
         && last.steps == now.steps
-        && (last.ip, last.depth) == (now.ip, now.depth)
         && last.need_addr == now.need_addr
         && last.need_key == now.need_key
         && last.need_code == now.need_code
