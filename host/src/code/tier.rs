@@ -1,11 +1,11 @@
 //! Which program of a code runs: at first that of the baseline, which is there at once, and once
 //! the code is hot that of the full compiler, which threads in the background make.
 //!
-//! A code is hot when so many frames opened on it ([`CODE_FRAMES_COUNT_HOT`]); the kernel counts
-//! them down. Its frames that are open go on with the program that they began with; those that
-//! open later run the better one, under another id of the same code
-//! ([`CodeArray`](super::ids::CodeArray)). No thread waits for another's compile. Devices run the
-//! full compiler's.
+//! A code is hot when so many frames opened on it
+//! ([`CODE_FRAMES_COUNT_HOT`](crate::limits::CODE_FRAMES_COUNT_HOT)); the kernel counts them down.
+//! Its frames that are open go on with the program that they began with; those that open later run
+//! the better one, under another id of the same code ([`CodeArray`](super::ids::CodeArray)). No
+//! thread waits for another's compile. Devices run the full compiler's.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
