@@ -4,9 +4,7 @@
 //! threads; state, programs and everything else that a block needs is made while it runs. The case
 //! `all` is one engine that sees all blocks, one after the other.
 
-use super::measure::{
-    Contender, Expected, FIRST, Measured, Row, check, ends, expected, median_row, ratio,
-};
+use super::measure::{Contender, Expected, FIRST, Measured, Row, check, ends, expected, ratio};
 use super::suites::{Planned, Suite};
 use super::workload::Generated;
 use alloy_primitives::{Address, B256, U256};
@@ -116,26 +114,7 @@ fn case(
         let Generated { env, txs, state } = &block.work;
         trace = reference::trace(env, txs, state, true)?;
     }
-    let hash = blocks.first().map_or(B256::ZERO, |block| block.expected.hash);
-    let base = contenders.iter().position(|contender| matches!(contender, Contender::Revm));
-    let mut rows = Vec::new();
-    for (i, contender) in contenders.iter().enumerate() {
-        let mut row: Row = median_row(contender, Suite::Cold, name, FIRST, &seconds[i]);
-        (row.batch, row.gas_used, row.result_hash) = (batch, gas_used, hash);
-        row.ratio_to_revm = base.map(|base| ratio(&seconds[base], &seconds[i]));
-        row.transactions_per_second = batch as f64 / row.seconds_median;
-        row.gas_per_second = gas_used as f64 / row.seconds_median;
-        let report = &reports[i];
-        if report.transactions > 0 {
-            let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-            row.residency_transactions = share(report.resident_transactions, report.transactions);
-            row.residency_gas = share(report.resident_gas, report.gas_used);
-        }
-        (row.first_final, row.replays, row.redone) =
-            (report.first_final, report.replays, report.redone);
-        rows.push(row);
-    }
-    Ok(Measured {
+    let mut measured = Measured {
         suite: Suite::Cold,
         name: name.to_owned(),
         batch,
@@ -145,8 +124,21 @@ fn case(
         ends: counts,
         trace,
         longest_chain_gas: None,
-        rows,
-    })
+        rows: Vec::new(),
+    };
+    let result_hash = blocks.first().map_or(B256::ZERO, |block| block.expected.hash);
+    let base = contenders.iter().position(|contender| matches!(contender, Contender::Revm));
+    let row = |(i, contender): (usize, &Contender)| {
+        let threads = match contender {
+            Contender::Engine(_, config) => config.threads,
+            _ => 1,
+        };
+        let ratio_to_revm = base.map(|base| ratio(&seconds[base], &seconds[i]));
+        let row = Row::new(contender, threads, &measured, FIRST, &seconds[i], &reports[i]);
+        Row { ratio_to_revm, result_hash, ..row }
+    };
+    measured.rows = contenders.iter().enumerate().map(row).collect();
+    Ok(measured)
 }
 
 /// Runs the blocks once; gives the seconds that it took, and what an engine reports of the last.

@@ -459,93 +459,67 @@ impl<'c> Runner<'c> {
     fn rows(&self, case: &Measured, expected: &Expected, revm: Option<&[f64]>) -> Vec<Row> {
         let rows = self.seconds.iter().filter(|(_, seconds)| seconds.iter().any(|s| *s > 0.0));
         rows.map(|(stage, seconds)| {
-            let seconds_median = median(seconds);
-            let rate = |count: u64| count as f64 / seconds_median.max(f64::MIN_POSITIVE);
-            let share = |part: u64, whole: u64| match self.kind {
-                Kind::Engine(..) if whole > 0 => part as f64 / whole as f64,
-                _ => 1.0,
-            };
             let whole = stage == END_TO_END || stage == RESIDENT;
-            let ratio = revm.filter(|_| whole).map(|revm| ratio(revm, seconds));
-            let ops = case.trace.op_count();
-            let (report, config) = (
-                &self.report,
-                match self.contender {
-                    Contender::Engine(_, config) => Some(config),
-                    _ => None,
-                },
-            );
-            Row {
-                suite: case.suite,
-                case: case.name.clone(),
-                batch: case.batch,
-                contender: self.contender.name(),
-                backend: self.backend(),
-                threads: self.threads,
-                policy: config.filter(|_| case.in_order).map(|config| config.policy),
-                stage: stage.clone(),
-                seconds_median,
-                seconds_min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
-                seconds_max: seconds.iter().copied().fold(0.0, f64::max),
-                transactions_per_second: rate(case.batch),
-                gas_per_second: rate(case.gas_used),
-                ops_per_second: rate(ops),
-                ratio_to_revm: ratio,
-                result_hash: match self.kind {
-                    Kind::Engine(..) => self.hash,
-                    _ => expected.hash,
-                },
-                gas_used: case.gas_used,
-                ops,
-                residency_transactions: share(report.resident_transactions, report.transactions),
-                residency_gas: share(report.resident_gas, report.gas_used),
-                bytes_per_instance: report.bytes_per_instance,
-                first_final: report.first_final,
-                replays: report.replays,
-                redone: report.redone,
-            }
+            let ratio_to_revm = revm.filter(|_| whole).map(|revm| ratio(revm, seconds));
+            let result_hash = match self.kind {
+                Kind::Engine(..) => self.hash,
+                _ => expected.hash,
+            };
+            let row = Row::new(self.contender, self.threads, case, stage, seconds, &self.report);
+            Row { ratio_to_revm, result_hash, ..row }
         })
         .collect()
     }
 }
 
-/// A row of a contender's stage, with what follows from the seconds alone.
-pub(super) fn median_row(
-    contender: &Contender,
-    suite: Suite,
-    case: &str,
-    stage: &str,
-    seconds: &[f64],
-) -> Row {
-    let config = match contender {
-        Contender::Engine(_, config) => Some(config),
-        _ => None,
-    };
-    Row {
-        suite,
-        case: case.to_owned(),
-        batch: 0,
-        contender: contender.name(),
-        backend: config.map_or(Backend::Revm, |config| config.backend),
-        threads: config.map_or(1, |config| config.threads),
-        policy: config.map(|config| config.policy),
-        stage: stage.to_owned(),
-        seconds_median: median(seconds),
-        seconds_min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
-        seconds_max: seconds.iter().copied().fold(0.0, f64::max),
-        transactions_per_second: 0.0,
-        gas_per_second: 0.0,
-        ops_per_second: 0.0,
-        ratio_to_revm: None,
-        result_hash: B256::ZERO,
-        gas_used: 0,
-        ops: 0,
-        residency_transactions: 1.0,
-        residency_gas: 1.0,
-        bytes_per_instance: 0,
-        first_final: 0,
-        replays: 0,
-        redone: 0,
+impl Row {
+    /// The row of a contender's stage, but for ratio and hash. `report` is of its last run; revm
+    /// has none.
+    pub(super) fn new(
+        contender: &Contender,
+        threads: usize,
+        case: &Measured,
+        stage: &str,
+        seconds: &[f64],
+        report: &Report,
+    ) -> Row {
+        let config = match contender {
+            Contender::Engine(_, config) => Some(config),
+            _ => None,
+        };
+        let seconds_median = median(seconds);
+        let rate = |count: u64| count as f64 / seconds_median.max(f64::MIN_POSITIVE);
+        let share = |part: u64, whole: u64| match whole {
+            0 => 1.0,
+            whole => part as f64 / whole as f64,
+        };
+        let ops = case.trace.op_count();
+        Row {
+            suite: case.suite,
+            case: case.name.clone(),
+            batch: case.batch,
+            contender: contender.name(),
+            backend: config.map_or(Backend::Revm, |config| config.backend),
+            threads,
+            policy: config.filter(|_| case.in_order).map(|config| config.policy),
+            stage: stage.to_owned(),
+            seconds_median,
+            seconds_min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+            seconds_max: seconds.iter().copied().fold(0.0, f64::max),
+            transactions_per_second: rate(case.batch),
+            gas_per_second: rate(case.gas_used),
+            ops_per_second: rate(ops),
+            ratio_to_revm: None,
+            result_hash: B256::ZERO,
+            gas_used: case.gas_used,
+            ops,
+            residency_transactions: share(report.resident_transactions, report.transactions),
+            residency_gas: share(report.resident_gas, report.gas_used),
+            bytes_per_instance: report.bytes_per_instance,
+            first_final: report.first_final,
+            replays: report.replays,
+            redone: report.redone,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Hostile and odd codes compile, verify, and stay linear in size.
 
+use warpevm_compiler::baseline::{Scratch, grow};
 use warpevm_compiler::opcode::op;
-use warpevm_compiler::{OpKind, Options, Program, Spec, analyse, compile, compile_with, verify};
+use warpevm_compiler::{
+    Baseline, OpKind, Options, Program, Spec, analyse, compile, compile_with, verify,
+};
 
 const BYTES: usize = 24_576;
 
@@ -203,4 +206,47 @@ fn empty_code_stops() {
     assert_eq!(at(program.entry), Some(OpKind::Bb));
     assert_eq!(at(program.entry + 1), Some(OpKind::Stop));
     assert!(Program::default().ops.is_empty());
+}
+
+/// A program that grows has room for so many ops and constants; none may need more, whatever is
+/// repeated.
+#[test]
+fn programs_that_grow_have_room() {
+    let insts: [&[u8]; 18] = [
+        &[op::JUMPDEST],
+        &[op::JUMP],
+        &[op::JUMPI],
+        &[op::SWAP1],
+        &[op::SWAP16],
+        &[op::DUP1],
+        &[op::DUP16],
+        &[op::POP],
+        &[op::PUSH0],
+        &[op::PUSH1, 1],
+        &[op::PC],
+        &[op::GAS],
+        &[op::MSTORE],
+        &[op::SSTORE],
+        &[op::LOG4],
+        &[op::CREATE2],
+        &[op::CALL],
+        &[op::ISZERO],
+    ];
+    let mut scratch = Scratch::default();
+    let count = insts.len();
+    for pattern in 0..count * count * count * count {
+        let places = [1, count, count * count, count * count * count];
+        let unit = places.map(|place| insts[pattern / place % count]).concat();
+        let code = unit.repeat(24);
+        let mut baseline = Baseline::new(&code, Spec::Osaka);
+        let mut program = baseline.start(&code, &mut scratch);
+        for n in 0..program.jump_targets().count() as u32 {
+            if !baseline.is_lowered(n) {
+                grow(&mut program, baseline.lower(&code, n, &mut scratch));
+            }
+        }
+        let (ops, consts) = (program.ops.len(), program.consts.len());
+        assert!(ops <= Baseline::ops_max(code.len()), "{ops} ops: {unit:x?}");
+        assert!(consts <= Baseline::consts_max(code.len()), "{consts} constants: {unit:x?}");
+    }
 }

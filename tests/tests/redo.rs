@@ -12,6 +12,7 @@ use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::TxKind;
 use revm::state::{AccountInfo, Bytecode, EvmState};
 use warpevm::code::CodeCache;
+use warpevm::code::ids::CodeBytes;
 use warpevm::redo::{Call, Observed, Patch, Redo, SlotUse};
 use warpevm::reference::Sequential;
 use warpevm::{Env, Executed, Refusal, Spec, Transaction, TxStatus};
@@ -521,8 +522,8 @@ impl Token {
     fn redo(&self, data: &[u8], old: &Storage, new: &Storage) -> Result<Patch, Refusal> {
         let tx = call(data);
         let selector = Call::of(&tx, &self.env).expect("a call").selector();
-        let hash = keccak256(&self.code);
-        let set = self.codes.effects(hash, &self.code, self.env.spec, selector).expect("effects");
+        let code = CodeBytes::new(&self.code);
+        let set = self.codes.effects(&code, self.env.spec, selector).expect("effects");
         redo(&set, &self.env, &tx, &self.code, [old, new])
     }
 }

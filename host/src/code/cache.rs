@@ -128,7 +128,7 @@ impl CodeCache {
 
     /// The program of a code that an earlier process kept.
     fn kept(&self, code: &CodeBytes, spec: Spec) -> Option<Arc<Program>> {
-        let program = self.background.kept(code.hash, code.as_slice().len(), spec)?;
+        let program = self.background.kept(code, spec)?;
         self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
         Some(Arc::new(program))
     }
@@ -145,7 +145,7 @@ impl CodeCache {
                 _ => compile_with(code.as_slice(), spec, &self.passes),
             };
             self.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
-            self.background.keep(code.hash, code.as_slice().len(), spec, &program);
+            self.background.keep(code, spec, &program);
             Arc::new(program)
         };
         known.program.get_or_init(make).clone()
@@ -164,7 +164,7 @@ impl CodeCache {
     /// The baseline's program, lowered as it is entered.
     fn baseline(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> CodeProgram {
         if self.tiers == Tiers::Auto && known.heat.asked() >= CODE_FRAMES_COUNT_HOT.into() {
-            self.background.ask(known, code.hash, &code.code(), spec);
+            self.background.ask(known, code, spec);
         }
         if let Some(growing) = known.growing.get() {
             return CodeProgram::Growing(growing.clone());
@@ -208,7 +208,7 @@ impl CodeCache {
     pub fn heard_hot(&self, code: &CodeBytes, spec: Spec, growing: &Growing) -> bool {
         let (known, _) = self.known((code.hash, spec));
         match self.tiers {
-            Tiers::Auto => return self.background.ask(&known, code.hash, &code.code(), spec),
+            Tiers::Auto => return self.background.ask(&known, code, spec),
             Tiers::Swap => growing.set_better(self.full(&known, code, spec)),
             Tiers::Baseline | Tiers::Full => {}
         }
@@ -316,12 +316,11 @@ impl CodeCache {
     /// for often enough, or those of too many others of the code were.
     pub fn effects(
         &self,
-        hash: B256,
-        code: &[u8],
+        code: &CodeBytes,
         spec: Spec,
         selector: Option<u32>,
     ) -> Option<Arc<EffectSet>> {
-        let (known, now) = self.known((hash, spec));
+        let (known, now) = self.known((code.hash, spec));
         let function = self.function(&known, selector, now);
         if let Some(effects) = function.effects.get() {
             return Some(effects.clone());
@@ -334,12 +333,12 @@ impl CodeCache {
         }
         if self.tiers == Tiers::Auto && known.program.get().is_none() {
             // An analysis takes longer than a compile, and somebody waits: not for cold code.
-            self.background.ask(&known, hash, &Bytes::copy_from_slice(code), spec);
+            self.background.ask(&known, code, spec);
             return None;
         }
         let make = || {
             known.effects_count.fetch_add(1, Ordering::Relaxed);
-            let effects = self.analysis(&known, code, spec).effect_set(selector);
+            let effects = self.analysis(&known, code.as_slice(), spec).effect_set(selector);
             self.bytes.fetch_add(effects.bytes(), Ordering::Relaxed);
             Arc::new(effects)
         };
@@ -473,13 +472,18 @@ mod tests {
         CodeBytes::with_hash(&[0x60, n, 0x00], B256::with_last_byte(n))
     }
 
+    /// The same code by many names.
+    fn loads(n: u8) -> CodeBytes {
+        CodeBytes::with_hash(&LOADS, B256::with_last_byte(n))
+    }
+
     fn want(cache: &CodeCache, code: u8, selector: u32) -> Option<Predicted> {
         let bytes = || Some(Bytes::from_static(&LOADS));
         cache.predicted(B256::with_last_byte(code), Spec::Osaka, Some(selector), bytes)
     }
 
     fn effects(cache: &CodeCache, selector: u32) -> Option<Arc<EffectSet>> {
-        cache.effects(B256::ZERO, &LOADS, Spec::Osaka, Some(selector))
+        cache.effects(&loads(0), Spec::Osaka, Some(selector))
     }
 
     #[test]
@@ -494,7 +498,7 @@ mod tests {
         for n in 0..200u8 {
             want(&functions, n, 7);
             functions.make_wanted(1);
-            functions.effects(B256::with_last_byte(n), &LOADS, Spec::Osaka, Some(7));
+            functions.effects(&loads(n), Spec::Osaka, Some(7));
             assert!(functions.bytes.load(Ordering::Relaxed) <= 64 << 10);
         }
         let count = functions.function_count();
@@ -520,7 +524,7 @@ mod tests {
     fn analyses_stay_within_theirs() {
         let cache = CodeCache { analyses_bytes_max: 64 << 10, ..cache(1 << 20, 1) };
         for n in 0..100u8 {
-            cache.effects(B256::with_last_byte(n), &LOADS, Spec::Osaka, None);
+            cache.effects(&loads(n), Spec::Osaka, None);
         }
         let codes = cache.read();
         let kept = codes.values().filter_map(|known| lock(&known.analysis).clone());
@@ -532,7 +536,7 @@ mod tests {
     #[test]
     fn a_program_is_compiled_once() {
         let cache = CodeCache::default();
-        let code = CodeBytes::with_hash(&LOADS, B256::ZERO);
+        let code = loads(0);
         let a = cache.device_program(&code, Spec::Osaka);
         let b = cache.device_program(&code, Spec::Osaka);
         assert!(Arc::ptr_eq(&a, &b));
@@ -547,7 +551,7 @@ mod tests {
             let known = codes.get(&(B256::ZERO, Spec::Osaka)).expect("it is known");
             lock(&known.analysis).clone()
         };
-        cache.program(&CodeBytes::with_hash(&LOADS, B256::ZERO), Spec::Osaka);
+        cache.program(&loads(0), Spec::Osaka);
         assert!(analysis().is_none(), "running a code needs none");
         effects(&cache, 1);
         let first = analysis().expect("effects follow from one");
@@ -604,6 +608,6 @@ mod tests {
         assert!(effects(&cache, 0).is_none());
         let first = effects(&cache, 0).expect("asked twice");
         assert!(Arc::ptr_eq(&first, &effects(&cache, 0).expect("there")));
-        assert!(cache.effects(B256::ZERO, &LOADS, Spec::Cancun, Some(0)).is_none());
+        assert!(cache.effects(&loads(0), Spec::Cancun, Some(0)).is_none());
     }
 }

@@ -72,11 +72,6 @@ impl Growing {
         })
     }
 
-    /// The code.
-    pub fn code(&self) -> &Bytes {
-        &self.code
-    }
-
     /// Where kernels find ops, constants and jump table, and the op where execution starts.
     pub fn addresses(&self) -> ([u64; 3], u32) {
         let jump_table = self.jump_table.as_ptr() as u64;

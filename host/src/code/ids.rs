@@ -119,8 +119,8 @@ pub struct CodeArray {
 
 #[derive(Debug, Default)]
 struct Programs {
+    whole: Vec<Arc<Program>>,
     /// By id.
-    whole: Vec<(u32, Arc<Program>)>,
     growing: HashMap<u32, Arc<Growing>>,
 }
 
@@ -206,7 +206,7 @@ impl CodeArray {
         // SAFETY: the lock is held, and `programs` keeps the program.
         unsafe { self.compiled(id, &program, frames) };
         match program {
-            CodeProgram::Whole(program) => programs.whole.push((id, program)),
+            CodeProgram::Whole(program) => programs.whole.push(program),
             CodeProgram::Growing(growing) => {
                 programs.growing.insert(id, growing);
             }
@@ -239,7 +239,10 @@ impl CodeArray {
     /// Frames that open from now on run better programs, where there are any. `generation` changes
     /// when there are; by it nobody looks twice.
     pub fn take_better(&self, codes: &Codes, generation: u64) {
-        if self.generation.swap(generation, Ordering::AcqRel) == generation {
+        // Every transaction asks: no write where nothing is new.
+        if self.generation.load(Ordering::Relaxed) == generation
+            || self.generation.swap(generation, Ordering::AcqRel) == generation
+        {
             return;
         }
         let mut programs = lock(&self.programs);
@@ -269,7 +272,7 @@ impl CodeArray {
         }
         self.next(id).store(next, Ordering::Relaxed);
         self.flags(id).fetch_or(CODE_REPLACED, Ordering::Release);
-        programs.whole.push((next, program));
+        programs.whole.push(program);
     }
 }
 

@@ -13,11 +13,11 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use alloy_primitives::{B256, Bytes};
 use warpevm_compiler::{Options, Program, Spec, compile_with};
 
 use super::artefact::Artefacts;
 use super::growing::Growing;
+use super::ids::CodeBytes;
 use super::knowledge::Knowledge;
 use crate::limits::{
     ARTEFACT_CODE_BYTES_MIN, CODE_COMPILES_COUNT_MAX, CODE_COMPILES_QUEUED_COUNT_MAX,
@@ -41,13 +41,8 @@ pub enum Tiers {
 }
 
 impl Tiers {
-    /// Every choice with its name on the command line.
-    pub const NAMES: [(&'static str, Tiers); 4] = [
-        ("auto", Tiers::Auto),
-        ("baseline", Tiers::Baseline),
-        ("full", Tiers::Full),
-        ("swap", Tiers::Swap),
-    ];
+    /// Every choice.
+    pub const ALL: [Tiers; 4] = [Tiers::Auto, Tiers::Baseline, Tiers::Full, Tiers::Swap];
 }
 
 /// A program in the form that it runs in.
@@ -85,8 +80,7 @@ impl CodeProgram {
 /// A code that is to be compiled.
 struct Job {
     known: Arc<Knowledge>,
-    hash: B256,
-    code: Bytes,
+    code: CodeBytes,
     spec: Spec,
 }
 
@@ -116,11 +110,16 @@ struct CompileCounters {
 }
 
 impl Shared {
-    fn keep(&self, hash: B256, code_bytes: usize, spec: Spec, passes: &Options, program: &Program) {
-        if let Some(artefacts) = self.artefacts.get()
-            && code_bytes >= ARTEFACT_CODE_BYTES_MIN
-        {
-            artefacts.put(hash, spec, passes, code_bytes, program);
+    /// Where the program of a code is kept, if it is. The shortest take longer to read than to
+    /// compile.
+    fn artefacts_of(&self, code: &CodeBytes) -> Option<&Artefacts> {
+        let artefacts = self.artefacts.get()?;
+        (code.as_slice().len() >= ARTEFACT_CODE_BYTES_MIN).then_some(artefacts)
+    }
+
+    fn keep(&self, code: &CodeBytes, spec: Spec, passes: &Options, program: &Program) {
+        if let Some(artefacts) = self.artefacts_of(code) {
+            artefacts.put(code.hash, spec, passes, code.as_slice().len(), program);
         }
     }
 }
@@ -149,21 +148,20 @@ impl Background {
         let _ = self.shared.artefacts.set(artefacts);
     }
 
-    /// The program of a code that was kept. The shortest codes take longer to read than to compile.
-    pub fn kept(&self, hash: B256, code_bytes: usize, spec: Spec) -> Option<Program> {
-        let artefacts = self.shared.artefacts.get()?;
-        let worth = code_bytes >= ARTEFACT_CODE_BYTES_MIN;
-        worth.then(|| artefacts.get(hash, spec, &self.passes, code_bytes)).flatten()
+    /// The program of a code that was kept.
+    pub fn kept(&self, code: &CodeBytes, spec: Spec) -> Option<Program> {
+        let artefacts = self.shared.artefacts_of(code)?;
+        artefacts.get(code.hash, spec, &self.passes, code.as_slice().len())
     }
 
     /// Keeps the program of a code.
-    pub fn keep(&self, hash: B256, code_bytes: usize, spec: Spec, program: &Program) {
-        self.shared.keep(hash, code_bytes, spec, &self.passes, program);
+    pub fn keep(&self, code: &CodeBytes, spec: Spec, program: &Program) {
+        self.shared.keep(code, spec, &self.passes, program);
     }
 
     /// Asks for the full program of a code. A queue that is full refuses: who is hot asks again.
     /// Says whether it was taken.
-    pub fn ask(&self, known: &Arc<Knowledge>, hash: B256, code: &Bytes, spec: Spec) -> bool {
+    pub fn ask(&self, known: &Arc<Knowledge>, code: &CodeBytes, spec: Spec) -> bool {
         if known.asked_to_compile.swap(true, Ordering::AcqRel) {
             return true;
         }
@@ -174,7 +172,7 @@ impl Background {
             return false;
         }
         self.shared.open.fetch_add(1, Ordering::AcqRel);
-        queue.push_back(Job { known: known.clone(), hash, code: code.clone(), spec });
+        queue.push_back(Job { known: known.clone(), code: code.clone(), spec });
         let waiting = queue.len();
         drop(queue);
         self.shared.wake.notify_one();
@@ -251,9 +249,9 @@ fn work(shared: &Shared, passes: &Options) {
         drop(queue);
         let start = Instant::now();
         let program = job.known.program.get_or_init(|| {
-            let program = Arc::new(compile_with(&job.code, job.spec, passes));
+            let program = Arc::new(compile_with(job.code.as_slice(), job.spec, passes));
             shared.bytes.fetch_add(program.bytes(), Ordering::Relaxed);
-            shared.keep(job.hash, job.code.len(), job.spec, passes, &program);
+            shared.keep(&job.code, job.spec, passes, &program);
             program
         });
         if let Some(growing) = job.known.growing.get() {
@@ -261,7 +259,7 @@ fn work(shared: &Shared, passes: &Options) {
         }
         let counts = &shared.counts;
         counts.codes.fetch_add(1, Ordering::Relaxed);
-        counts.code_bytes.fetch_add(job.code.len() as u64, Ordering::Relaxed);
+        counts.code_bytes.fetch_add(job.code.as_slice().len() as u64, Ordering::Relaxed);
         counts.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         shared.finished.fetch_add(1, Ordering::AcqRel);
         let queue = lock(&shared.queue);

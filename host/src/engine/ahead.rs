@@ -89,7 +89,7 @@ impl Ahead {
         let uses = self.footprint.slot_uses(table).ok_or(Refusal::OtherAccounts)?;
         let (spec, selector) = (session.spec(), call.selector());
         let start = Instant::now();
-        let set = codes.effects(code.hash, code.as_slice(), spec, selector);
+        let set = codes.effects(&code, spec, selector);
         *derive += start.elapsed();
         let set = set.ok_or(Refusal::NoPath)?;
         let executed = self.executed.as_mut().ok_or(Refusal::NoSuccess)?;
